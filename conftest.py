@@ -1,0 +1,38 @@
+"""Run the Python blocks of README.md and docs/*.md, and the docstrings' examples, as tests."""
+
+import os
+import tempfile
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
+from pathlib import Path
+from typing import Any
+
+from sybil import Sybil
+from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
+from sybil.parsers.rest import DocTestParser
+
+
+def enter_empty_folder(namespace: dict[str, Any]) -> None:
+    """Let a page's examples write files where they disturb nothing."""
+    namespace["_folder"] = tempfile.TemporaryDirectory()
+    namespace["_came_from"] = Path.cwd()
+    os.chdir(namespace["_folder"].name)
+
+
+def leave_folder(namespace: dict[str, Any]) -> None:
+    """Go back to where pytest was started."""
+    os.chdir(namespace["_came_from"])
+    namespace["_folder"].cleanup()
+
+
+pages = Sybil(
+    parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS | NORMALIZE_WHITESPACE), SkipParser()],
+    patterns=["README.md", "docs/*.md"],
+    setup=enter_empty_folder,
+    teardown=leave_folder,
+)
+docstrings = Sybil(
+    parsers=[DocTestParser(optionflags=ELLIPSIS | NORMALIZE_WHITESPACE)],
+    patterns=["sparsemlp/*.py"],
+)
+
+pytest_collect_file = (pages + docstrings).pytest()
