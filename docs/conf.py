@@ -1,0 +1,58 @@
+"""Sphinx settings; the pages are Markdown (MyST), the API reference comes from numpydoc docstrings."""
+
+import sys
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+project = "sparsemlp"
+author = "The sparsemlp developers"
+copyright = "The sparsemlp developers"
+version = release = installed_version("sparsemlp")
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+nitpicky = False
+
+autosummary_generate = True
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # numpydoc's Parameters sections have the types
+numpydoc_show_class_members = False  # the class template lists the methods
+numpydoc_xref_param_type = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sparsemlp"
+html_static_path = ["_static"]
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_sidebars = {"index": []}
+
+
+def skip_members_from_elsewhere(
+    app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object
+) -> bool | None:
+    """Leave out what scikit-learn, skorch and torch document: their docstrings refer to their own manuals."""
+    defined_in = getattr(obj, "__module__", None) or getattr(getattr(obj, "fget", None), "__module__", None)
+    return True if defined_in and not defined_in.startswith("sparsemlp") else None
+
+
+def setup(app: Sphinx) -> None:
+    """Register the handler above."""
+    app.connect("autodoc-skip-member", skip_members_from_elsewhere)
