@@ -1,0 +1,417 @@
+"""What the classifier and the regressor share: validation, fitting, chunked prediction, persistence."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Tags
+from skorch.helper import predefined_split
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from sparsemlp.batches import DeviceRows, Rows, SparseRows, TabularDataset
+from sparsemlp.callbacks import KeepBest
+from sparsemlp.devices import resolve_device
+from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
+from sparsemlp.losses import Criterion, Loss
+from sparsemlp.module import ACTIVATIONS, SparseInitMLP
+from sparsemlp.net import LR_SCHEDULES, optimizer_options
+from sparsemlp.persistence import net_state, restore_module, restore_optimizer
+from sparsemlp.predicting import predict_in_chunks, rows_a_chunk
+from sparsemlp.preprocessing import SCALINGS, InputScaler
+
+# Keep a copy of the weights for divergence at most once in this many steps.
+STEPS_BETWEEN_COPIES = 16
+# Thresholds are placed at rows drawn from at most this many.
+MAX_BIAS_ROWS = 100_000
+X_OPTIONS: dict[str, Any] = {
+    "accept_sparse": "csr",
+    "dtype": [np.float64, np.float32],
+    "ensure_all_finite": "allow-nan",
+}
+
+
+class BaseSparseInitMLP(BaseEstimator):
+    """Base of both estimators; see :class:`SparseInitMLPClassifier` for the parameters."""
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "width": [Interval(Integral, 1, None, closed="left"), tuple, list],
+        "sparsity": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
+        "init": [StrOptions(set(WEIGHT_INITS))],
+        "bias_init": [StrOptions(set(BIAS_INITS))],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "scaling": [StrOptions({name for name in SCALINGS if name}), None],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "optimizer": [StrOptions({"adamw", "sgd"})],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions(set(LR_SCHEDULES))],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "device": [str, torch.device],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "callbacks": [list, tuple, None],
+    }
+
+    # -- what a subclass adds ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _check_y(self, y: np.ndarray) -> None:
+        """Validate `y`, and learn the classes."""
+
+    @abstractmethod
+    def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what skorch sees of `y`, shape (n,), and what the loss sees, shape (n, n_outputs)."""
+
+    @abstractmethod
+    def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
+        """Return the weights of the rows with those of their classes multiplied in."""
+
+    @abstractmethod
+    def _make_loss(self) -> Loss:
+        """Return the loss for the classes found."""
+
+    @abstractmethod
+    def _net_class(self) -> tuple[type, dict[str, Any]]:
+        """Return the skorch class and its own parameters."""
+
+    #: columns of the history that rank epochs for early stopping
+    _monitors: ClassVar[list[tuple[str, int]]]
+    _stratified = False
+
+    # -- fitting ----------------------------------------------------------------------------------------------
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+    ) -> BaseSparseInitMLP:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
+            Raw numeric columns; NaN is allowed.
+        y : array-like of shape (n_samples,)
+            Class labels, or numbers for regression.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights. Rows of zero weight are dropped before anything else. The objective is the
+            weighted mean of the loss.
+        X_val, y_val : optional
+            Your own validation data, in place of a fraction of the training rows.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are unusable; the message names which, and what would be right.
+        """
+        self._validate_params()
+        again = self.warm_start and hasattr(self, "net_")
+        X, y, weight = self._check_rows(X, y, sample_weight, reset=not again)
+        if again:
+            self._check_same_network()
+        else:
+            self._check_y(y)
+            self._seed()
+        weight = self._class_weights(y, weight)
+        X, y, weight, validation = self._split(X, y, weight, X_val, y_val)
+        if again:
+            module = self.net_.module_.to(resolve_device(self.device))
+        else:
+            self._fit_y_scale(y, weight)
+            module = self._make_module(X, weight)
+        history = self.net_.history if again else []
+        self.net_ = self._make_net(module, history)
+        try:
+            self._train(X, y, weight, validation, epochs=self.max_epochs)
+        finally:
+            self.net_.release()
+        return self
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> BaseSparseInitMLP:
+        if self.early_stopping:
+            raise ValueError(
+                "early_stopping=True cannot work with partial_fit, which sees one chunk at a time and so has "
+                "no validation rows; pass early_stopping=False"
+            )
+        X, y, weight = self._check_rows(X, y, sample_weight, reset=first)
+        weight = self._class_weights(y, weight)
+        if first:
+            self._seed()
+            self._fit_y_scale(y, weight)
+            self.net_ = self._make_net(self._make_module(X, weight), [])
+        elif not self.net_.can_train():  # after fit, which lets go of the optimizer
+            self.net_ = self._make_net(self.net_.module_, self.net_.history)
+        self.net_.lr_schedule = "constant"  # the number of chunks to come is not known
+        self._train(X, y, weight, None, epochs=1)
+        self.net_.release(keep_optimizer=True)
+        return self
+
+    def _check_rows(
+        self, X: Any, y: Any, sample_weight: Any, reset: bool
+    ) -> tuple[Any, np.ndarray, np.ndarray]:
+        X, y = validate_data(self, X, y, reset=reset, y_numeric=not self._stratified, **X_OPTIONS)
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        used = weight > 0
+        if not used.any():
+            raise ValueError("sample_weight is zero in every row: nothing is left to train on")
+        if not used.all():
+            X, y, weight = X[used], y[used], weight[used]
+        self._check_architecture(X.shape[1])
+        return X, y, weight
+
+    def _check_architecture(self, n_features: int) -> None:
+        widths = self._widths()
+        if not widths or any(not isinstance(w, Integral) or w < 1 for w in widths):
+            raise ValueError(f"width={self.width!r} must be a positive int or a non-empty tuple of them")
+        if isinstance(self.sparsity, Integral) and self.sparsity > n_features:
+            raise ValueError(
+                f"sparsity={self.sparsity} is more than the {n_features} features of X: a neuron "
+                "cannot start with more inputs than there are"
+            )
+        resolve_device(self.device)
+
+    def _check_same_network(self) -> None:
+        fitted = [layer.weight.shape[1] for layer in self.net_.module_.layers[:-1]]
+        if fitted != list(self._widths()) or self.net_.module_.n_members != self.n_members:
+            raise ValueError(
+                f"warm_start=True goes on with the fitted network of width={tuple(fitted)} and "
+                f"n_members={self.net_.module_.n_members}, but the parameters say width={self.width!r} and "
+                f"n_members={self.n_members}; set warm_start=False to start anew"
+            )
+
+    def _widths(self) -> tuple[int, ...]:
+        return (self.width,) if isinstance(self.width, Integral) else tuple(self.width)
+
+    def _seed(self) -> None:
+        """Draw independent seeds for initialisation, batches, split and quantiles; touch nothing global."""
+        state = self.random_state
+        if isinstance(state, np.random.RandomState):
+            state = state.randint(2**31 - 1)
+        seeds = np.random.SeedSequence(state).generate_state(4)
+        self._seeds = dict(zip(("init", "batches", "split", "scaler"), map(int, seeds), strict=True))
+
+    def _split(self, X: Any, y: np.ndarray, weight: np.ndarray, X_val: Any, y_val: Any) -> tuple:
+        """Return training rows and validation rows, the latter None where there is nothing to validate."""
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val must be given together")
+        if X_val is not None:
+            X_val, y_val = validate_data(
+                self, X_val, y_val, reset=False, y_numeric=not self._stratified, **X_OPTIONS
+            )
+            self._check_y_val(y_val)
+            return X, y, weight, (X_val, y_val, np.ones(len(y_val)))
+        if not self.early_stopping:
+            return X, y, weight, None
+        try:
+            X, X_val, y, y_val, weight, weight_val = train_test_split(
+                X,
+                y,
+                weight,
+                test_size=self.validation_fraction,
+                stratify=y if self._stratified else None,
+                random_state=self._seeds["split"],
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} cannot split the {len(y)} rows so that every "
+                f"class is in both parts ({error}); give X_val and y_val, or pass early_stopping=False"
+            ) from error
+        return X, y, weight, (X_val, y_val, weight_val)
+
+    def _check_y_val(self, y_val: np.ndarray) -> None:
+        """Check what only some estimators must of the user's validation targets."""
+
+    def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray) -> None:
+        """Learn the scale of `y`, where it has one."""
+
+    # -- the network ------------------------------------------------------------------------------------------
+
+    def _make_module(self, X: Any, weight: np.ndarray) -> SparseInitMLP:
+        """Fit the scaling, then draw the network."""
+        self.scaler_ = InputScaler(self.scaling, random_state=self._seeds["scaler"])
+        self.scaler_.fit(X, sample_weight=weight)
+        generator = torch.Generator().manual_seed(self._seeds["init"])
+        self._batch_state = None
+        column_features = self.scaler_.column_features_
+        module = SparseInitMLP(
+            len(column_features),
+            self._n_outputs(),
+            self._widths(),
+            min(2, X.shape[1]) if self.sparsity == "auto" else self.sparsity,
+            init=self.init,
+            bias_init=self.bias_init,
+            activation=self.activation,
+            n_members=self.n_members,
+            data=self._bias_rows(X, generator),
+            column_groups=_columns_by_feature(column_features),
+            generator=generator,
+        )
+        return module.to(resolve_device(self.device))
+
+    def _bias_rows(self, X: Any, generator: torch.Generator) -> torch.Tensor | None:
+        """Scale as many random rows as biases can be placed at, which need not be all of a large table."""
+        if self.bias_init != "data":
+            return None
+        n_rows = min(X.shape[0], MAX_BIAS_ROWS)
+        rows = torch.randperm(X.shape[0], generator=generator)[:n_rows].numpy()
+        return torch.from_numpy(self.scaler_.transform(X[rows]))
+
+    def _n_outputs(self) -> int:
+        return 1
+
+    def _make_net(self, module: SparseInitMLP, history: list) -> Any:
+        """Wrap `module` in a skorch net that is ready to train, and goes on from `history`."""
+        net_class, options = self._net_class()
+        loss = self._make_loss()
+        device = module.input_layer.weight.device
+        net = net_class(
+            module,
+            criterion=Criterion(loss),
+            lr=self.learning_rate,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            lr_schedule=self.lr_schedule,
+            optimizer__weight_decay=self.weight_decay,
+            **optimizer_options(self.optimizer, self.learning_rate, device),
+            train_split=None,
+            callbacks=self._callbacks(),
+            device=device,
+            verbose=self.verbose,
+            chunk_size=rows_a_chunk(module),
+            **options,
+        ).initialize()
+        net.history.extend(history)
+        return net
+
+    def _callbacks(self) -> list:
+        return [("keep_best", KeepBest()), *(self.callbacks or [])]
+
+    def _dataset(self, X: Any, y: np.ndarray, weight: np.ndarray) -> TabularDataset:
+        """Scale rows and put them, their targets and weights where the network is."""
+        device = self.net_.module_.input_layer.weight.device
+        rows: Rows
+        if sparse.issparse(X):
+            rows = SparseRows(X, self.scaler_.transform, len(self.scaler_.column_features_))
+        else:
+            rows = DeviceRows(torch.from_numpy(self.scaler_.transform(X)).to(device))
+        seen, target = (torch.from_numpy(values).to(device) for values in self._encode_y(y))
+        if (weight == weight[0]).all():
+            return TabularDataset(rows, seen, target)
+        scaled = torch.from_numpy((weight / weight.mean()).astype(np.float32)).unsqueeze(1)
+        return TabularDataset(rows, seen, target, scaled.to(device))
+
+    def _train(
+        self, X: Any, y: np.ndarray, weight: np.ndarray, validation: tuple | None, epochs: int
+    ) -> None:
+        """Train the net for some epochs, and say so if the loss diverges."""
+        net = self.net_
+        net.train_split = None if validation is None else predefined_split(self._dataset(*validation))
+        dataset = self._dataset(X, y, weight)
+        device = dataset.target.device
+        net.batch_generator = torch.Generator(device)
+        if self._batch_state is None:
+            net.batch_generator.manual_seed(self._seeds["batches"])
+        else:
+            net.batch_generator.set_state(torch.from_numpy(self._batch_state))
+        keep_best = dict(net.callbacks_)["keep_best"]
+        patience = self.n_iter_no_change if self.early_stopping else None
+        n_steps = -(-len(dataset) // self.batch_size)
+        every = 1 if patience is not None else max(1, STEPS_BETWEEN_COPIES // n_steps)
+        keep_best.configure(self._monitors if patience is not None else [("train_loss", -1)], patience, every)
+        net.partial_fit(dataset, epochs=epochs)
+        self._batch_state = net.batch_generator.get_state().numpy()
+        self.best_epoch_ = keep_best.best_epoch_
+        if keep_best.diverged_:
+            warnings.warn(
+                f"The loss became infinite or NaN; the weights of epoch {self.best_epoch_} were restored. "
+                f"Lower learning_rate={self.learning_rate}, or choose scaling='squash' if scaling is None.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    # -- prediction -------------------------------------------------------------------------------------------
+
+    def _decision(self, X: Any) -> np.ndarray:
+        """Return the members' combined outputs, float64 of shape (n_samples, n_outputs)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, **X_OPTIONS)
+        net = self.net_
+        return predict_in_chunks(
+            net.module_, net.criterion_.loss.combine, X, self.scaler_.transform, rows_a_chunk(net.module_)
+        )
+
+    # -- what training left behind ----------------------------------------------------------------------------
+
+    @property
+    def history_(self) -> Any:
+        """skorch's history of the fit, one entry an epoch."""
+        return self._fitted("history_").history
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Training loss of every epoch."""
+        return [epoch["train_loss"] for epoch in self._fitted("loss_curve_").history]
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """Accuracy or R^2 on the validation rows after every epoch; None where there were none."""
+        name = self._monitors[0][0]
+        scores = [epoch[name] for epoch in self._fitted("validation_scores_").history if name in epoch]
+        return scores or None
+
+    @property
+    def n_iter_(self) -> int:
+        """Number of epochs run."""
+        return len(self._fitted("n_iter_").history)
+
+    def _fitted(self, attribute: str) -> Any:
+        if "net_" not in vars(self):
+            raise AttributeError(f"{type(self).__name__} has no {attribute!r} before fit")
+        return self.net_
+
+    # -- persistence ------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "net_" in state:
+            state["net_"] = net_state(self.net_)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if isinstance(vars(self).get("net_"), dict):
+            saved = self.net_
+            module = restore_module(saved, resolve_device(self.device, fall_back=True))
+            self.net_ = self._make_net(module, saved["history"])
+            restore_optimizer(self.net_, saved)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _columns_by_feature(column_features: np.ndarray) -> list[np.ndarray] | None:
+    """List the columns of every raw feature; None where each has just its own."""
+    order = np.argsort(column_features, kind="stable")
+    counts = np.bincount(column_features)
+    return None if (counts == 1).all() else np.split(order, np.cumsum(counts)[:-1])

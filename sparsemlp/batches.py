@@ -1,0 +1,230 @@
+"""Training data and the batches drawn from it: every member's own random order, gathered on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sparsemlp.training import Slot
+
+# Rows are gathered for several steps at once, into a buffer of about this size.
+SLAB_BYTES = 2**22
+MAX_SLOTS = 32
+
+
+class Rows(Protocol):
+    """Scaled input rows, wherever they are kept."""
+
+    n_columns: int
+
+    def __len__(self) -> int: ...
+
+    def take(self, index: Tensor, out: Tensor) -> None:
+        """Write the rows at `index` to `out`, of shape (len(index), n_columns)."""
+
+
+class DeviceRows:
+    """Scaled rows in one tensor on the training device."""
+
+    def __init__(self, values: Tensor) -> None:
+        self.values = values
+        self.n_columns = values.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, index: Tensor, out: Tensor) -> None:
+        """Gather rows on the device."""
+        torch.index_select(self.values, 0, index, out=out)
+
+
+class SparseRows:
+    """Raw rows kept as a CSR matrix on the host, and scaled where they are used."""
+
+    def __init__(
+        self, values: sparse.csr_matrix, transform: Callable[[np.ndarray], np.ndarray], n_columns: int
+    ) -> None:
+        self.values = values
+        self.transform = transform
+        self.n_columns = n_columns
+
+    def __len__(self) -> int:
+        return self.values.shape[0]
+
+    def take(self, index: Tensor, out: Tensor) -> None:
+        """Densify, scale and copy the rows."""
+        out.copy_(torch.from_numpy(self.transform(self.values[index.cpu().numpy()].toarray())))
+
+
+class TabularDataset(Dataset):
+    """Rows, targets and weights, as skorch's callbacks and the training loop see them.
+
+    Parameters
+    ----------
+    X : Rows
+        Scaled inputs.
+    y : Tensor of shape (n_rows,)
+        Class indices, or standardised values for regression.
+    target : Tensor of shape (n_rows, n_outputs)
+        `y` as the loss wants it.
+    weight : Tensor of shape (n_rows, 1) or None
+        Row weights of mean one.
+    """
+
+    def __init__(self, X: Rows, y: Tensor, target: Tensor, weight: Tensor | None = None) -> None:
+        self.X = X
+        self.y = y
+        self.target = target
+        self.weight = weight
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+
+class Batch(tuple):
+    """What skorch calls a batch, the pair (X, y), and beside it the loss's view of the same rows."""
+
+    target: Tensor
+    weight: Tensor | None
+
+    def __new__(cls, x: Tensor, y: Tensor, target: Tensor, weight: Tensor | None) -> Batch:
+        """Make the pair (x, y) that carries target and weight."""
+        batch = super().__new__(cls, (x, y))
+        batch.target, batch.weight = target, weight
+        return batch
+
+
+class ChunkStream:
+    """A dataset's rows in order, in chunks; what validation and callbacks iterate over."""
+
+    def __init__(self, dataset: TabularDataset, chunk_size: int) -> None:
+        self.dataset = dataset
+        self.chunk_size = chunk_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        data = self.dataset
+        for start in range(0, len(data), self.chunk_size):
+            part = slice(start, min(start + self.chunk_size, len(data)))
+            index = torch.arange(part.start, part.stop, device=data.y.device)
+            x = data.target.new_empty(len(index), data.X.n_columns)
+            data.X.take(index, out=x)
+            weight = None if data.weight is None else data.weight[part]
+            yield Batch(x, data.y[part], data.target[part], weight)
+
+
+class _Slab:
+    """Buffers for several consecutive batches of one size."""
+
+    def __init__(self, dataset: TabularDataset, n_slots: int, n_members: int, batch_size: int) -> None:
+        self.dataset = dataset
+        n_rows = n_slots * n_members * batch_size
+        n_outputs = dataset.target.shape[1]
+        self.batch_size = batch_size
+        self.n_rows_a_slot = n_members * batch_size
+        self.x = dataset.target.new_empty(n_rows, dataset.X.n_columns)
+        self.target = dataset.target.new_empty(n_rows, n_outputs)
+        self.weight = None if dataset.weight is None else dataset.weight.new_empty(n_rows, 1)
+        self.output = torch.empty_like(self.target)
+        shape = (n_slots, batch_size) if n_members == 1 else (n_slots, n_members, batch_size)
+        weights = [None] * n_slots if self.weight is None else self.weight.view(*shape, 1).unbind()
+        self.slots = [
+            Slot(*views)
+            for views in zip(
+                self.x.view(*shape, -1).unbind(),
+                self.target.view(*shape, n_outputs).unbind(),
+                weights,
+                self.output.view(*shape, n_outputs).unbind(),
+                strict=True,
+            )
+        ]
+
+    def fill(self, index: Tensor) -> list[Slot]:
+        """Gather the rows of `index`, of shape (n_batches, n_members * batch_size); return their slots."""
+        flat = index.reshape(-1)
+        n_rows = len(flat)
+        self.dataset.X.take(flat, out=self.x[:n_rows])
+        torch.index_select(self.dataset.target, 0, flat, out=self.target[:n_rows])
+        if self.weight is not None:
+            torch.index_select(self.dataset.weight, 0, flat, out=self.weight[:n_rows])
+        return self.slots[: len(index)]
+
+    def summed_loss(self, value: Callable[[Tensor, Tensor], Tensor], n_slots: int) -> Tensor:
+        """Sum the weighted loss over the rows of the first `n_slots` batches, as a float64 scalar."""
+        n_rows = n_slots * self.n_rows_a_slot
+        losses = value(self.output[:n_rows], self.target[:n_rows])
+        if self.weight is not None:
+            losses = losses * self.weight[:n_rows, 0]
+        return losses.sum(dtype=torch.float64)
+
+
+class BatchStream:
+    """Every epoch's random batches: each member sees every row once, in its own order.
+
+    An epoch takes ceil(n_rows / batch_size) steps, over which the rows are spread evenly, so batch sizes differ
+    by at most one and no step has to make do with a few left-over rows.
+
+    Parameters
+    ----------
+    dataset : TabularDataset
+        The training rows.
+    batch_size : int
+        Largest number of rows in one member's batch.
+    n_members : int
+        Number of members.
+    generator : torch.Generator
+        Source of the orders, on the device of the data.
+    """
+
+    def __init__(
+        self, dataset: TabularDataset, batch_size: int, n_members: int, generator: torch.Generator
+    ) -> None:
+        n_rows = len(dataset)
+        self.dataset = dataset
+        self.n_members = n_members
+        self.generator = generator
+        self.n_batches = -(-n_rows // batch_size)
+        large = -(-n_rows // self.n_batches)
+        n_large = n_rows - self.n_batches * (large - 1)
+        #: (number of batches, rows a batch), large ones first
+        self.shapes = [(n_large, large), (self.n_batches - n_large, large - 1)]
+        self.shapes = [(count, size) for count, size in self.shapes if count]
+        self.slabs = {size: self._make_slab(count, size) for count, size in self.shapes}
+
+    def _make_slab(self, count: int, size: int) -> _Slab:
+        slot_bytes = 4 * self.n_members * size * self.dataset.X.n_columns
+        n_slots = min(count, MAX_SLOTS, max(1, SLAB_BYTES // slot_bytes))
+        return _Slab(self.dataset, n_slots, self.n_members, size)
+
+    def __iter__(self) -> Iterator[tuple[_Slab, Tensor]]:
+        """Yield slabs with the index, of shape (n_batches, n_members * batch_size), to fill them from."""
+        order = self._order()
+        start = 0
+        for count, size in self.shapes:
+            part = order[:, start : start + count * size]
+            start += count * size
+            index = part.reshape(self.n_members, count, size).transpose(0, 1).reshape(count, -1)
+            slab = self.slabs[size]
+            for some in index.split(len(slab.slots)):
+                yield slab, some
+
+    def _order(self) -> Tensor:
+        n_rows, device = len(self.dataset), self.dataset.target.device
+        if self.n_batches == 1:  # a full batch has no order
+            return torch.arange(n_rows, device=device).expand(self.n_members, -1)
+        orders = [
+            torch.randperm(n_rows, generator=self.generator, device=device) for _ in range(self.n_members)
+        ]
+        return torch.stack(orders)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the same batches one by one, for skorch's own loop."""
+        for slab, index in self:
+            for slot, rows in zip(slab.fill(index), index, strict=True):
+                y = self.dataset.y[rows].view(slot.x.shape[:-1])
+                yield Batch(slot.x, y, slot.target, slot.weight)

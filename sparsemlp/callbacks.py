@@ -1,0 +1,99 @@
+"""The estimators' own skorch callbacks: best weights, early stopping, a progress bar."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from skorch.callbacks import Callback
+from tqdm import tqdm
+
+
+class KeepBest(Callback):
+    """Keep a copy of the best weights; stop when training diverges or no longer improves.
+
+    Attributes
+    ----------
+    best_epoch_ : int
+        Number of the epoch whose weights are kept, from 1; 0 is the initialisation.
+    diverged_ : bool
+        Whether the loss became infinite or NaN.
+    """
+
+    def configure(self, monitors: list[tuple[str, int]], patience: int | None, every: int = 1) -> None:
+        """Say what the coming training wants.
+
+        Parameters
+        ----------
+        monitors : list of (str, int)
+            Columns of the history that rank epochs, the later ones breaking ties, each with +1 where larger is
+            better and -1 where smaller is.
+        patience : int or None
+            Stop, and restore the best weights, after this many epochs without a better one. None: train to
+            the end and keep the last weights, unless the loss becomes infinite or NaN.
+        every : int
+            Look at every `every`-th epoch only, so that copying stays cheap beside epochs of few steps.
+        """
+        self.monitors_, self.patience_, self.every_ = monitors, patience, every
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Start from the weights as they are."""
+        self.start_ = len(net.history)
+        self.best_epoch_ = self.start_
+        self.best_score_: tuple[float, ...] = (-math.inf,)
+        self.diverged_ = False
+        self.copies_ = [parameter.detach().clone() for parameter in net.module_.parameters()]
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Copy the weights if this epoch is the best so far; stop if it is time to."""
+        if not math.isfinite(net.history[-1, "train_loss"]):
+            self.diverged_ = True
+            raise KeyboardInterrupt  # skorch's way to end training
+        epoch = len(net.history)
+        if (epoch - self.start_) % self.every_:
+            return
+        score = tuple(sign * net.history[-1, name] for name, sign in self.monitors_)
+        if score > self.best_score_ and _finite(net.module_):
+            self.best_score_, self.best_epoch_ = score, epoch
+            self._copy(net.module_, restore=False)
+        elif self.patience_ is not None and epoch - self.best_epoch_ >= self.patience_:
+            raise KeyboardInterrupt
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Put the best weights back where they are wanted."""
+        self.diverged_ = self.diverged_ or not _finite(net.module_)
+        if self.diverged_ or self.patience_ is not None:
+            self._copy(net.module_, restore=True)
+        else:
+            self.best_epoch_ = len(net.history)
+        self.copies_.clear()
+
+    @torch.no_grad()
+    def _copy(self, module: torch.nn.Module, restore: bool) -> None:
+        for copy, parameter in zip(self.copies_, module.parameters(), strict=True):
+            (parameter if restore else copy).copy_(copy if restore else parameter)
+
+
+def _finite(module: torch.nn.Module) -> bool:
+    sums = [parameter.detach().sum() for parameter in module.parameters()]
+    return bool(torch.stack(sums).isfinite().all())  # one wait for the device
+
+
+class Progress(Callback):
+    """A progress bar over epochs."""
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Open the bar."""
+        self.bar_ = tqdm(total=net.max_epochs, desc="training", unit="epoch")
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Advance, and show the latest losses and scores."""
+        epoch = net.history[-1]
+        names = ("train_loss", "valid_loss", "valid_acc", "valid_r2")
+        self.bar_.set_postfix({name: f"{epoch[name]:.4g}" for name in names if name in epoch}, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Close the bar."""
+        self.bar_.close()

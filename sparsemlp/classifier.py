@@ -1,0 +1,269 @@
+"""SparseInitMLPClassifier, and the paper's net as a setting of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin
+from sklearn.utils import compute_class_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+
+from sparsemlp.base import BaseSparseInitMLP
+from sparsemlp.losses import BinaryCrossEntropy, Loss, make_loss
+from sparsemlp.net import ClassifierNet
+
+
+class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
+    """TODO."""
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **BaseSparseInitMLP._parameter_constraints,
+        "loss": [StrOptions({"cross_entropy", "hinge", "squared"})],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+    _monitors: ClassVar[list[tuple[str, int]]] = [("valid_acc", 1), ("valid_loss", -1)]
+    _stratified = True
+
+    def __init__(
+        self,
+        width: int | Sequence[int] = (512, 128),
+        sparsity: int | str | None = "auto",
+        init: str = "normal",
+        *,
+        bias_init: str = "data",
+        activation: str = "relu",
+        scaling: str | None = "both",
+        n_members: int = 8,
+        loss: str = "cross_entropy",
+        optimizer: str = "adamw",
+        learning_rate: float = 1e-3,
+        lr_schedule: str = "cosine",
+        weight_decay: float = 0.01,
+        batch_size: int = 256,
+        max_epochs: int = 48,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.15,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        class_weight: str | dict | None = None,
+        device: str | torch.device = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        callbacks: list | None = None,
+    ) -> None:
+        self.width = width
+        self.sparsity = sparsity
+        self.init = init
+        self.bias_init = bias_init
+        self.activation = activation
+        self.scaling = scaling
+        self.n_members = n_members
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.lr_schedule = lr_schedule
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.class_weight = class_weight
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> SparseInitMLPClassifier:
+        """Train for one pass over a chunk of rows, for data that do not fit in memory.
+
+        Scaling and first-layer biases come from the first chunk and stay; the learning rate is constant.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
+            A chunk of rows.
+        y : array-like of shape (n_samples,)
+            Their labels; any chunk may lack some of the classes.
+        classes : array-like of shape (n_classes,), optional
+            All classes; required at the first call.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights.
+
+        Returns
+        -------
+        self : SparseInitMLPClassifier
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing at the first call, y holds other labels, or ``early_stopping=True`` or
+            ``class_weight="balanced"``, which need all rows at once.
+        """
+        self._validate_params()
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' cannot work with partial_fit, which does not know how frequent the "
+                "classes are in all chunks; pass a dict of weights"
+            )
+        first = not hasattr(self, "net_")
+        if first:
+            if classes is None:
+                raise ValueError("classes must be given at the first call of partial_fit")
+            classes = np.unique(classes)
+            if len(classes) < 2:
+                raise ValueError(f"classes={list(classes)} must name at least two classes")
+            self.classes_ = classes
+        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes={list(classes)} differs from the first call's, {list(self.classes_)}"
+            )
+        self._partial_fit(X, y, sample_weight, first)
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return decision values.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or (n_samples, n_classes) for more than two classes
+            For cross-entropy the log-odds (log, for several classes) of the members' averaged probabilities;
+            for the other losses the members' averaged outputs.
+        """
+        decision = self._decision(X)
+        return decision[:, 0] if decision.shape[1] == 1 else decision
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of every row.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        decision = self._decision(X)
+        index = (decision[:, 0] > 0).astype(int) if decision.shape[1] == 1 else decision.argmax(axis=1)
+        return self.classes_[index]
+
+    def _has_probabilities(self) -> bool:
+        if self.loss != "cross_entropy":
+            raise AttributeError(f"probabilities are not available for loss={self.loss!r}")
+        return True
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the members' averaged class probabilities; for ``loss="cross_entropy"`` only.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        decision = torch.from_numpy(self._decision(X))
+        return self.net_.criterion_.loss.class_columns(decision).numpy()
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithms of the class probabilities; for ``loss="cross_entropy"`` only.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        decision = torch.from_numpy(self._decision(X))
+        if decision.shape[1] == 1:
+            decision = torch.nn.functional.logsigmoid(torch.cat([-decision, decision], dim=1))
+        return decision.numpy()
+
+    # -- what the base class asks for -------------------------------------------------------------------------
+
+    def _check_y(self, y: np.ndarray) -> None:
+        check_classification_targets(y)
+        classes = np.unique(y)
+        if len(classes) < 2:
+            raise ValueError(f"y has one class only, {classes[0]!r}; a classifier needs at least two classes")
+        self.classes_ = classes
+
+    def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y has labels {list(unknown)} that are not in classes_={list(self.classes_)}")
+        if self.class_weight is None:
+            return sample_weight
+        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        return sample_weight * weights[np.searchsorted(self.classes_, y)]
+
+    def _check_y_val(self, y_val: np.ndarray) -> None:
+        unknown = np.setdiff1d(y_val, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y_val has labels {list(unknown)} that are not in y")
+
+    def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        index = np.searchsorted(self.classes_, y)
+        one_hot = np.eye(len(self.classes_), dtype=np.float32)[index]
+        if len(self.classes_) == 2:
+            one_hot = one_hot[:, 1:]
+        return index, one_hot if self.loss == "cross_entropy" else 2 * one_hot - 1
+
+    def _n_outputs(self) -> int:
+        return 1 if len(self.classes_) == 2 else len(self.classes_)
+
+    def _make_loss(self) -> Loss:
+        return make_loss(self.loss, len(self.classes_))
+
+    def _net_class(self) -> tuple[type, dict[str, Any]]:
+        loss = self._make_loss()
+        return ClassifierNet, {
+            "classes": np.arange(len(self.classes_)),
+            "predict_nonlinearity": lambda output: loss.class_columns(loss.combine(output)),
+        }
+
+
+def paper_net(width: int = 1000, sparsity: int | None = 2, **overrides: Any) -> SparseInitMLPClassifier:
+    """TODO."""
+    options: dict[str, Any] = {
+        "init": "sign",
+        "bias_init": "zeros",
+        "activation": "relu",
+        "scaling": None,
+        "n_members": 1,
+        "loss": "hinge",
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+        "lr_schedule": "constant",
+        "weight_decay": 0.01,
+        "batch_size": 32,
+        "max_epochs": 1000,
+        "early_stopping": False,
+        "warm_start": False,
+        "class_weight": None,
+    }
+    return SparseInitMLPClassifier(width, sparsity, **(options | overrides))

@@ -1,0 +1,46 @@
+"""Where to compute."""
+
+from __future__ import annotations
+
+import torch
+
+
+def resolve_device(device: str | torch.device, *, fall_back: bool = False) -> torch.device:
+    """Turn a `device` parameter into a device that is there.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        "auto" takes CUDA, then XPU, then MPS, then the CPU; anything else is torch's name of a device.
+    fall_back : bool, default=False
+        Return the CPU where the device is missing, so that a net fitted on a GPU loads anywhere.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or the device is missing and `fall_back` is False.
+    """
+    if device == "auto":
+        return next(found for found in map(torch.device, ("cuda", "xpu", "mps", "cpu")) if is_available(found))
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={device!r} is unknown; choose one of 'auto', 'cpu', 'cuda', 'cuda:N', 'xpu', 'mps'"
+        ) from error
+    if is_available(found):
+        return found
+    if fall_back:
+        return torch.device("cpu")
+    raise ValueError(f"device={str(device)!r} is not available on this machine; pass device='auto' or 'cpu'")
+
+
+def is_available(device: torch.device) -> bool:
+    """Say whether `device` can compute here."""
+    if device.type == "cpu":
+        return True
+    if device.type == "mps":
+        return torch.backends.mps.is_available()
+    backend = getattr(torch, device.type, None)
+    count = backend.device_count() if backend is not None and backend.is_available() else 0
+    return (device.index or 0) < count

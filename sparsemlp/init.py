@@ -1,0 +1,175 @@
+"""Sparse initialisation, in the style of ``torch.nn.init``: functions that fill a tensor in place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+WEIGHT_INITS = ("sign", "ones", "normal", "uniform")
+BIAS_INITS = ("zeros", "uniform", "data")
+
+
+@torch.no_grad()
+def s_hot_(
+    tensor: Tensor,
+    sparsity: int,
+    init: str = "sign",
+    generator: torch.Generator | None = None,
+    *,
+    column_groups: Sequence[Sequence[int]] | None = None,
+) -> Tensor:
+    """Fill `tensor` with rows that hold exactly `sparsity` nonzeros, at uniformly random positions.
+
+    Every row of the result is one neuron that starts by looking at `sparsity` random inputs
+    (Edelman et al. 2023, section 3: "s-sparse initialisation").
+
+    Parameters
+    ----------
+    tensor : Tensor of shape (..., width, n_features)
+        The weights to fill in place.
+    sparsity : int
+        Number s of nonzeros in each row, from 1 to n_features.
+    init : {"sign", "ones", "normal", "uniform"}, default="sign"
+        How the nonzeros are drawn: -1 or +1 (the paper's experiments), 1 (its theory), Gaussian with
+        variance 2 / s, or uniform with the same variance. None of them is ever exactly zero.
+    generator : torch.Generator, optional
+        A CPU generator that all draws come from; the same seed gives the same weights on every device.
+    column_groups : sequence of sequences of int, optional
+        Columns that stem from the same raw feature. A row then takes `sparsity` distinct groups and one
+        column of each. Default: every column is a group of its own.
+
+    Returns
+    -------
+    Tensor
+        The same `tensor`.
+
+    Raises
+    ------
+    ValueError
+        If `sparsity` is not in 1 ... number of features (or groups), or `init` is unknown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.init import s_hot_
+    >>> weight = s_hot_(torch.empty(4, 10), sparsity=2)
+    >>> weight.abs().sum(dim=1)
+    tensor([2., 2., 2., 2.])
+    """
+    if init not in WEIGHT_INITS:
+        raise ValueError(f"init={init!r} is unknown; choose one of {', '.join(map(repr, WEIGHT_INITS))}")
+    n_features = tensor.shape[-1] if column_groups is None else len(column_groups)
+    if not 1 <= sparsity <= n_features:
+        raise ValueError(
+            f"sparsity={sparsity} must be between 1 and the number of features, {n_features}: "
+            "a neuron cannot start with more inputs than there are"
+        )
+    n_rows = tensor.numel() // max(tensor.shape[-1], 1)
+    positions = _distinct_positions(n_rows, n_features, sparsity, generator)
+    if column_groups is not None:
+        positions = _one_column_of_each(positions, column_groups, generator)
+    values = _nonzeros(n_rows, sparsity, init, generator)
+    shape = (*tensor.shape[:-1], sparsity)
+    return tensor.zero_().scatter_(-1, positions.view(shape).to(tensor.device), values.view(shape).to(tensor))
+
+
+def _distinct_positions(
+    n_rows: int, n_features: int, sparsity: int, generator: torch.Generator | None
+) -> Tensor:
+    """Draw a uniformly random `sparsity`-subset of the features for every row, by Floyd's algorithm.
+
+    Floyd needs `sparsity` draws a row and no shuffle of all features, which is what makes a wide layer cheap:
+    for j = n-s ... n-1, draw t from 0 ... j, and take j itself where t is already in the subset.
+    """
+    positions = torch.empty(n_rows, sparsity, dtype=torch.int64)
+    few = sparsity <= 16  # comparing with the earlier columns beats a table of what is taken
+    taken = None if few else torch.zeros(n_rows, n_features, dtype=torch.bool)
+    for i, last in enumerate(range(n_features - sparsity, n_features)):
+        draw = torch.randint(last + 1, (n_rows, 1), generator=generator)
+        if taken is None:
+            repeated = (positions[:, :i] == draw).any(dim=1, keepdim=True)
+        else:
+            repeated = taken.gather(1, draw)
+        draw.masked_fill_(repeated, last)
+        positions[:, i : i + 1] = draw
+        if taken is not None:
+            taken.scatter_(1, draw, True)
+    return positions
+
+
+def _one_column_of_each(
+    groups: Tensor, column_groups: Sequence[Sequence[int]], generator: torch.Generator | None
+) -> Tensor:
+    """Replace every group index by a uniformly random column of that group."""
+    sizes = torch.tensor([len(columns) for columns in column_groups])
+    starts = sizes.cumsum(0) - sizes
+    columns = torch.tensor([column for group in column_groups for column in group])
+    fractions = torch.rand(groups.shape, generator=generator, dtype=torch.float64)
+    return columns[starts[groups] + (fractions * sizes[groups]).long()]
+
+
+def _nonzeros(n_rows: int, sparsity: int, init: str, generator: torch.Generator | None) -> Tensor:
+    shape = (n_rows, sparsity)
+    if init == "ones":
+        return torch.ones(shape)
+    if init == "sign":
+        return torch.randint(2, shape, generator=generator).mul_(2).sub_(1).float()
+    scale = math.sqrt(2 / sparsity)  # Kaiming's gain for relu, with s in place of fan_in
+    if init == "normal":
+        values = torch.randn(shape, generator=generator).mul_(scale)
+    else:
+        values = torch.rand(shape, generator=generator).mul_(2).sub_(1).mul_(scale * math.sqrt(3))
+    return values.masked_fill_(values == 0, scale)
+
+
+@torch.no_grad()
+def torch_linear_(tensor: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Fill weights of shape (..., fan_out, fan_in) as ``torch.nn.Linear`` does: U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+
+    This is ``kaiming_uniform_(weight, a=sqrt(5))`` on every member of a batch of weight matrices.
+    """
+    return fan_in_uniform_(tensor, tensor.shape[-1], generator)
+
+
+@torch.no_grad()
+def fan_in_uniform_(tensor: Tensor, fan_in: int, generator: torch.Generator | None = None) -> Tensor:
+    """Fill `tensor` from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as ``torch.nn.Linear`` draws its biases."""
+    values = torch.rand(tensor.shape, generator=generator)
+    return tensor.copy_(values.mul_(2).sub_(1).div_(math.sqrt(fan_in)))
+
+
+@torch.no_grad()
+def data_bias_(bias: Tensor, weight: Tensor, rows: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Place the threshold of every neuron at a randomly drawn training row: b = -w . x.
+
+    An s-sparse neuron then starts as a cut through the data, as a split of a decision tree does, instead of
+    a cut through the origin.
+
+    Parameters
+    ----------
+    bias : Tensor of shape (..., width)
+        Filled in place.
+    weight : Tensor of shape (..., width, n_features)
+        The weights of the same neurons.
+    rows : Tensor of shape (n_rows, n_features)
+        Rows to draw from, scaled as the network will see them.
+    generator : torch.Generator, optional
+        A CPU generator.
+
+    Returns
+    -------
+    Tensor
+        The same `bias`.
+    """
+    n_features = weight.shape[-1]
+    flat_weight = weight.reshape(-1, n_features)
+    drawn = torch.randint(len(rows), (len(flat_weight),), generator=generator).to(rows.device)
+    chunk = max(1, 2**22 // max(n_features, 1))  # a wide layer's rows at once would be a second weight matrix
+    values = [
+        (w * rows[i].to(w)).sum(dim=1).neg_()
+        for w, i in zip(flat_weight.split(chunk), drawn.split(chunk), strict=True)
+    ]
+    return bias.copy_(torch.cat(values).view(bias.shape))

@@ -1,0 +1,130 @@
+"""The losses: value for a report, gradient in closed form, and how outputs become predictions.
+
+A loss sees outputs of shape (..., n_rows, n_outputs) and targets of the same leading shape. Its value is one
+number a row, summed over the outputs; the training objective is the weighted mean over rows.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Loss:
+    """What a loss must say of itself; targets are float tensors of shape (..., n_rows, n_outputs)."""
+
+    def value(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of every row, of shape (..., n_rows)."""
+        raise NotImplementedError
+
+    def gradient_(self, output: Tensor, target: Tensor, out: Tensor) -> None:
+        """Write the derivative of ``value`` with respect to `output` into `out`, allocating nothing."""
+        raise NotImplementedError
+
+    def combine(self, output: Tensor) -> Tensor:
+        """Merge members: outputs (n_members, n_rows, n_outputs) to decision values (n_rows, n_outputs)."""
+        return output.double().mean(dim=0)
+
+    def class_columns(self, decision: Tensor) -> Tensor:
+        """Turn decision values into one column a class, of which the largest is predicted.
+
+        They are probabilities where the loss has them.
+        """
+        return torch.cat([-decision, decision], dim=1) if decision.shape[1] == 1 else decision
+
+
+class SquaredLoss(Loss):
+    """(output - target)^2, as in ``torch.nn.functional.mse_loss``."""
+
+    def value(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of every row."""
+        return (output - target).square().sum(dim=-1)
+
+    def gradient_(self, output: Tensor, target: Tensor, out: Tensor) -> None:
+        """Write 2 (output - target)."""
+        torch.sub(output, target, out=out).mul_(2)
+
+
+class HingeLoss(Loss):
+    """max(0, 1 - target * output) for targets of -1 and +1."""
+
+    def value(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of every row."""
+        return F.relu(1 - target * output).sum(dim=-1)
+
+    def gradient_(self, output: Tensor, target: Tensor, out: Tensor) -> None:
+        """Write -target where the margin is below one."""
+        # sign(relu(1 - target * output)) is 1 inside the margin and 0 elsewhere
+        torch.mul(target, output, out=out).neg_().add_(1).relu_().sign_().mul_(target).neg_()
+
+
+class BinaryCrossEntropy(Loss):
+    """Logistic loss of one output, for targets of 0 and 1."""
+
+    def value(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of every row."""
+        return F.softplus((1 - 2 * target) * output).sum(dim=-1)
+
+    def gradient_(self, output: Tensor, target: Tensor, out: Tensor) -> None:
+        """Write sigmoid(output) - target."""
+        torch.sigmoid(output, out=out).sub_(target)
+
+    def combine(self, output: Tensor) -> Tensor:
+        """Return the log-odds of the members' mean probability."""
+        output = output.double()
+        positive = torch.logsumexp(F.logsigmoid(output), dim=0)
+        negative = torch.logsumexp(F.logsigmoid(-output), dim=0)
+        return positive - negative  # the means' common 1 / n_members cancels
+
+    def class_columns(self, decision: Tensor) -> Tensor:
+        """Return the probabilities of both classes."""
+        return torch.cat([torch.sigmoid(-decision), torch.sigmoid(decision)], dim=1)
+
+
+class CrossEntropy(Loss):
+    """Softmax cross-entropy; targets are one-hot rows."""
+
+    def value(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of every row."""
+        return -(target * F.log_softmax(output, dim=-1)).sum(dim=-1)
+
+    def gradient_(self, output: Tensor, target: Tensor, out: Tensor) -> None:
+        """Write softmax(output) - target."""
+        torch.softmax(output, dim=-1, out=out).sub_(target)
+
+    def combine(self, output: Tensor) -> Tensor:
+        """Return the log of the members' mean probabilities."""
+        return torch.logsumexp(F.log_softmax(output.double(), dim=-1), dim=0).log_softmax(dim=-1)
+
+    def class_columns(self, decision: Tensor) -> Tensor:
+        """Return the probabilities of all classes."""
+        return decision.exp()
+
+
+class Criterion(nn.Module):
+    """A loss as skorch and autograd want it: the weighted mean over rows and members.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss of a row.
+    """
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return a scalar for outputs (n_members, n_rows, n_outputs)."""
+        losses = self.loss.value(output, target)
+        return losses.mean() if weight is None else (losses * weight.squeeze(-1)).mean()
+
+
+def make_loss(name: str, n_classes: int | None = None) -> Loss:
+    """Return the loss called `name` for `n_classes` classes (None: regression)."""
+    if name == "squared":
+        return SquaredLoss()
+    if name == "hinge":
+        return HingeLoss()
+    return BinaryCrossEntropy() if n_classes == 2 else CrossEntropy()

@@ -1,0 +1,179 @@
+"""The network: dense layers with a leading members dimension, of which the first starts sparse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, s_hot_, torch_linear_
+
+ACTIVATIONS = ("relu",)
+
+
+class MemberLinear(nn.Module):
+    """One linear layer for each of `n_members` networks, computed as one batched product.
+
+    **Shape**
+
+    - Input: (n_members, batch, n_inputs), or (batch, n_inputs) that all members share.
+    - Output: (n_members, batch, n_outputs).
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+        Sizes of one member's layer.
+    n_members : int
+        Number of independent layers.
+    """
+
+    def __init__(self, n_inputs: int, n_outputs: int, n_members: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_members, n_outputs, n_inputs))
+        self.bias = nn.Parameter(torch.empty(n_members, n_outputs))
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw weights and biases as ``torch.nn.Linear`` does."""
+        torch_linear_(self.weight, generator)
+        fan_in_uniform_(self.bias, self.weight.shape[-1], generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs to outputs, member by member."""
+        if x.ndim == 2:
+            x = x.expand(len(self.weight), -1, -1)
+        return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.mT)
+
+    def extra_repr(self) -> str:
+        """Show the sizes in ``print(module)``."""
+        n_members, n_outputs, n_inputs = self.weight.shape
+        return f"n_inputs={n_inputs}, n_outputs={n_outputs}, n_members={n_members}"
+
+
+class SparseInitMLP(nn.Module):
+    """A multilayer perceptron whose first-layer neurons start with `sparsity` random inputs each.
+
+    Only the start is sparse: training is dense, nothing is masked (Edelman et al. 2023, arXiv 2309.03800,
+    section 3). A neuron that happens to hold relevant inputs, a "lottery ticket", needs far fewer samples to
+    find the rest, and width is a parallel search for such neurons.
+
+    **Shape**
+
+    - Input: (batch, n_features), or (n_members, batch, n_features) for a batch of its own for every member.
+    - Output: (n_members, batch, n_outputs).
+    - ``input_layer.weight``: (n_members, width, n_features).
+
+    Parameters
+    ----------
+    n_features, n_outputs : int
+        Sizes of input and output.
+    width : int or sequence of int
+        Widths of the hidden layers; the first is the sparse one.
+    sparsity : int or None
+        Number s of inputs that every first-layer neuron starts with. None: ``torch.nn.Linear``'s own dense
+        initialisation.
+    init : {"sign", "ones", "normal", "uniform"}, default="sign"
+        How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`.
+    bias_init : {"zeros", "uniform", "data"}, default="zeros"
+        First-layer biases: 0; U(-1/sqrt(s), 1/sqrt(s)); or thresholds through randomly drawn rows of `data`.
+    activation : {"relu"}, default="relu"
+        Activation of the hidden layers.
+    n_members : int, default=1
+        Number of independent networks.
+    data : Tensor of shape (n_rows, n_features), optional
+        Rows for ``bias_init="data"``.
+    column_groups : sequence of sequences of int, optional
+        Columns of the input that stem from the same raw feature, see :func:`sparsemlp.init.s_hot_`.
+    generator : torch.Generator, optional
+        A CPU generator for every draw. Default: torch's global one.
+
+    Raises
+    ------
+    ValueError
+        If a size is below one, `sparsity` exceeds the number of features, or a choice is unknown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp import SparseInitMLP
+    >>> module = SparseInitMLP(n_features=10, n_outputs=1, width=64, sparsity=2, n_members=3)
+    >>> module.input_layer.weight.count_nonzero(dim=-1).unique()
+    tensor([2])
+    >>> module(torch.zeros(5, 10)).shape
+    torch.Size([3, 5, 1])
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_outputs: int,
+        width: int | Sequence[int],
+        sparsity: int | None,
+        *,
+        init: str = "sign",
+        bias_init: str = "zeros",
+        activation: str = "relu",
+        n_members: int = 1,
+        data: Tensor | None = None,
+        column_groups: Sequence[Sequence[int]] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        widths = (width,) if isinstance(width, int) else tuple(width)
+        sizes = {"n_features": n_features, "n_outputs": n_outputs, "n_members": n_members}
+        sizes |= {f"width[{i}]": size for i, size in enumerate(widths)}
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{name}={size} must be at least 1")
+        if not widths:
+            raise ValueError("width=() must name at least one hidden layer")
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation={activation!r} is unknown; choose one of {ACTIVATIONS}")
+        self.n_members = n_members
+        self.activation = activation
+        self.input_layer = MemberLinear(n_features, widths[0], n_members)
+        self.hidden_layers = nn.ModuleList(
+            MemberLinear(n_inputs, n_units, n_members)
+            for n_inputs, n_units in zip(widths, widths[1:], strict=False)
+        )
+        self.output_layer = MemberLinear(widths[-1], n_outputs, n_members)
+        self._reset_input_layer(sparsity, init, bias_init, data, column_groups, generator)
+        for layer in self.layers[1:]:
+            layer.reset_parameters(generator)
+
+    @property
+    def layers(self) -> list[MemberLinear]:
+        """All layers, from input to output."""
+        return [self.input_layer, *self.hidden_layers, self.output_layer]  # type: ignore[list-item]
+
+    def _reset_input_layer(
+        self,
+        sparsity: int | None,
+        init: str,
+        bias_init: str,
+        data: Tensor | None,
+        column_groups: Sequence[Sequence[int]] | None,
+        generator: torch.Generator | None,
+    ) -> None:
+        weight, bias = self.input_layer.weight, self.input_layer.bias
+        if sparsity is None:
+            torch_linear_(weight, generator)
+        else:
+            s_hot_(weight, sparsity, init, generator, column_groups=column_groups)
+        if bias_init == "zeros":
+            nn.init.zeros_(bias)
+        elif bias_init == "uniform":
+            fan_in_uniform_(bias, sparsity or weight.shape[-1], generator)
+        elif bias_init == "data":
+            if data is None:
+                raise ValueError("bias_init='data' places thresholds at rows of the data: pass data=...")
+            data_bias_(bias, weight, data, generator)
+        else:
+            raise ValueError(f"bias_init={bias_init!r} is unknown; choose one of {BIAS_INITS}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs to every member's outputs."""
+        *hidden, output_layer = self.layers
+        for layer in hidden:
+            x = layer(x).relu_()
+        return output_layer(x)

@@ -1,0 +1,261 @@
+"""The skorch nets: skorch's epochs, callbacks and history around a fast training step."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+from skorch import NeuralNetClassifier, NeuralNetRegressor
+from skorch.callbacks import (
+    Callback,
+    EpochScoring,
+    EpochTimer,
+    LRScheduler,
+    PassthroughScoring,
+)
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sparsemlp.batches import Batch, BatchStream, ChunkStream, TabularDataset
+from sparsemlp.training import GraphedStep, Slot, TrainingStep
+
+BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+LR_SCHEDULES = ("constant", "cosine")
+
+
+class _FastLoop:
+    """What both nets add to skorch: epochs on the fast training step.
+
+    Everything at the level of epochs is skorch's own. Batches are trained in closed form, unless a callback
+    needs them one by one or a parameter is frozen: then skorch's autograd path trains the very same batches.
+
+    All training computes in a thread of its own, which flushes denormal numbers: weights without a gradient
+    decay into them, and then cost 10 to 50 times as much. The mode belongs to a thread, and threads that OpenMP
+    starts inherit it, so this covers all that compute and leaves the caller's threads as they were.
+    """
+
+    module_: Any
+    criterion_: Any
+    optimizer_: Any
+    history: Any
+
+    def _init_loop(
+        self, lr_schedule: str, batch_generator: torch.Generator | None, chunk_size: int, n_threads: int | None
+    ) -> None:
+        self.lr_schedule = lr_schedule
+        self.batch_generator = batch_generator
+        self.chunk_size = chunk_size
+        self.n_threads = n_threads
+
+    # -- data -------------------------------------------------------------------------------------------------
+
+    def get_iterator(self, dataset: Dataset, training: bool = False) -> Any:
+        """Return random batches for training, chunks in order for everything else."""
+        if not isinstance(dataset, TabularDataset):
+            return super().get_iterator(dataset, training=training)  # type: ignore[misc]
+        if not training:
+            return ChunkStream(dataset, self.chunk_size)
+        return BatchStream(dataset, self.batch_size, self.module_.n_members, self.batch_generator)  # type: ignore
+
+    # -- epochs -----------------------------------------------------------------------------------------------
+
+    def fit_loop(self, X: TabularDataset, y: None = None, epochs: int | None = None, **kwargs: Any) -> Any:
+        """Run skorch's loop with the training thread beside it."""
+        self._steps: dict[int, Callable[[Slot], None]] = {}
+        self._n_steps_done = 0
+        self._n_steps = (epochs or self.max_epochs) * -(-len(X) // self.batch_size)  # type: ignore[attr-defined]
+        self._said_slow = False
+        with (
+            _threads(self.n_threads),
+            ThreadPoolExecutor(1, "sparsemlp", torch.set_flush_denormal, (True,)) as self._worker,
+        ):
+            try:
+                return super().fit_loop(X, y, epochs=epochs, **kwargs)  # type: ignore[misc]
+            finally:
+                self._steps.clear()
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Callable, **kwargs: Any
+    ) -> None:
+        """Train or validate one epoch, in the training thread."""
+        run = super().run_single_epoch  # type: ignore[misc]
+        if not isinstance(iterator, BatchStream):
+            self._compute(run, iterator, training, prefix, step_fn, **kwargs)
+        elif reason := self._reason_for_autograd():
+            if self.verbose and not self._said_slow:  # type: ignore[attr-defined]
+                print(f"sparsemlp: training on skorch's autograd path, because {reason}")
+            self._said_slow = True
+            self._compute(run, self._scheduled(iterator.batches()), training, prefix, step_fn, **kwargs)
+        else:
+            loss = self._compute(self._fast_epoch, iterator)
+            self.history.new_batch()  # the epoch is recorded as one batch of all rows
+            self.history.record_batch(f"{prefix}_loss", loss)
+            self.history.record_batch(f"{prefix}_batch_size", len(iterator.dataset))
+            self.history.record(f"{prefix}_batch_count", iterator.n_batches)
+
+    def _compute(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
+        return self._worker.submit(function, *args, **kwargs).result()
+
+    def _fast_epoch(self, stream: BatchStream) -> float:
+        """Train one epoch; the only wait for the device is for the epoch's mean loss at its end."""
+        total = torch.zeros((), dtype=torch.float64, device=stream.dataset.target.device)
+        for slab, index in stream:
+            slots = slab.fill(index)
+            step = self._step_for(slab.batch_size)
+            for slot in self._scheduled(slots):
+                step(slot)
+            total += slab.summed_loss(self.criterion_.loss.value, len(slots))
+        return total.item() / (stream.n_members * len(stream.dataset))
+
+    def _step_for(self, batch_size: int) -> Callable[[Slot], None]:
+        if batch_size not in self._steps:
+            step = TrainingStep(self.module_, self.criterion_.loss, self.optimizer_, batch_size)
+            on_cuda = self.module_.input_layer.weight.is_cuda
+            self._steps[batch_size] = GraphedStep(step) if on_cuda else step
+        return self._steps[batch_size]
+
+    def _scheduled(self, batches: Any) -> Iterator[Any]:
+        """Pass batches on, with the learning rate set before each."""
+        for batch in batches:
+            if self.lr_schedule == "cosine":
+                progress = self._n_steps_done / self._n_steps
+                set_learning_rate(self.optimizer_, self.lr * 0.5 * (1 + math.cos(math.pi * progress)))  # type: ignore
+            self._n_steps_done += 1
+            yield batch
+
+    def _reason_for_autograd(self) -> str | None:
+        for name, callback in self.callbacks_:  # type: ignore[attr-defined]
+            if _needs_batches(callback):
+                return f"the callback {name!r} acts on batches"
+        if not all(parameter.requires_grad for parameter in self.module_.parameters()):
+            return "some parameters are frozen"
+        return None
+
+    def can_train(self) -> bool:
+        """Say whether there is an optimizer to go on with."""
+        return getattr(self, "optimizer_", None) is not None
+
+    def release(self, keep_optimizer: bool = False) -> None:
+        """Let go of everything that only training needs."""
+        self.train_split = None
+        self.batch_generator = None
+        for parameter in self.module_.parameters():
+            parameter.grad = None
+        if not keep_optimizer:
+            self.optimizer_ = None
+
+    # -- skorch's own path ------------------------------------------------------------------------------------
+
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
+        """Compute loss and gradients by autograd."""
+        self._set_training(True)  # type: ignore[attr-defined]
+        output = self.infer(batch[0])  # type: ignore[attr-defined]
+        loss = self.criterion_(output, batch.target, batch.weight)
+        (loss * len(output)).backward()  # the mean over members is only reported: each has its own objective
+        return {"loss": loss, "y_pred": output}
+
+    @torch.no_grad()
+    def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
+        """Compute outputs and loss."""
+        self._set_training(False)  # type: ignore[attr-defined]
+        output = self.infer(batch[0])  # type: ignore[attr-defined]
+        return {"loss": self.criterion_(output, batch.target, batch.weight), "y_pred": output}
+
+
+class ClassifierNet(_FastLoop, NeuralNetClassifier):
+    """A skorch classifier on class indices, see :class:`skorch.NeuralNetClassifier`."""
+
+    def __init__(
+        self,
+        module: Any,
+        *args: Any,
+        lr_schedule: str = "constant",
+        batch_generator: torch.Generator | None = None,
+        chunk_size: int = 4096,
+        n_threads: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(module, *args, **kwargs)
+        self._init_loop(lr_schedule, batch_generator, chunk_size, n_threads)
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        score = EpochScoring("accuracy", lower_is_better=False, name="valid_acc")
+        return [*_loss_callbacks(), ("valid_acc", score)]
+
+
+class RegressorNet(_FastLoop, NeuralNetRegressor):
+    """A skorch regressor on standardised targets, see :class:`skorch.NeuralNetRegressor`."""
+
+    def __init__(
+        self,
+        module: Any,
+        *args: Any,
+        lr_schedule: str = "constant",
+        batch_generator: torch.Generator | None = None,
+        chunk_size: int = 4096,
+        n_threads: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(module, *args, **kwargs)
+        self._init_loop(lr_schedule, batch_generator, chunk_size, n_threads)
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        return [*_loss_callbacks(), ("valid_r2", EpochScoring("r2", lower_is_better=False, name="valid_r2"))]
+
+
+def _loss_callbacks() -> list[tuple[str, Callback]]:
+    return [
+        ("epoch_timer", EpochTimer()),
+        ("train_loss", PassthroughScoring("train_loss", on_train=True)),
+        ("valid_loss", PassthroughScoring("valid_loss")),
+    ]
+
+
+def _needs_batches(callback: Callback) -> bool:
+    """Say whether a callback looks at training batches or at gradients."""
+    if isinstance(callback, EpochScoring):
+        return callback.on_train and callback.use_caching
+    if isinstance(callback, LRScheduler):
+        return callback.step_every == "batch"
+    if not getattr(callback, "log_on_batch_end", True):  # skorch's loggers, which have a switch
+        return False
+    return any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in BATCH_HOOKS)
+
+
+def optimizer_options(name: str, learning_rate: float, device: torch.device) -> dict[str, Any]:
+    """Return skorch's parameters for the optimizer called `name`, with what makes it fast on `device`."""
+    if name == "sgd":
+        return {"optimizer": torch.optim.SGD}
+    options: dict[str, Any] = {"optimizer": torch.optim.AdamW, "optimizer__fused": device.type in ("cpu", "cuda")}
+    if device.type == "cuda":  # a graph holds the rate as a tensor
+        options["optimizer__capturable"] = True
+        options["optimizer__lr"] = torch.tensor(learning_rate, device=device)
+    return options
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
+    """Set the learning rate of all groups; in place where a CUDA graph holds it as a tensor."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(value)
+        else:
+            group["lr"] = value
+
+
+@contextlib.contextmanager
+def _threads(n_threads: int | None) -> Iterator[None]:
+    """Compute with `n_threads` threads, and put the number back."""
+    before = torch.get_num_threads()
+    if n_threads is not None:
+        torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        if n_threads is not None:
+            torch.set_num_threads(before)

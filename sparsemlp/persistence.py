@@ -1,0 +1,70 @@
+"""A fitted net as plain values and numpy arrays, so that pickle, joblib and skops all can store it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from sparsemlp.module import SparseInitMLP
+
+
+def net_state(net: Any) -> dict[str, Any]:
+    """Return parameters, history and, where training is to go on, the optimizer of a skorch net."""
+    state: dict[str, Any] = {
+        "parameters": {name: _plain(values) for name, values in net.module_.state_dict().items()},
+        "activation": net.module_.activation,
+        "history": _plain(list(net.history)),
+    }
+    if net.can_train():
+        saved = net.optimizer_.state_dict()
+        state["optimizer"] = [_plain(saved["state"].get(i, {})) for i in range(len(state["parameters"]))]
+        state["lr"] = float(saved["param_groups"][0]["lr"])
+    return state
+
+
+def restore_module(state: dict[str, Any], device: torch.device) -> SparseInitMLP:
+    """Build the network that `state` describes, on `device`."""
+    arrays = state["parameters"]
+    shapes = [values.shape for name, values in arrays.items() if name.endswith("weight")]
+    n_members, _, n_features = shapes[0]
+    module = SparseInitMLP(
+        n_features,
+        n_outputs=shapes[-1][1],
+        width=[shape[1] for shape in shapes[:-1]],
+        sparsity=1,
+        activation=state["activation"],
+        n_members=n_members,
+        generator=torch.Generator(),  # the draws are thrown away, and torch's global generator is left alone
+    )
+    module.load_state_dict({name: torch.from_numpy(values) for name, values in arrays.items()})
+    return module.to(device)
+
+
+def restore_optimizer(net: Any, state: dict[str, Any]) -> None:
+    """Give `net` the optimizer state it was saved with; none if training had ended."""
+    if "optimizer" not in state:
+        net.release()
+        return
+    saved = net.optimizer_.state_dict()
+    saved["state"] = {
+        i: {name: torch.as_tensor(value) for name, value in entry.items()}
+        for i, entry in enumerate(state["optimizer"])
+        if entry
+    }
+    net.optimizer_.load_state_dict(saved)
+    net.release(keep_optimizer=True)
+
+
+def _plain(value: Any) -> Any:
+    """Turn tensors into arrays and numpy scalars into Python's, all the way down."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().numpy().copy()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,78 @@
+"""Prediction in chunks of bounded memory, with results that do not depend on how rows are batched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparsemlp.module import SparseInitMLP
+
+# Memory for the activations of one chunk.
+CHUNK_BYTES = 2**27
+MAX_ROWS = 2**16
+# Chunks are padded with zero rows to a multiple of this. Matrix products of very few rows go through other
+# kernels, which round differently; from 8 rows on, a row's result is the same in any batch.
+ROW_MULTIPLE = 32
+
+
+def rows_a_chunk(module: SparseInitMLP) -> int:
+    """Return how many rows can pass through `module` at once within the memory for a chunk."""
+    widths = [module.input_layer.weight.shape[2], *(layer.weight.shape[1] for layer in module.layers)]
+    adjacent = max(a + b for a, b in zip(widths, widths[1:], strict=False))
+    rows = CHUNK_BYTES // (4 * module.n_members * adjacent)
+    return int(np.clip(rows // ROW_MULTIPLE, 1, MAX_ROWS // ROW_MULTIPLE)) * ROW_MULTIPLE
+
+
+@torch.no_grad()
+def predict_in_chunks(
+    module: SparseInitMLP,
+    combine: Callable[[Tensor], Tensor],
+    X: Any,
+    transform: Callable[[Any], np.ndarray],
+    n_rows: int,
+) -> np.ndarray:
+    """Scale, feed forward and combine the members, a chunk of rows at a time.
+
+    Parameters
+    ----------
+    module : SparseInitMLP
+        The fitted network.
+    combine : callable
+        Merges outputs (n_members, n_rows, n_outputs) into decision values (n_rows, n_outputs).
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        Validated rows.
+    transform : callable
+        Scales a chunk of rows to float32.
+    n_rows : int
+        Rows a chunk. Halved, and the chunk done again, whenever the device runs out of memory.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_outputs), float64
+    """
+    n_samples = X.shape[0]
+    decision = np.empty((n_samples, module.output_layer.bias.shape[1]))
+    start = 0
+    while start < n_samples:
+        stop = min(start + n_rows, n_samples)
+        try:
+            rows = _padded(transform(X[start:stop])).to(module.input_layer.weight.device)
+            decision[start:stop] = combine(module(rows))[: stop - start].cpu().numpy()
+        except torch.OutOfMemoryError:
+            if n_rows <= ROW_MULTIPLE:
+                raise
+            n_rows = n_rows // 2 // ROW_MULTIPLE * ROW_MULTIPLE or ROW_MULTIPLE
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            continue
+        start = stop
+    return decision
+
+
+def _padded(rows: np.ndarray) -> Tensor:
+    missing = -len(rows) % ROW_MULTIPLE
+    return torch.from_numpy(np.pad(rows, ((0, missing), (0, 0))) if missing else rows)

@@ -1,0 +1,194 @@
+"""Input scaling: raw columns in, float32 columns of unit scale out, built on scikit-learn's transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+SCALINGS = ("squash", "quantile", "both", "standard", None)
+# Fitted and transformed this many values at a time, so that a large table is never copied in float64.
+BLOCK_VALUES = 2**22
+N_QUANTILES = 1000
+
+
+class SquashScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Centre at the median, divide by the interquartile range, and squash the tails smoothly.
+
+    z = (x - median) / IQR, then z / sqrt(1 + (z / 3)^2), which is z near the median and never beyond -3 and 3.
+    Where the IQR is 0 the range of the column stands in; a constant column becomes 0. Multiplying a column by a
+    positive number changes nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sparsemlp.preprocessing import SquashScaler
+    >>> SquashScaler().fit_transform(np.array([[1.0], [2.0], [3.0], [1e9]])).round(3).ravel()
+    array([-0., -0.,  0.,  3.])
+    """
+
+    def fit(self, X: np.ndarray, y: object = None) -> SquashScaler:
+        """Find every column's median and scale.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Training rows.
+        y : object
+            Ignored.
+        """
+        self.n_features_in_ = X.shape[1]
+        low, self.center_, high = np.percentile(np.asarray(X, dtype=np.float64), [25, 50, 75], axis=0)
+        span = X.max(axis=0).astype(np.float64) - X.min(axis=0)
+        scale = np.where(high > low, high - low, span)
+        self.scale_ = np.where(scale > 0, scale, np.inf)  # a constant column becomes 0
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Scale `X` of shape (n_samples, n_features)."""
+        check_is_fitted(self)
+        z = (np.asarray(X, dtype=np.float64) - self.center_) / self.scale_
+        z /= np.sqrt(1 + (z / 3) ** 2)
+        return z
+
+
+class InputScaler(TransformerMixin, BaseEstimator):
+    """Everything between the user's table and the network's inputs.
+
+    Missing values become the median, each feature that had any in training gets an indicator column, and the
+    values are scaled.
+
+    Parameters
+    ----------
+    scaling : {"squash", "quantile", "both", "standard", None}, default="both"
+        "squash": :class:`SquashScaler`. "quantile": ranks, uniform with unit variance. "both": the two side by
+        side, so every feature has two columns. "standard": zero mean, unit variance. None: as they are.
+    random_state : int or None, default=None
+        Seeds the subsample of 10000 rows that quantiles are estimated from.
+
+    Attributes
+    ----------
+    column_features_ : ndarray of shape (n_columns,)
+        The raw feature that each output column stems from.
+    """
+
+    def __init__(self, scaling: str | None = "both", random_state: int | None = None) -> None:
+        self.scaling = scaling
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: object = None, sample_weight: np.ndarray | None = None) -> InputScaler:
+        """Estimate medians, scales and quantiles.
+
+        Parameters
+        ----------
+        X : ndarray or sparse matrix of shape (n_samples, n_features)
+            Training rows; NaN is allowed.
+        y : object
+            Ignored.
+        sample_weight : ndarray of shape (n_samples,), optional
+            Used by "standard"; quantiles and medians are of the rows.
+        """
+        n_samples, self.n_features_in_ = X.shape
+        size = max(1, BLOCK_VALUES // max(1, n_samples))  # only a block of columns is in float64 at a time
+        self.blocks_ = []
+        for start in range(0, self.n_features_in_, size):
+            block = _ColumnBlock(start, min(start + size, self.n_features_in_))
+            self.blocks_.append(block.fit(X, self.scaling, sample_weight, self.random_state))
+        self.column_features_ = np.concatenate([block.column_features() for block in self.blocks_])
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Scale rows.
+
+        Parameters
+        ----------
+        X : ndarray or sparse matrix of shape (n_samples, n_features)
+            NaN becomes the training median, also in features that had none in training.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_columns), float32
+
+        Raises
+        ------
+        ValueError
+            If ``scaling=None`` leaves values that float32 cannot hold.
+        """
+        check_is_fitted(self)
+        out = np.empty((X.shape[0], len(self.column_features_)), dtype=np.float32)
+        n_rows = max(1, BLOCK_VALUES // max(1, self.n_features_in_))
+        with np.errstate(over="ignore"):
+            for start in range(0, X.shape[0], n_rows):
+                rows = slice(start, start + n_rows)
+                self._transform_rows(_dense(X[rows]), out[rows])
+        if self.scaling is None and not np.isfinite(out).all():
+            raise ValueError("scaling=None: X has values too large for float32; scale X or choose a scaling")
+        return out
+
+    def _transform_rows(self, X: np.ndarray, out: np.ndarray) -> None:
+        column = 0
+        for block in self.blocks_:
+            for values in block.transform(X[:, block.start : block.stop]):
+                out[:, column : column + values.shape[1]] = values
+                column += values.shape[1]
+
+
+class _ColumnBlock(BaseEstimator):
+    """The scaling of the raw columns from `start` to `stop`."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        self.start = start
+        self.stop = stop
+
+    def fit(
+        self, X: Any, scaling: str | None, sample_weight: np.ndarray | None, random_state: int | None
+    ) -> _ColumnBlock:
+        values = _dense(X[:, self.start : self.stop]).astype(np.float64)
+        missing = np.isnan(values)
+        self.indicator_ = missing.any(axis=0)
+        self.median_ = np.zeros(values.shape[1])
+        some = ~missing.all(axis=0)  # a column without any value is a column of zeros
+        self.median_[some] = np.nanmedian(values[:, some], axis=0)
+        values = np.where(missing, self.median_, values) if self.indicator_.any() else values
+        names = ["squash", "quantile"] if scaling == "both" else [scaling] if scaling else []
+        self.scalers_ = [_fit_scaler(name, values, sample_weight, random_state) for name in names]
+        self.constant_ = values.max(axis=0) == values.min(axis=0)
+        return self
+
+    def transform(self, X: np.ndarray) -> list[np.ndarray]:
+        """Return the blocks of columns that the raw columns become, in order."""
+        missing = np.isnan(X)
+        filled = np.where(missing, self.median_, X) if missing.any() else X
+        blocks = [self._scaled(scaler, filled) for scaler in self.scalers_] or [filled]
+        return [*blocks, missing[:, self.indicator_]]
+
+    def _scaled(self, scaler: Any, X: np.ndarray) -> np.ndarray:
+        values = scaler.transform(X)
+        if isinstance(scaler, QuantileTransformer):
+            values = (values - 0.5) * np.sqrt(12)  # uniform of unit variance
+        values[:, self.constant_] = 0
+        return values
+
+    def column_features(self) -> np.ndarray:
+        """Name the raw feature of every column that ``transform`` makes."""
+        features = np.arange(self.start, self.stop)
+        return np.concatenate([np.tile(features, max(1, len(self.scalers_))), features[self.indicator_]])
+
+
+def _fit_scaler(
+    name: str, X: np.ndarray, sample_weight: np.ndarray | None, random_state: int | None
+) -> SquashScaler | StandardScaler | QuantileTransformer:
+    if name == "squash":
+        return SquashScaler().fit(X)
+    if name == "standard":
+        return StandardScaler().fit(X, sample_weight=sample_weight)
+    n_quantiles = min(N_QUANTILES, len(X))
+    return QuantileTransformer(n_quantiles=n_quantiles, subsample=10_000, random_state=random_state).fit(X)
+
+
+def _dense(X: Any) -> np.ndarray:
+    return X.toarray() if sparse.issparse(X) else np.asarray(X)
