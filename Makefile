@@ -29,7 +29,7 @@ venv: $(VENV)/.installed-benchmarks $(VENV)/.installed-tests $(VENV)/.installed-
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "sparsemlp needs Python 3.11 or newer; choose one with: make PYTHON=python3.11 ..." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -f $@; exit 1; }  # venv fails after linking python where pip is missing
 
 $(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[$*]"
