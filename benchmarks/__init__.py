@@ -1,0 +1,1 @@
+"""Benchmarks of sparsemlp against other classifiers; run ``python -m benchmarks --help``."""

@@ -1,0 +1,44 @@
+"""The command line: ``python -m benchmarks COMMAND``.
+
+A command is a module with ``HELP``, ``add_arguments(parser)`` and ``run(args)``, named in COMMANDS.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmarks import everything, parity, report, tabular
+from benchmarks.arguments import Parser, UsageError, command_line
+
+COMMANDS = {"tabular": tabular, "parity": parity, "report": report, "all": everything}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 (nothing could be done) or 2 (bad arguments)."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    args = _parser().parse_args(given)
+    args.command_line = command_line(given)
+    try:
+        status: int = COMMANDS[args.command].run(args)
+    except UsageError as error:
+        print(f"python -m benchmarks {args.command}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="python -m benchmarks", description="Benchmarks of sparsemlp.", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in COMMANDS.items():
+        subparser = commands.add_parser(
+            name, help=module.HELP, description=module.__doc__, allow_abbrev=False
+        )
+        module.add_arguments(subparser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

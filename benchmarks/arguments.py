@@ -1,0 +1,139 @@
+"""What the subcommands share on the command line: one-line errors, checked numbers, profiles."""
+
+import argparse
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+PROFILE_NAMES = ("smoke", "quick", "full")
+DEFAULT_RESULTS = Path("results")
+
+
+class UsageError(Exception):
+    """A mistake of the user's: said in one line, exit status 2, no traceback."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, without the usage text before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit with status 2."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def whole_number(minimum: int) -> Any:
+    """Return an argparse type: an integer of at least ``minimum``."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f"must be an integer of at least {minimum}, got {text!r}")
+        return value
+
+    return convert
+
+
+def _finite(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def share(text: str) -> float:
+    """Argparse type: a number above 0 and at most 1."""
+    value = _finite(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, got {text!r}")
+    return value
+
+
+def positive(text: str) -> float:
+    """Argparse type: a number above 0."""
+    value = _finite(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """Argparse type: a number of at least 0."""
+    value = _finite(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, got {text!r}")
+    return value
+
+
+def sparsity(text: str) -> int | None:
+    """Argparse type: nonzero weights per neuron, or ``dense`` (None)."""
+    if text.lower() in ("dense", "none"):
+        return None
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, or 'dense', got {text!r}")
+    return value
+
+
+def add_common(parser: argparse.ArgumentParser, *, profiles: bool = True) -> None:
+    """Add ``--results`` and ``--profile``."""
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=DEFAULT_RESULTS,
+        metavar="DIR",
+        help="folder of the results file and the report (default: %(default)s)",
+    )
+    if profiles:
+        parser.add_argument(
+            "--profile",
+            choices=PROFILE_NAMES,
+            default="quick",
+            help="preset of every option that is not given (default: %(default)s)",
+        )
+
+
+def with_profile(args: argparse.Namespace, profiles: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the options of the profile, overridden by those given on the command line.
+
+    Options must be declared with ``default=argparse.SUPPRESS``, so that only given ones are in ``args``.
+    """
+    profile = profiles[args.profile]
+    given = vars(args)
+    return {name: given.get(name, value) for name, value in profile.items()}
+
+
+def known_names(
+    what: str, names: Sequence[str], choices: Sequence[str], every: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """Return ``names`` without repeats, ``all`` spelt out as ``every``; an unknown one is a UsageError."""
+    wanted: list[str] = []
+    for name in names:
+        if name == "all":
+            wanted.extend(choices if every is None else every)
+        elif name in choices:
+            wanted.append(name)
+        else:
+            raise UsageError(f"unknown {what} {name!r}; choose from: {', '.join(choices)}, or all")
+    return tuple(dict.fromkeys(wanted))
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """Return the command as a user would repeat it, with no absolute path of this machine in it."""
+    shown = []
+    for argument in arguments:
+        option, equals, value = argument.rpartition("=")
+        path = Path(value)
+        if path.is_absolute():
+            inside = path.is_relative_to(Path.cwd())
+            value = str(path.relative_to(Path.cwd())) if inside else path.name
+        shown.append(f"{option}{equals}{value}")
+    return shlex.join(["python", "-m", "benchmarks", *shown])

@@ -1,0 +1,35 @@
+"""Tables, parity frontier and report, one after the other: what `make benchmark` runs."""
+
+import argparse
+from types import ModuleType
+
+from benchmarks import parity, report, tabular
+from benchmarks.arguments import Parser, add_common
+
+HELP = "tabular, parity and report with one profile"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``all``."""
+    add_common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the three commands; the report is written even where a part of the runs could not be done."""
+    shared = ["--results", str(args.results)]
+    profile = ["--profile", args.profile]
+    statuses = [
+        _run(tabular, shared + profile, args.command_line),
+        _run(parity, shared + profile, args.command_line),
+        _run(report, shared, args.command_line),
+    ]
+    return max(statuses)
+
+
+def _run(command: ModuleType, arguments: list[str], command_line: str) -> int:
+    parser = Parser()
+    command.add_arguments(parser)
+    args = parser.parse_args(arguments)
+    args.command_line = command_line
+    status: int = command.run(args)
+    return status

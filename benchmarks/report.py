@@ -1,0 +1,70 @@
+"""Write the report: one page with its figures inside, the same as markdown, and the figures as files."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.arguments import UsageError, add_common
+
+if TYPE_CHECKING:
+    from benchmarks.content import Content
+    from benchmarks.store import Store
+
+HELP = "write the report of the results: index.html, report.md and the figures"
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``report``."""
+    add_common(parser, profiles=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report, print its main tables and say where it is."""
+    from benchmarks.store import Store
+
+    store = Store.open(args.results, create=False)
+    folder = args.results / "report"
+    try:
+        content = write(store, folder, args.command_line)
+    except OSError as error:
+        raise UsageError(f"the report cannot be written to {folder}: {error.strerror}") from error
+    finally:
+        store.close()
+    print(for_terminal(content))
+    print(f"The report is at {folder / 'index.html'}")
+    return 0
+
+
+def write(store: "Store", folder: Path, command: str) -> "Content":
+    """Write index.html, report.md and the figures into ``folder``; return what they say.
+
+    ``command`` is what asked for the report, for its last section.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    from benchmarks import content, figures
+
+    folder.mkdir(parents=True, exist_ok=True)
+    report = content.build(store, command)
+    for section in report.sections:
+        for picture in section.figures:
+            picture.svg = Markup(figures.save(picture.figure, folder, picture.name))
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=jinja2.select_autoescape(["html"]),
+        trim_blocks=True,
+    )
+    for template, name in (("report.html", "index.html"), ("report.md", "report.md")):
+        (folder / name).write_text(templates.get_template(template).render(vars(report)), encoding="utf-8")
+    return report
+
+
+def for_terminal(report: "Content") -> str:
+    """Return the headlines and the main tables as text."""
+    lines = ["", *report.lead]
+    for section in report.sections:
+        for table in section.tables[: section.brief]:
+            lines += ["", f"{section.title}. {table.caption}", table.markdown()]
+    return "\n".join([*lines, ""])

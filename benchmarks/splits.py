@@ -1,0 +1,98 @@
+"""Seeded, stratified splits: one order of the rows, of which every training set is a prefix."""
+
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+TRAIN_SHARE = 0.7
+TRAIN_CAP = 10_000
+TEST_CAP = 10_000
+MIN_ROWS_PER_CLASS = 2
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many training rows: a share of the capped training pool, or a number of rows."""
+
+    kind: str
+    value: float
+
+    @classmethod
+    def fraction(cls, value: float) -> "Size":
+        """Return the size that is ``value`` of the training pool (at most TRAIN_CAP rows)."""
+        return cls("fraction", value)
+
+    @classmethod
+    def rows(cls, value: int) -> "Size":
+        """Return the size of ``value`` rows, or of the whole pool where that is smaller."""
+        return cls("rows", value)
+
+    @property
+    def key(self) -> str:
+        """The size as the store writes it, such as ``fraction:0.1`` or ``rows:1000``."""
+        return f"{self.kind}:{self.value:g}"
+
+    def n_rows(self, n_pool: int) -> int:
+        """Return the number of rows out of a pool of ``n_pool``."""
+        if self.kind == "rows":
+            return min(int(self.value), n_pool)
+        return max(1, round(self.value * min(n_pool, TRAIN_CAP)))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of one split: ``pool`` in the order in which training sets grow, and ``test``."""
+
+    pool: Rows
+    test: Rows
+
+    def training_rows(self, size: Size, y: NDArray[np.int64]) -> Rows:
+        """Return the first rows of the pool, as many as ``size`` says and never under two a class."""
+        return self.pool[: max(size.n_rows(len(self.pool)), _prefix_with_every_class(y[self.pool]))]
+
+
+def make_split(name: str, y: NDArray[np.int64], seed: int) -> Split:
+    """Split the rows of the task called ``name`` into a training pool (70 %) and a test set.
+
+    Neither the caps nor the size enter here, and the model does not either: the test rows and the order of
+    the pool depend on the task and the seed alone, so that smaller training sets are nested in larger ones.
+
+    Parameters
+    ----------
+    name : str
+        The task; two tasks with the same number of rows are shuffled differently.
+    y : array of shape (n_rows,)
+        Class numbers.
+    seed : int
+        The seed of the split.
+
+    Returns
+    -------
+    Split
+    """
+    order = stratified_order(y, np.random.default_rng([seed, crc32(name.encode())]))
+    n_pool = int(TRAIN_SHARE * len(y))
+    return Split(order[:n_pool], order[n_pool:][:TEST_CAP])
+
+
+def stratified_order(y: NDArray[np.int64], rng: np.random.Generator) -> Rows:
+    """Return the row numbers shuffled such that every prefix has the classes in their proportions."""
+    key = np.empty(len(y))
+    for label in np.unique(y):
+        rows = rng.permutation(np.flatnonzero(y == label))
+        # Each class spreads its rows evenly over [0, 1), from a random start.
+        key[rows] = (np.arange(len(rows)) + rng.random()) / len(rows)
+    return np.argsort(key, kind="stable")
+
+
+def _prefix_with_every_class(y: NDArray[np.int64]) -> int:
+    """Return the length of the shortest prefix with MIN_ROWS_PER_CLASS rows of every class."""
+    longest = 0
+    for label in np.unique(y):
+        rows = np.flatnonzero(y == label)
+        longest = max(longest, int(rows[:MIN_ROWS_PER_CLASS][-1]) + 1)
+    return longest

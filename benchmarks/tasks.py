@@ -1,0 +1,167 @@
+"""The tasks: 16 OpenML tables of Grinsztajn et al. 2022, and synthetic ones from sparsemlp.datasets.
+
+The tasks are those of OpenML suite 337 (numerical features, classification). Their numbers are written
+down here because the suite's own list needs a network, while a task that the client has cached does not.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+DEFAULT_CACHE = Path(__file__).resolve().parents[1] / ".cache" / "openml"
+
+
+class DataUnavailableError(Exception):
+    """A data set that cannot be had; the message says why, in one line."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """A table and what there is to say about where it comes from.
+
+    Attributes
+    ----------
+    X : array of shape (n_rows, n_features)
+    y : array of shape (n_rows,)
+        Class numbers, 0 to n_classes - 1.
+    n_published : int or None
+        Rows of the published data set; None for a synthetic one.
+    statement : str
+        What the rows are: all published ones, a subset, a sample.
+    complete : bool
+        Whether these are the published rows, all of them.
+    """
+
+    X: NDArray[np.float64]
+    y: NDArray[np.int64]
+    n_published: int | None
+    statement: str
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Task:
+    """A named classification task; ``load`` brings its data."""
+
+    name: str
+    load: Callable[[], Data]
+
+
+@dataclass(frozen=True)
+class OpenMLSource:
+    """A task of OpenML and the row count of its published data set.
+
+    ``rebuilt_note`` is what is known of a copy that was rebuilt from other sources rather than downloaded
+    from OpenML; such a copy says so in its description.
+    """
+
+    task_id: int
+    data_id: int
+    name: str
+    n_published: int
+    rebuilt_note: str = ""
+
+    def __call__(self) -> Data:
+        """Load the data through the openml client."""
+        X, y, rebuilt = _fetch(self)
+        statement, complete = describe_rows(len(y), self.n_published)
+        if rebuilt and self.rebuilt_note:
+            statement = f"{statement}; {self.rebuilt_note}"
+        return Data(X, y, self.n_published, statement, complete and not (rebuilt and self.rebuilt_note))
+
+
+OPENML_SOURCES = (
+    OpenMLSource(361055, 44089, "credit", 16714),
+    OpenMLSource(361060, 44120, "electricity", 38474),
+    OpenMLSource(361061, 44121, "covertype", 566602),
+    OpenMLSource(361062, 44122, "pol", 10082),
+    OpenMLSource(361063, 44123, "house_16H", 13488),
+    OpenMLSource(361065, 44125, "MagicTelescope", 13376),
+    OpenMLSource(361066, 44126, "bank-marketing", 10578),
+    OpenMLSource(361068, 44128, "MiniBooNE", 72998, "drawn at random"),
+    OpenMLSource(361069, 44129, "Higgs", 940160, "some from the same simulation rather than the same file"),
+    OpenMLSource(361070, 44130, "eye_movements", 7608),
+    OpenMLSource(361273, 45022, "Diabetes130US", 71090),
+    OpenMLSource(361274, 45021, "jannis", 57580, "re-balanced"),
+    OpenMLSource(361275, 45020, "default-of-credit-card-clients", 13272),
+    OpenMLSource(361276, 45019, "Bioresponse", 3434, "the labels of 1374 rows inferred from the row order"),
+    OpenMLSource(361277, 45028, "california", 20634),
+    OpenMLSource(361278, 45026, "heloc", 10000),
+)
+
+
+def describe_rows(n_rows: int, n_published: int) -> tuple[str, bool]:
+    """Say what ``n_rows`` rows are of a data set published with ``n_published``, and whether they are all."""
+    if n_rows == n_published:
+        return f"all {n_published} published rows", True
+    if n_rows < n_published:
+        return f"a subset: {n_rows} of the {n_published} published rows ({n_rows / n_published:.1%})", False
+    return f"not the published data: {n_rows} rows where {n_published} are published", False
+
+
+def cache_directory() -> Path:
+    """Return the cache of the openml client: ``OPENML_CACHE_DIR``, or .cache/openml in the project."""
+    return Path(os.environ.get("OPENML_CACHE_DIR") or DEFAULT_CACHE)
+
+
+def _fetch(source: OpenMLSource) -> tuple[NDArray[np.float64], NDArray[np.int64], bool]:
+    import openml
+
+    logging.getLogger("openml").setLevel(logging.ERROR)
+    openml.config.set_root_cache_directory(str(cache_directory()))
+    openml.config.set_retry_policy(
+        "human", n_retries=2
+    )  # the default of 5 sleeps for 10 seconds when offline
+    try:
+        task: Any = openml.tasks.get_task(source.task_id, download_splits=False)
+        dataset = task.get_dataset()
+        X, y, _, _ = dataset.get_data(target=task.target_name)
+    except (
+        Exception
+    ) as error:  # the client raises errors of its own, of requests, of pandas and of the system
+        reason = " ".join(str(error).split())[:200]
+        raise DataUnavailableError(
+            f"{source.name} (OpenML task {source.task_id}) is neither in the cache nor can it be downloaded: "
+            f"{type(error).__name__}: {reason}"
+        ) from error
+    labels, numbers = np.unique(np.asarray(y.astype(str)), return_inverse=True)
+    if len(labels) < 2:
+        raise DataUnavailableError(
+            f"{source.name} (OpenML task {source.task_id}) has one class only in the cache"
+        )
+    return X.to_numpy(np.float64), numbers.astype(np.int64), "PROVENANCE" in (dataset.description or "")
+
+
+@dataclass(frozen=True)
+class ParitySource:
+    """Sparse parity as a table, where forests fail and nets need luck: 20 000 rows, 20 features, degree 3."""
+
+    n_rows: int = 20_000
+    n_features: int = 20
+    n_informative: int = 3
+
+    def __call__(self) -> Data:
+        """Draw the data; the same every time."""
+        from sparsemlp.datasets import make_sparse_parity
+
+        X, y = make_sparse_parity(self.n_rows, self.n_features, self.n_informative, random_state=0)[:2]
+        statement = f"synthetic: ({self.n_features}, {self.n_informative})-parity"
+        return Data(np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.int64), None, statement, True)
+
+
+OPENML_TASKS = tuple(Task(source.name, source) for source in OPENML_SOURCES)
+SYNTHETIC_TASKS = (Task("sparse_parity", ParitySource()),)
+TASKS = {task.name: task for task in OPENML_TASKS + SYNTHETIC_TASKS}
+OPENML_NAMES = tuple(task.name for task in OPENML_TASKS)
+
+
+def load(name: str) -> Data:
+    """Load the task called ``name``; raises DataUnavailableError where it cannot be had."""
+    data = TASKS[name].load()
+    return replace(data, X=np.ascontiguousarray(data.X))
