@@ -14,12 +14,12 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags
-from skorch.helper import predefined_split
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from skorch.helper import predefined_split
 
 from sparsemlp.batches import DeviceRows, Rows, SparseRows, TabularDataset
-from sparsemlp.callbacks import KeepBest
+from sparsemlp.callbacks import KeepBest, Progress
 from sparsemlp.devices import resolve_device
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
 from sparsemlp.losses import Criterion, Loss
@@ -89,6 +89,7 @@ class BaseSparseInitMLP(BaseEstimator):
     def _net_class(self) -> tuple[type, dict[str, Any]]:
         """Return the skorch class and its own parameters."""
 
+    net_: Any
     #: columns of the history that rank epochs for early stopping
     _monitors: ClassVar[list[tuple[str, int]]]
     _stratified = False
@@ -164,9 +165,7 @@ class BaseSparseInitMLP(BaseEstimator):
         self.net_.release(keep_optimizer=True)
         return self
 
-    def _check_rows(
-        self, X: Any, y: Any, sample_weight: Any, reset: bool
-    ) -> tuple[Any, np.ndarray, np.ndarray]:
+    def _check_rows(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> tuple[Any, np.ndarray, np.ndarray]:
         X, y = validate_data(self, X, y, reset=reset, y_numeric=not self._stratified, **X_OPTIONS)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         used = weight > 0
@@ -179,9 +178,9 @@ class BaseSparseInitMLP(BaseEstimator):
 
     def _check_architecture(self, n_features: int) -> None:
         widths = self._widths()
-        if not widths or any(not isinstance(w, Integral) or w < 1 for w in widths):
+        if not widths or any(not isinstance(w, int) or w < 1 for w in widths):
             raise ValueError(f"width={self.width!r} must be a positive int or a non-empty tuple of them")
-        if isinstance(self.sparsity, Integral) and self.sparsity > n_features:
+        if isinstance(self.sparsity, Integral) and int(self.sparsity) > n_features:
             raise ValueError(
                 f"sparsity={self.sparsity} is more than the {n_features} features of X: a neuron "
                 "cannot start with more inputs than there are"
@@ -198,7 +197,7 @@ class BaseSparseInitMLP(BaseEstimator):
             )
 
     def _widths(self) -> tuple[int, ...]:
-        return (self.width,) if isinstance(self.width, Integral) else tuple(self.width)
+        return tuple(np.atleast_1d(self.width).tolist())
 
     def _seed(self) -> None:
         """Draw independent seeds for initialisation, batches, split and quantiles; touch nothing global."""
@@ -302,7 +301,8 @@ class BaseSparseInitMLP(BaseEstimator):
         return net
 
     def _callbacks(self) -> list:
-        return [("keep_best", KeepBest()), *(self.callbacks or [])]
+        bar = [("progress", Progress())] if self.verbose else []
+        return [*bar, ("keep_best", KeepBest()), *(self.callbacks or [])]
 
     def _dataset(self, X: Any, y: np.ndarray, weight: np.ndarray) -> TabularDataset:
         """Scale rows and put them, their targets and weights where the network is."""
@@ -318,9 +318,7 @@ class BaseSparseInitMLP(BaseEstimator):
         scaled = torch.from_numpy((weight / weight.mean()).astype(np.float32)).unsqueeze(1)
         return TabularDataset(rows, seen, target, scaled.to(device))
 
-    def _train(
-        self, X: Any, y: np.ndarray, weight: np.ndarray, validation: tuple | None, epochs: int
-    ) -> None:
+    def _train(self, X: Any, y: np.ndarray, weight: np.ndarray, validation: tuple | None, epochs: int) -> None:
         """Train the net for some epochs, and say so if the loss diverges."""
         net = self.net_
         net.train_split = None if validation is None else predefined_split(self._dataset(*validation))
@@ -362,19 +360,19 @@ class BaseSparseInitMLP(BaseEstimator):
 
     @property
     def history_(self) -> Any:
-        """skorch's history of the fit, one entry an epoch."""
+        """Skorch's history of the fit, one entry an epoch."""
         return self._fitted("history_").history
 
     @property
     def loss_curve_(self) -> list[float]:
         """Training loss of every epoch."""
-        return [epoch["train_loss"] for epoch in self._fitted("loss_curve_").history]
+        return [float(epoch["train_loss"]) for epoch in self._fitted("loss_curve_").history]
 
     @property
     def validation_scores_(self) -> list[float] | None:
         """Accuracy or R^2 on the validation rows after every epoch; None where there were none."""
         name = self._monitors[0][0]
-        scores = [epoch[name] for epoch in self._fitted("validation_scores_").history if name in epoch]
+        scores = [float(epoch[name]) for epoch in self._fitted("validation_scores_").history if name in epoch]
         return scores or None
 
     @property
@@ -410,8 +408,10 @@ class BaseSparseInitMLP(BaseEstimator):
         return tags
 
 
-def _columns_by_feature(column_features: np.ndarray) -> list[np.ndarray] | None:
+def _columns_by_feature(column_features: np.ndarray) -> list[list[int]] | None:
     """List the columns of every raw feature; None where each has just its own."""
     order = np.argsort(column_features, kind="stable")
     counts = np.bincount(column_features)
-    return None if (counts == 1).all() else np.split(order, np.cumsum(counts)[:-1])
+    if (counts == 1).all():
+        return None
+    return [columns.tolist() for columns in np.split(order, np.cumsum(counts)[:-1])]

@@ -150,7 +150,7 @@ class _Slab:
         n_rows = len(flat)
         self.dataset.X.take(flat, out=self.x[:n_rows])
         torch.index_select(self.dataset.target, 0, flat, out=self.target[:n_rows])
-        if self.weight is not None:
+        if self.weight is not None and self.dataset.weight is not None:
             torch.index_select(self.dataset.weight, 0, flat, out=self.weight[:n_rows])
         return self.slots[: len(index)]
 
@@ -217,9 +217,7 @@ class BatchStream:
         n_rows, device = len(self.dataset), self.dataset.target.device
         if self.n_batches == 1:  # a full batch has no order
             return torch.arange(n_rows, device=device).expand(self.n_members, -1)
-        orders = [
-            torch.randperm(n_rows, generator=self.generator, device=device) for _ in range(self.n_members)
-        ]
+        orders = [torch.randperm(n_rows, generator=self.generator, device=device) for _ in range(self.n_members)]
         return torch.stack(orders)
 
     def batches(self) -> Iterator[Batch]:

@@ -83,9 +83,10 @@ def _finite(module: torch.nn.Module) -> bool:
 class Progress(Callback):
     """A progress bar over epochs."""
 
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Open the bar."""
-        self.bar_ = tqdm(total=net.max_epochs, desc="training", unit="epoch")
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Open the bar before the first epoch."""
+        if getattr(self, "bar_", None) is None:
+            self.bar_ = tqdm(total=net.n_epochs_, desc="training", unit="epoch")
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Advance, and show the latest losses and scores."""
@@ -97,3 +98,4 @@ class Progress(Callback):
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Close the bar."""
         self.bar_.close()
+        self.bar_ = None

@@ -181,8 +181,7 @@ def make_staircase(
     _check_int("leap", leap, 1)
     if leap > n_informative:
         raise ValueError(
-            f"leap={leap} is larger than n_informative={n_informative}; "
-            "it must be between 1 and n_informative"
+            f"leap={leap} is larger than n_informative={n_informative}; it must be between 1 and n_informative"
         )
     _check_noise(regression, noise, flip_y)
     concept_rng, input_rng, noise_rng = _streams(random_state)
@@ -405,9 +404,7 @@ def _choose_support(
         return drawn.astype(np.int64)
     chosen = np.asarray(support)
     if chosen.ndim != 1 or not np.issubdtype(chosen.dtype, np.integer):
-        raise TypeError(
-            f"support must be a list of {n_informative} feature indices (integers), got {support!r}"
-        )
+        raise TypeError(f"support must be a list of {n_informative} feature indices (integers), got {support!r}")
     if len(chosen) != n_informative:
         raise ValueError(
             f"support has {len(chosen)} indices but n_informative={n_informative}; the two must agree "
@@ -496,10 +493,6 @@ def _check_noise(regression: bool, noise: float, flip_y: float) -> None:
     if not 0 <= noise < np.inf:
         raise ValueError(f"noise={noise} is no standard deviation; it must be finite and at least 0")
     if regression and flip_y > 0:
-        raise ValueError(
-            f"flip_y={flip_y} flips labels, and regression=True has none; use noise, with flip_y=0"
-        )
+        raise ValueError(f"flip_y={flip_y} flips labels, and regression=True has none; use noise, with flip_y=0")
     if not regression and noise > 0:
-        raise ValueError(
-            f"noise={noise} is for regression=True; use flip_y to make labels noisy, with noise=0"
-        )
+        raise ValueError(f"noise={noise} is for regression=True; use flip_y to make labels noisy, with noise=0")

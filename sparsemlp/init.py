@@ -76,9 +76,7 @@ def s_hot_(
     return tensor.zero_().scatter_(-1, positions.view(shape).to(tensor.device), values.view(shape).to(tensor))
 
 
-def _distinct_positions(
-    n_rows: int, n_features: int, sparsity: int, generator: torch.Generator | None
-) -> Tensor:
+def _distinct_positions(n_rows: int, n_features: int, sparsity: int, generator: torch.Generator | None) -> Tensor:
     """Draw a uniformly random `sparsity`-subset of the features for every row, by Floyd's algorithm.
 
     Floyd needs `sparsity` draws a row and no shuffle of all features, which is what makes a wide layer cheap:
@@ -127,9 +125,10 @@ def _nonzeros(n_rows: int, sparsity: int, init: str, generator: torch.Generator 
 
 @torch.no_grad()
 def torch_linear_(tensor: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Fill weights of shape (..., fan_out, fan_in) as ``torch.nn.Linear`` does: U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+    """Fill weights of shape (..., fan_out, fan_in) as ``torch.nn.Linear`` does.
 
-    This is ``kaiming_uniform_(weight, a=sqrt(5))`` on every member of a batch of weight matrices.
+    Uniform on (-1 / sqrt(fan_in), 1 / sqrt(fan_in)), which is ``kaiming_uniform_(weight, a=sqrt(5))`` on every
+    member of a batch of weight matrices.
     """
     return fan_in_uniform_(tensor, tensor.shape[-1], generator)
 

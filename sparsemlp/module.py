@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -133,8 +134,7 @@ class SparseInitMLP(nn.Module):
         self.activation = activation
         self.input_layer = MemberLinear(n_features, widths[0], n_members)
         self.hidden_layers = nn.ModuleList(
-            MemberLinear(n_inputs, n_units, n_members)
-            for n_inputs, n_units in zip(widths, widths[1:], strict=False)
+            MemberLinear(n_inputs, n_units, n_members) for n_inputs, n_units in pairwise(widths)
         )
         self.output_layer = MemberLinear(widths[-1], n_outputs, n_members)
         self._reset_input_layer(sparsity, init, bias_init, data, column_groups, generator)
@@ -144,7 +144,7 @@ class SparseInitMLP(nn.Module):
     @property
     def layers(self) -> list[MemberLinear]:
         """All layers, from input to output."""
-        return [self.input_layer, *self.hidden_layers, self.output_layer]  # type: ignore[list-item]
+        return [self.input_layer, *self.hidden_layers, self.output_layer]
 
     def _reset_input_layer(
         self,

@@ -44,7 +44,11 @@ class _FastLoop:
     history: Any
 
     def _init_loop(
-        self, lr_schedule: str, batch_generator: torch.Generator | None, chunk_size: int, n_threads: int | None
+        self,
+        lr_schedule: str,
+        batch_generator: torch.Generator | None,
+        chunk_size: int,
+        n_threads: int | None,
     ) -> None:
         self.lr_schedule = lr_schedule
         self.batch_generator = batch_generator
@@ -67,7 +71,8 @@ class _FastLoop:
         """Run skorch's loop with the training thread beside it."""
         self._steps: dict[int, Callable[[Slot], None]] = {}
         self._n_steps_done = 0
-        self._n_steps = (epochs or self.max_epochs) * -(-len(X) // self.batch_size)  # type: ignore[attr-defined]
+        self.n_epochs_ = self.max_epochs if epochs is None else epochs  # type: ignore[attr-defined]
+        self._n_steps = self.n_epochs_ * -(-len(X) // self.batch_size)  # type: ignore[attr-defined]
         self._said_slow = False
         with (
             _threads(self.n_threads),
@@ -232,7 +237,10 @@ def optimizer_options(name: str, learning_rate: float, device: torch.device) -> 
     """Return skorch's parameters for the optimizer called `name`, with what makes it fast on `device`."""
     if name == "sgd":
         return {"optimizer": torch.optim.SGD}
-    options: dict[str, Any] = {"optimizer": torch.optim.AdamW, "optimizer__fused": device.type in ("cpu", "cuda")}
+    options: dict[str, Any] = {
+        "optimizer": torch.optim.AdamW,
+        "optimizer__fused": device.type in ("cpu", "cuda"),
+    }
     if device.type == "cuda":  # a graph holds the rate as a tensor
         options["optimizer__capturable"] = True
         options["optimizer__lr"] = torch.tensor(learning_rate, device=device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ ROW_MULTIPLE = 32
 def rows_a_chunk(module: SparseInitMLP) -> int:
     """Return how many rows can pass through `module` at once within the memory for a chunk."""
     widths = [module.input_layer.weight.shape[2], *(layer.weight.shape[1] for layer in module.layers)]
-    adjacent = max(a + b for a, b in zip(widths, widths[1:], strict=False))
+    adjacent = max(a + b for a, b in pairwise(widths))
     rows = CHUNK_BYTES // (4 * module.n_members * adjacent)
     return int(np.clip(rows // ROW_MULTIPLE, 1, MAX_ROWS // ROW_MULTIPLE)) * ROW_MULTIPLE
 

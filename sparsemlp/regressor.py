@@ -16,7 +16,104 @@ from sparsemlp.net import RegressorNet
 
 
 class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
-    """TODO."""
+    """A wide neural network with a sparsely initialised first layer, for regression.
+
+    Every first-layer neuron starts with `sparsity` random input features, and is then trained densely [1]_.
+    Works on raw numeric columns and any scale of y: both are standardised inside, and undone at predict.
+
+    Parameters
+    ----------
+    width : int or tuple of int, default=(512, 128)
+        Hidden neurons; of a tuple the first is the sparse layer.
+    sparsity : int, "auto" or None, default="auto"
+        Number of raw features that every first-layer neuron starts with. "auto" is min(2, n_features), the
+        paper's best; None starts dense, with torch's own initialisation.
+    init : {"sign", "ones", "normal", "uniform"}, default="normal"
+        How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`. Ignored where ``sparsity=None``.
+    bias_init : {"zeros", "uniform", "data"}, default="data"
+        First-layer biases; "data" places each neuron's threshold at a random training row.
+    activation : {"relu"}, default="relu"
+        Activation of the hidden layers.
+    scaling : {"squash", "quantile", "both", "standard", None}, default="both"
+        Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`; with "both" every feature enters
+        squashed and as its rank, and a neuron draws one of the two.
+    n_members : int, default=8
+        Independent networks trained together, whose predictions are averaged. Each has its own initialisation
+        and batches.
+    loss : {"squared"}, default="squared"
+        Training loss.
+    optimizer : {"adamw", "sgd"}, default="adamw"
+        ``torch.optim.AdamW``, or plain SGD without momentum.
+    learning_rate : float, default=0.001
+        Initial learning rate.
+    lr_schedule : {"constant", "cosine"}, default="cosine"
+        "cosine" falls from `learning_rate` to zero over `max_epochs`, step by step. Choose "constant" to use
+        a learning-rate callback of your own.
+    weight_decay : float, default=0.01
+        In torch's convention, where a step shrinks weights by learning rate times weight decay.
+    batch_size : int, default=256
+        Largest number of rows in a step; the rows are shared evenly among ceil(n / batch_size) steps.
+    max_epochs : int, default=48
+        Passes over the training rows.
+    early_stopping : bool, default=False
+        Hold out rows (or use ``X_val, y_val``), stop when their score no longer improves, and restore the best
+        weights.
+    validation_fraction : float, default=0.15
+        Share of the rows held out for early stopping.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which early stopping stops.
+    warm_start : bool, default=False
+        Go on from the fitted weights for `max_epochs` more.
+    device : str or torch.device, default="auto"
+        "auto" takes CUDA, then XPU, then MPS, then the CPU.
+    random_state : int, RandomState or None, default=None
+        Seed of initialisation, batches and split. The same seed, machine and number of threads give the same
+        predictions to the bit on a CPU. Global generators are neither used nor changed.
+    verbose : int, default=0
+        1 shows a progress bar.
+    callbacks : list of skorch callbacks, default=None
+        They see what skorch documents. Those that act on batches or gradients make training take skorch's
+        slower autograd path.
+
+    Attributes
+    ----------
+    y_mean_, y_scale_ : float
+        Mean and standard deviation of the training targets.
+    n_features_in_ : int
+        Number of features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X had string names.
+    net_ : skorch.NeuralNet
+        The fitted skorch net; ``net_.module_`` is the :class:`sparsemlp.SparseInitMLP`.
+    scaler_ : InputScaler
+        The fitted input scaling.
+    history_ : skorch.history.History
+        One entry an epoch.
+    loss_curve_ : list of float
+        Training loss of every epoch.
+    validation_scores_ : list of float or None
+        R^2 on the validation rows after every epoch; None where there were none.
+    best_epoch_ : int
+        The epoch, from 1, whose weights the net has.
+    n_iter_ : int
+        Number of epochs run.
+
+    References
+    ----------
+    .. [1] B. L. Edelman, S. Goel, S. Kakade, E. Malach, C. Zhang, "Pareto Frontiers in Neural Feature Learning:
+       Data, Compute, Width, and Luck", NeurIPS 2023, arXiv:2309.03800.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sparsemlp import SparseInitMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> reg = SparseInitMLPRegressor(random_state=0).fit(X_train, y_train)
+    >>> reg.score(X_test, y_test) > 0.3
+    True
+    """
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **BaseSparseInitMLP._parameter_constraints,
