@@ -52,9 +52,7 @@ def test_staircase_is_the_sum_of_its_steps(shape, seed, data):
     ends = [end for end in range(1, n_informative + 1) if end % leap == 0 or end == n_informative]
     steps = [[prod(row[j] for j in support[:end]) for end in ends] for row in X.tolist()]
     assert f.tolist() == [sum(products) for products in steps]
-    assert y.tolist() == [
-        sum(products) > 0 or (sum(products) == 0 and products[-1] > 0) for products in steps
-    ]
+    assert y.tolist() == [sum(products) > 0 or (sum(products) == 0 and products[-1] > 0) for products in steps]
     np.testing.assert_array_equal(X, X_labelled)
 
 
@@ -69,9 +67,7 @@ def test_staircase_of_one_leap_is_the_parity(shape, seed):
 
 @given(shapes(), seeds, st.integers(1, 5))
 def test_interval_parity_counts_the_thresholds_passed(shape, seed, n_thresholds):
-    X, y, support = make_interval_parity(
-        *shape, n_thresholds=n_thresholds, random_state=seed, return_support=True
-    )
+    X, y, support = make_interval_parity(*shape, n_thresholds=n_thresholds, random_state=seed, return_support=True)
     assert X.min() >= -1
     assert X.max() < 1
     thresholds = [np.float32(-1 + (2 * j - 1) / n_thresholds) for j in range(1, n_thresholds + 1)]
@@ -99,8 +95,7 @@ def test_polynomial_has_no_other_terms_than_those_of_its_degree_and_support(shap
 def test_polynomial_is_centred_and_has_unit_variance():
     # Pooled over targets; a single one of degree 3 has tails too heavy for a tight bound.
     values = [
-        make_sparse_polynomial(20_000, 5, 3, degree=3, regression=True, random_state=seed)[1]
-        for seed in range(20)
+        make_sparse_polynomial(20_000, 5, 3, degree=3, regression=True, random_state=seed)[1] for seed in range(20)
     ]
     assert abs(np.mean(values)) < 0.02
     assert np.mean(np.square(values)) == pytest.approx(1, abs=0.05)
@@ -193,9 +188,7 @@ def test_own_support_is_returned_sorted(make):
 
 
 def test_staircase_climbs_its_own_support_in_the_order_given():
-    X, f, support = make_staircase(
-        50, 8, 2, support=[6, 1], regression=True, random_state=0, return_support=True
-    )
+    X, f, support = make_staircase(50, 8, 2, support=[6, 1], regression=True, random_state=0, return_support=True)
     assert support.tolist() == [6, 1]
     np.testing.assert_array_equal(f, X[:, 6] + X[:, 6] * X[:, 1])
 
