@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -21,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sparsemlp.batches import Batch, BatchStream, ChunkStream, TabularDataset
+from sparsemlp.threads import compute_thread
 from sparsemlp.training import GraphedStep, Slot, TrainingStep
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -33,9 +32,7 @@ class _FastLoop:
     Everything at the level of epochs is skorch's own. Batches are trained in closed form, unless a callback
     needs them one by one or a parameter is frozen: then skorch's autograd path trains the very same batches.
 
-    All training computes in a thread of its own, which flushes denormal numbers: weights without a gradient
-    decay into them, and then cost 10 to 50 times as much. The mode belongs to a thread, and threads that OpenMP
-    starts inherit it, so this covers all that compute and leaves the caller's threads as they were.
+    All training computes in a thread of its own, see :func:`sparsemlp.threads.compute_thread`.
     """
 
     module_: Any
@@ -74,10 +71,7 @@ class _FastLoop:
         self.n_epochs_ = self.max_epochs if epochs is None else epochs  # type: ignore[attr-defined]
         self._n_steps = self.n_epochs_ * -(-len(X) // self.batch_size)  # type: ignore[attr-defined]
         self._said_slow = False
-        with (
-            _threads(self.n_threads),
-            ThreadPoolExecutor(1, "sparsemlp", torch.set_flush_denormal, (True,)) as self._worker,
-        ):
+        with compute_thread(self.n_threads) as self._compute:
             try:
                 return super().fit_loop(X, y, epochs=epochs, **kwargs)  # type: ignore[misc]
             finally:
@@ -101,9 +95,6 @@ class _FastLoop:
             self.history.record_batch(f"{prefix}_loss", loss)
             self.history.record_batch(f"{prefix}_batch_size", len(iterator.dataset))
             self.history.record(f"{prefix}_batch_count", iterator.n_batches)
-
-    def _compute(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
-        return self._worker.submit(function, *args, **kwargs).result()
 
     def _fast_epoch(self, stream: BatchStream) -> float:
         """Train one epoch; the only wait for the device is for the epoch's mean loss at its end."""
@@ -254,16 +245,3 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
             group["lr"].fill_(value)
         else:
             group["lr"] = value
-
-
-@contextlib.contextmanager
-def _threads(n_threads: int | None) -> Iterator[None]:
-    """Compute with `n_threads` threads, and put the number back."""
-    before = torch.get_num_threads()
-    if n_threads is not None:
-        torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        if n_threads is not None:
-            torch.set_num_threads(before)
