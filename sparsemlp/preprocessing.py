@@ -167,7 +167,7 @@ class _ColumnBlock(BaseEstimator):
         return [*blocks, missing[:, self.indicator_]]
 
     def _scaled(self, scaler: Any, X: np.ndarray) -> np.ndarray:
-        values = scaler.transform(X)
+        values = scaler.transform(X.astype(np.float64, copy=False))
         if isinstance(scaler, QuantileTransformer):
             values = (values - 0.5) * np.sqrt(12)  # uniform of unit variance
         values[:, self.constant_] = 0

@@ -1,0 +1,119 @@
+"""The network: shapes, the members' independence, and the same outputs as torch's own layers."""
+
+import pytest
+import torch
+from torch import nn
+
+from sparsemlp import SparseInitMLP
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def torch_copy_of_member(module, member):
+    """Return one member as a plain torch.nn.Sequential in float64."""
+    layers = []
+    for layer in module.layers:
+        linear = nn.Linear(layer.weight.shape[2], layer.weight.shape[1]).double()
+        linear.weight.data.copy_(layer.weight[member])
+        linear.bias.data.copy_(layer.bias[member])
+        layers += [linear, nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+@pytest.mark.parametrize("width", [8, (8, 5), (8, 5, 3)])
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_every_member_computes_what_torch_layers_would(width, n_members):
+    module = SparseInitMLP(6, 2, width, 2, n_members=n_members, bias_init="uniform", generator=generator())
+    shared, own = torch.randn(10, 6), torch.randn(n_members, 10, 6)
+    assert module(shared).shape == module(own).shape == (n_members, 10, 2)
+    for member in range(n_members):
+        reference = torch_copy_of_member(module, member)
+        for x, output in ((shared, module(shared)), (own[member], module(own))):
+            torch.testing.assert_close(output[member].double(), reference(x.double()), rtol=0, atol=1e-5)
+
+
+def test_the_input_layer_has_the_promised_shape_and_sparsity():
+    module = SparseInitMLP(10, 1, (64, 16), 2, n_members=3, generator=generator())
+    assert module.input_layer.weight.shape == (3, 64, 10)
+    assert (module.input_layer.weight.count_nonzero(dim=-1) == 2).all()
+
+
+def test_only_the_input_layer_starts_sparse():
+    module = SparseInitMLP(10, 1, (64, 16), 2, generator=generator())
+    assert all((layer.weight != 0).all() for layer in module.layers[1:])
+
+
+def test_dense_means_no_zero_weight_and_torch_bounds():
+    weight = SparseInitMLP(25, 1, 100, None, generator=generator()).input_layer.weight
+    assert (weight != 0).all()
+    assert 0.19 < weight.abs().max() <= 0.2  # 1 / sqrt(25)
+
+
+def test_training_is_dense():
+    module = SparseInitMLP(10, 1, 16, 1, bias_init="uniform", generator=generator())
+    x = torch.randn(50, 10, generator=generator(1))
+    module(x).sum().backward()
+    gradient = module.input_layer.weight.grad
+    assert (gradient[module.input_layer.weight == 0] != 0).any()
+
+
+def test_zero_biases_are_zero_and_uniform_ones_use_s_as_fan_in():
+    zeros = SparseInitMLP(50, 1, 500, 4, bias_init="zeros", generator=generator()).input_layer.bias
+    uniform = SparseInitMLP(50, 1, 500, 4, bias_init="uniform", generator=generator()).input_layer.bias
+    assert (zeros == 0).all()
+    assert 0.49 < uniform.abs().max() <= 0.5
+
+
+def test_members_start_different():
+    weight = SparseInitMLP(10, 1, 16, 2, n_members=2, generator=generator()).output_layer.weight
+    assert not torch.equal(weight[0], weight[1])
+
+
+def test_the_same_seed_builds_the_same_network_and_leaves_the_global_generator():
+    state = torch.random.get_rng_state()
+    data = torch.randn(9, 10, generator=generator(5))
+    first, second = (
+        SparseInitMLP(10, 1, (16, 4), 2, init="normal", bias_init="data", data=data, generator=generator(3))
+        for _ in range(2)
+    )
+    assert all(map(torch.equal, first.parameters(), second.parameters()))
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ((0, 1, 8, 1), "n_features=0 must be at least 1"),
+        ((5, 0, 8, 1), "n_outputs=0 must be at least 1"),
+        ((5, 1, 0, 1), r"width\[0\]=0 must be at least 1"),
+        ((5, 1, (8, -2), 1), r"width\[1\]=-2 must be at least 1"),
+        ((5, 1, (), 1), r"width=\(\) must name at least one hidden layer"),
+        ((5, 1, 8, 6), "sparsity=6 .* 5"),
+    ],
+)
+def test_sizes_that_make_no_network_are_errors(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        SparseInitMLP(*sizes)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"n_members": 0}, "n_members=0 must be at least 1"),
+        ({"init": "x"}, "init='x' is unknown; choose one of .*'sign'"),
+        ({"bias_init": "x"}, "bias_init='x' is unknown; choose one of .*'zeros'"),
+        ({"activation": "x"}, "activation='x' is unknown; choose one of .*'relu'"),
+        ({"bias_init": "data"}, "pass data="),
+    ],
+)
+def test_options_that_make_no_network_are_errors(option, message):
+    with pytest.raises(ValueError, match=message):
+        SparseInitMLP(5, 1, 8, 2, **option)
+
+
+def test_column_groups_reach_the_input_layer():
+    groups = [[0, 2], [1, 3]]
+    weight = SparseInitMLP(4, 1, 200, 2, column_groups=groups, generator=generator()).input_layer.weight[0]
+    assert (weight[:, [0, 2]].count_nonzero(dim=1) == 1).all()
