@@ -33,9 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m benchmarks", description="Benchmarks of sparsemlp.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
-        subparser = commands.add_parser(
-            name, help=module.HELP, description=module.__doc__, allow_abbrev=False
-        )
+        subparser = commands.add_parser(name, help=module.HELP, description=module.__doc__, allow_abbrev=False)
         module.add_arguments(subparser)
     return parser
 

@@ -1,15 +1,14 @@
-"""What the report says: its sections, tables and captions, before any markup."""
+"""What the report says: its sections, tables and captions, made from the numbers of the summary."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from benchmarks import figures, summary
+from benchmarks.document import Best, Cell, Content, Picture, Section, Table
 from benchmarks.pipelines import MODELS
 from benchmarks.store import Store
 from benchmarks.summary import Setting
@@ -17,87 +16,6 @@ from benchmarks.tabular import REPORT_SEED
 
 TITLE = "Sparse-initialised nets against random forests"
 SUBJECT, RIVALS = "sparse_mlp", ("rf", "dense_mlp")
-
-
-class Cell(str):
-    """The text of a table cell, which may be the best of its row."""
-
-    best = False
-
-
-class Best(Cell):
-    """The best of its row: bold."""
-
-    best = True
-
-
-@dataclass
-class Table:
-    """A table of texts; columns in ``words`` hold sentences, a ``long`` table stands after the figures."""
-
-    caption: str
-    head: list[str]
-    rows: list[list[Cell]]
-    words: tuple[int, ...] = ()
-    long: bool = False
-
-    def markdown(self) -> str:
-        """Return the table as markdown whose columns stand under each other."""
-        rows = [[f"**{cell}**" if cell.best else str(cell) for cell in row] for row in self.rows]
-        texts = [[text.replace("|", "\\|").replace("\n", " ") for text in row] for row in [self.head, *rows]]
-        widths = [max(3, *(len(row[column]) for row in texts)) for column in range(len(self.head))]
-        left = {0, *self.words}
-        lines = [
-            "| "
-            + " | ".join(
-                _pad(text, width, column in left) for column, (text, width) in _numbered(row, widths)
-            )
-            + " |"
-            for row in texts
-        ]
-        rule = [
-            "-" * width if column in left else "-" * (width - 1) + ":" for column, width in enumerate(widths)
-        ]
-        return "\n".join([lines[0], "| " + " | ".join(rule) + " |", *lines[1:]])
-
-
-def _numbered(row: list[str], widths: list[int]) -> Any:
-    return enumerate(zip(row, widths, strict=True))
-
-
-def _pad(text: str, width: int, left: bool) -> str:
-    return text.ljust(width) if left else text.rjust(width)
-
-
-@dataclass
-class Picture:
-    """A figure with its file name and caption; ``svg`` is filled in when it is written."""
-
-    name: str
-    caption: str
-    figure: Figure
-    svg: str = ""
-
-
-@dataclass
-class Section:
-    """A section of the report; ``brief`` says which of its tables the terminal shows too."""
-
-    title: str
-    text: list[str] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
-    figures: list[Picture] = field(default_factory=list)
-    commands: list[str] = field(default_factory=list)
-    brief: int = 0
-
-
-@dataclass
-class Content:
-    """The whole report."""
-
-    title: str
-    lead: list[str]
-    sections: list[Section]
 
 
 def build(store: Store, report_command: str) -> Content:
@@ -131,10 +49,11 @@ def headlines(setting: Setting) -> list[str]:
         comparison = summary.paired(setting, SUBJECT, rival)
         wins, ties, losses = summary.counts(comparison)
         mean = 100 * comparison["difference"].mean()
+        error = 100 * summary.standard_error(comparison["difference"])
         lines.append(
-            f"{setting.title}: the {label(SUBJECT).lower()} against the {label(rival).lower()}: {wins} wins, "
-            f"{ties} ties, {losses} losses on {len(comparison)} tasks; mean accuracy difference "
-            f"{mean:+.2f} percentage points."
+            f"{setting.title}: {label(SUBJECT).lower()} against {label(rival).lower()} on "
+            f"{len(comparison)} tasks: {wins} won, {ties} tied, {losses} lost; mean accuracy difference "
+            f"{mean:+.2f} ± {_number(error, '{:.2f}')} percentage points (standard error over tasks)."
         )
     return lines
 
@@ -155,11 +74,9 @@ def setting_section(setting: Setting, incomplete: set[str]) -> Section:
         section.figures.append(
             Picture(
                 f"{setting.slug}-{SUBJECT}-minus-{rival}".replace("_", "-"),
-                f"Accuracy of the {label(SUBJECT).lower()} minus that of the {label(rival).lower()} by task: "
-                "mean over "
-                f"{_seed_count(setting)}, one standard error of the paired difference, and every seed as a "
-                "stroke. "
-                f"{wins} wins, {ties} ties, {losses} losses.",
+                f"Accuracy of the {label(SUBJECT).lower()} minus that of the {label(rival).lower()} by "
+                f"task: mean over {_seed_count(setting)}, one standard error of the paired difference, and "
+                f"every seed as a stroke. {wins} won, {ties} tied, {losses} lost.",
                 figures.differences(comparison, label(SUBJECT), label(rival), setting.title),
             )
         )
@@ -171,16 +88,18 @@ def evidence(setting: Setting) -> str:
     n_seeds = len(setting.seeds)
     if n_seeds == 1:
         return (
-            "With a single seed there is no standard error, every difference counts as a win or a loss, and "
-            "any of "
-            "them may be chance."
+            "With a single seed there is no standard error, every difference counts as a win or a loss, "
+            "and any of them may be chance."
         )
     return (
-        "A tie is a mean paired difference within one standard error over the seeds. Weak evidence task by "
-        "task: "
-        f"with {n_seeds} seeds, two models that are in truth equal are still called a win or a loss on "
-        f"{summary.chance_of_a_verdict(n_seeds):.0%} of tasks."
+        "A tie is a mean paired difference within one standard error over the seeds. Weak evidence task "
+        f"by task: with {n_seeds} seeds, two models that are in truth equal are still called a win or a "
+        f"loss on {summary.chance_of_a_verdict(n_seeds):.0%} of tasks."
     )
+
+
+def _mean_words(setting: Setting) -> str:
+    return "1 seed" if len(setting.seeds) == 1 else f"mean ± standard error over {_seed_count(setting)}"
 
 
 def _seed_count(setting: Setting) -> str:
@@ -211,7 +130,7 @@ def model_table(setting: Setting) -> Table:
     complete = setting.complete()
     caption = (
         f"Means over {complete['task'].nunique()} of {len(setting.tasks)} tasks and {_seed_count(setting)} "
-        "(those that all models have); seconds are medians. W/T/L: wins, ties and losses over tasks."
+        "(those that all models have); seconds are medians. W/T/L: tasks won, tied and lost."
     )
     return Table(caption, head, rows)
 
@@ -239,14 +158,10 @@ def task_table(setting: Setting, incomplete: set[str]) -> Table:
         of_task = table.loc[task]
         best = of_task["mean"].max()
         n_train = setting.scores.loc[setting.scores["task"] == task, "n_train"].iloc[0]
-        cells = [
-            _accuracy(of_task.loc[model], best) if model in of_task.index else Cell("-") for model in models
-        ]
+        cells = [_accuracy(of_task.loc[model], best) if model in of_task.index else Cell("-") for model in models]
         rows.append([Cell(f"{task} *" if task in incomplete else task), Cell(str(n_train)), *cells])
     caption = (
-        f"Test accuracy in percent, mean ± standard error over {_seed_count(setting)}; the best mean of a "
-        "task is "
-        "bold; rows: training rows."
+        f"Test accuracy in percent, {_mean_words(setting)}; the best mean of a task is bold; rows: training rows."
     )
     if incomplete & set(setting.tasks):
         caption += " * a subset or not exactly the published data, see Data."
@@ -270,13 +185,10 @@ def frontier_section(shared: dict[str, Any], cells: pd.DataFrame) -> Section:
     name = f"({shared['n_features']}, {shared['n_informative']})-parity"
     steps = f"{shared['max_steps']:,}".replace(",", " ")
     text = (
-        f"Labels are the product of {shared['n_informative']} hidden inputs out of {shared['n_features']}. A "
-        "run "
-        f"succeeds when its test error is at most 10 % within {steps} steps of SGD ({shared['loss']} loss, "
-        "learning "
-        f"rate {shared['learning_rate']:g}, weight decay {shared['weight_decay']:g} in torch's convention, "
-        "batches of "
-        f"{shared['batch_size']}, seed {shared['random_state']})."
+        f"Labels are the product of {shared['n_informative']} hidden inputs out of {shared['n_features']}. "
+        f"A run succeeds when its test error is at most 10 % within {steps} steps of SGD ({shared['loss']} "
+        f"loss, learning rate {shared['learning_rate']:g}, weight decay {shared['weight_decay']:g} in "
+        f"torch's convention, batches of {shared['batch_size']}, seed {shared['random_state']})."
     )
     slug = f"parity-{shared['n_features']}-{shared['n_informative']}-{shared['max_steps']}-{shared['loss']}"
     slug += f"-{shared['learning_rate']:g}-{shared['weight_decay']:g}-{shared['batch_size']}"
@@ -377,18 +289,13 @@ def method_section(store: Store, evaluations: pd.DataFrame, report_command: str)
     text = []
     if len(evaluations):
         text = [
-            "Every task and seed has one stratified split, the same for every model: a training pool of 70 % "
-            "of the "
-            "rows and at most 10000 test rows of the rest. Smaller training sets are the first rows of the "
-            "pool, so "
-            "they are nested; fractions are of the pool's first 10000 rows. Where models are tuned, trials "
-            "are "
-            "scored by stratified cross-validation on the training rows, the default configuration first, "
-            "and the "
-            "test rows have no say.",
-            f"{_seeds(evaluations)} Fits ran one at a time and each could use every core, so seconds compare "
-            "like "
-            "with like on an otherwise idle machine.",
+            "Every task and seed has one stratified split, the same for every model: a training pool of "
+            "70 % of the rows and at most 10000 test rows of the rest. Smaller training sets are the "
+            "first rows of the pool, so they are nested; fractions are of the pool's first 10000 rows. "
+            "Where models are tuned, trials are scored by stratified cross-validation on the training "
+            "rows, the default configuration first, and the test rows have no say.",
+            f"{_seeds(evaluations)} Fits ran one at a time and each could use every core, so seconds "
+            "compare like with like on an otherwise idle machine.",
         ]
     if len(environments) > 1:
         text.append("Caution: the results come from several machines or versions; all are listed.")
@@ -404,9 +311,8 @@ def _seeds(evaluations: pd.DataFrame) -> str:
     text = f"Seeds: {_ranges(seeds)}."
     if seeds[0] < REPORT_SEED:
         text += (
-            f" Caution: seeds below {REPORT_SEED} are for developing; numbers drawn from them were looked at "
-            "while "
-            "defaults were chosen."
+            f" Caution: seeds below {REPORT_SEED} are for developing; numbers drawn from them were looked "
+            "at while defaults were chosen."
         )
     return text
 

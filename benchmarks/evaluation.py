@@ -105,9 +105,7 @@ def _scores(pipeline: Pipeline, X_test: Features, y_test: Labels, predicted: Any
     if len(classes) == 2:
         scores["test_roc_auc"] = float(roc_auc_score(y_test == classes[1], probabilities[:, 1]))
     else:
-        scores["test_roc_auc"] = float(
-            roc_auc_score(y_test, probabilities, multi_class="ovr", labels=classes)
-        )
+        scores["test_roc_auc"] = float(roc_auc_score(y_test, probabilities, multi_class="ovr", labels=classes))
     return scores
 
 

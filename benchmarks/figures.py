@@ -10,8 +10,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
 AHEAD, BEHIND, TIED = "#0072B2", "#D55E00", "#777777"  # blue, vermilion (Okabe and Ito), grey
 MARKERS = {"win": (AHEAD, "o"), "tie": (TIED, "s"), "loss": (BEHIND, "D")}
@@ -107,7 +107,7 @@ def frontier(cells: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, cells: pd.DataFrame, widths: Sequence[int], sizes: Sequence[int]) -> AxesImage:
+def _panel(axes: Axes, cells: pd.DataFrame, widths: Sequence[int], sizes: Sequence[int]) -> QuadMesh:
     grid = np.full((len(sizes), len(widths)), np.nan)
     axes.set_facecolor("#eeeeee")
     for _, cell in cells.iterrows():
@@ -116,11 +116,12 @@ def _panel(axes: Axes, cells: pd.DataFrame, widths: Sequence[int], sizes: Sequen
         words = f"{cell['successes']}/{cell['runs']}" if cell["runs"] else "failed"
         color = "black" if cell["rate"] > 0.5 or not cell["runs"] else "white"
         axes.text(x, y, words, ha="center", va="center", color=color, fontsize=8)
-    image = axes.imshow(grid, vmin=0, vmax=1, cmap="cividis", origin="lower", aspect="auto")
+    edges = np.arange(len(widths) + 1) - 0.5, np.arange(len(sizes) + 1) - 0.5
+    mesh = axes.pcolormesh(*edges, grid, vmin=0, vmax=1, cmap="cividis", edgecolors="white", linewidth=0.5)
     axes.set_xticks(range(len(widths)), [str(width) for width in widths])
     axes.set_yticks(range(len(sizes)), [str(size) for size in sizes])
     axes.tick_params(length=0)
-    return image
+    return mesh
 
 
 def save(figure: Figure, folder: Path, name: str) -> str:

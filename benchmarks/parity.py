@@ -37,8 +37,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     "smoke": _PAPER
     | {"n_features": 10, "n_informative": 2, "widths": [20, 50], "sizes": [50, 200]}
     | {"runs": 2, "max_steps": 500},
-    "quick": _PAPER
-    | {"widths": [30, 100, 300], "sizes": [200, 500, 1000, 2000], "runs": 8, "max_steps": 10_000},
+    "quick": _PAPER | {"widths": [30, 100, 300], "sizes": [200, 500, 1000, 2000], "runs": 8, "max_steps": 10_000},
     "full": _PAPER
     | {
         "widths": [10, 30, 100, 300, 1000, 3000, 10_000],
@@ -67,9 +66,7 @@ class Cell:
 
     def __str__(self) -> str:
         what = f"s={self.sparsity}" if self.sparsity else "dense"
-        return (
-            f"parity ({self.n_features}, {self.n_informative}) m={self.n_samples} width={self.width} {what}"
-        )
+        return f"parity ({self.n_features}, {self.n_informative}) m={self.n_samples} width={self.width} {what}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -161,9 +158,8 @@ def train_cell(cell: Cell, n_runs: int, device: str) -> list[dict[str, Any]]:
     """Train the runs of a cell together and return a row for each; a failure is a row too."""
     import time
 
-    from sparsemlp.frontier import success_frontier
-
     from benchmarks.evaluation import reason
+    from sparsemlp.frontier import success_frontier
 
     start = time.perf_counter()
     try:
@@ -184,13 +180,13 @@ def train_cell(cell: Cell, n_runs: int, device: str) -> list[dict[str, Any]]:
         )
         outcomes = [
             {
-                "run": int(row.run),
-                "succeeded": bool(row.succeeded),
-                "steps_to_success": _number(row.steps_to_success),
-                "test_error": _number(row.test_error),
+                "run": int(row["run"]),
+                "succeeded": bool(row["succeeded"]),
+                "steps_to_success": _number(row["steps_to_success"]),
+                "test_error": _number(row["test_error"]),
                 "failure": None,
             }
-            for row in frame.itertuples()
+            for row in frame.to_dict("records")
         ]
     except Exception as error:  # out of memory, a device that is not there: recorded, and the rest goes on
         lost: dict[str, Any] = {

@@ -243,9 +243,7 @@ def _sklearn_mlp_default() -> Parameters:
 
 
 def _logistic(seed: int, n_samples: int, n_features: int) -> Pipeline:
-    return Pipeline(
-        [("scale", StandardScaler()), ("model", LogisticRegression(max_iter=1000, random_state=seed))]
-    )
+    return Pipeline([("scale", StandardScaler()), ("model", LogisticRegression(max_iter=1000, random_state=seed))])
 
 
 def _logistic_space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from benchmarks.arguments import UsageError, add_common
 
 if TYPE_CHECKING:
-    from benchmarks.content import Content
+    from benchmarks.document import Content
     from benchmarks.store import Store
 
 HELP = "write the report of the results: index.html, report.md and the figures"

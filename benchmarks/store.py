@@ -331,9 +331,7 @@ def _check(engine: Engine, path: Path) -> None:
             f"{path} is no results file, or is damaged ({error.orig}); it was left as it is: {OTHER_FOLDER}"
         ) from error
     if health != "ok":
-        raise UsageError(
-            f"{path} is damaged ({health}); it was left as it is: choose another --results folder"
-        )
+        raise UsageError(f"{path} is damaged ({health}); it was left as it is: choose another --results folder")
     if row is None or row.application != APPLICATION:
         raise UsageError(f"{path} is another program's file; it was left as it is: {OTHER_FOLDER}")
     if row.schema_version != SCHEMA_VERSION:

@@ -115,16 +115,12 @@ def _fetch(source: OpenMLSource) -> tuple[NDArray[np.float64], NDArray[np.int64]
 
     logging.getLogger("openml").setLevel(logging.ERROR)
     openml.config.set_root_cache_directory(str(cache_directory()))
-    openml.config.set_retry_policy(
-        "human", n_retries=2
-    )  # the default of 5 sleeps for 10 seconds when offline
+    openml.config.set_retry_policy("human", n_retries=2)  # the default of 5 sleeps for 10 seconds when offline
     try:
         task: Any = openml.tasks.get_task(source.task_id, download_splits=False)
         dataset = task.get_dataset()
         X, y, _, _ = dataset.get_data(target=task.target_name)
-    except (
-        Exception
-    ) as error:  # the client raises errors of its own, of requests, of pandas and of the system
+    except Exception as error:  # the client raises errors of its own, of requests, of pandas and of the system
         reason = " ".join(str(error).split())[:200]
         raise DataUnavailableError(
             f"{source.name} (OpenML task {source.task_id}) is neither in the cache nor can it be downloaded: "
@@ -132,9 +128,7 @@ def _fetch(source: OpenMLSource) -> tuple[NDArray[np.float64], NDArray[np.int64]
         ) from error
     labels, numbers = np.unique(np.asarray(y.astype(str)), return_inverse=True)
     if len(labels) < 2:
-        raise DataUnavailableError(
-            f"{source.name} (OpenML task {source.task_id}) has one class only in the cache"
-        )
+        raise DataUnavailableError(f"{source.name} (OpenML task {source.task_id}) has one class only in the cache")
     return X.to_numpy(np.float64), numbers.astype(np.int64), "PROVENANCE" in (dataset.description or "")
 
 

@@ -1,0 +1,289 @@
+"""The report: its numbers are those of the store, and the page stands on its own."""
+
+import re
+import sqlite3
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import summary
+from benchmarks.__main__ import main
+from benchmarks.document import Best, Cell, Table
+from benchmarks.store import FILE_NAME, Store
+
+ACCURACY = {
+    ("alpha", 100): {"rf": 0.70, "sparse_mlp": 0.75, "dense_mlp": 0.71},
+    ("alpha", 101): {"rf": 0.72, "sparse_mlp": 0.78, "dense_mlp": 0.72},
+    ("beta", 100): {"rf": 0.90, "sparse_mlp": 0.85, "dense_mlp": 0.86},
+    ("beta", 101): {"rf": 0.91, "sparse_mlp": 0.87, "dense_mlp": 0.80},
+    ("gamma", 100): {"rf": 0.60, "sparse_mlp": 0.62, "dense_mlp": 0.6123},
+    ("gamma", 101): {"rf": 0.64, "sparse_mlp": 0.61, "dense_mlp": 0.6077},
+}
+
+
+def evaluation(task, seed, model, accuracy, trial=-1, **changes):
+    row = {
+        "task": task,
+        "size": "rows:1000",
+        "seed": seed,
+        "model": model,
+        "trial": trial,
+        "n_train": 1000,
+        "fraction": 0.1,
+        "n_test": 500,
+        "parameters": {},
+        "suggestions": {},
+        "validation": None,
+        "validation_score": None,
+        "test_accuracy": accuracy,
+        "test_roc_auc": None if accuracy is None else accuracy + 0.05,
+        "test_log_loss": None,
+        "test_brier": None,
+        "chance_accuracy": 0.5,
+        "fit_seconds": {"rf": 0.25, "sparse_mlp": 1.5, "dense_mlp": 1.25}[model],
+        "predict_seconds": 0.01,
+        "tuning_seconds": None,
+        "warnings": None,
+        "failure": None,
+    }
+    return row | changes
+
+
+def parity_run(run, width, sparsity, succeeded):
+    return {
+        "n_features": 50,
+        "n_informative": 3,
+        "n_samples": 1000,
+        "width": width,
+        "sparsity": sparsity,
+        "max_steps": 10_000,
+        "loss": "hinge",
+        "learning_rate": 0.1,
+        "weight_decay": 0.01,
+        "batch_size": 32,
+        "random_state": 0,
+        "run": run,
+        "succeeded": succeeded,
+        "steps_to_success": 1000.0 * (run + 1) if succeeded else None,
+        "test_error": 0.01,
+        "cell_seconds": 1.0,
+        "failure": None,
+    }
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A results folder with known numbers; its report is written."""
+    folder = tmp_path / "results"
+    store = Store.open(folder)
+    store.record_command("python -m benchmarks tabular --profile quick --results results")
+    for task, n_rows, published in (("alpha", 5000, 5000), ("beta", 5000, 9000), ("gamma", 5000, 5000)):
+        statement = "a subset: 5000 of the 9000 published rows" if n_rows < published else "all of them"
+        facts = {"n_rows": n_rows, "n_features": 7, "n_published": published, "statement": statement}
+        store.record_dataset(task, facts | {"complete": n_rows == published})
+    for (task, seed), accuracies in ACCURACY.items():
+        for model, accuracy in accuracies.items():
+            store.add_evaluation(evaluation(task, seed, model, accuracy))
+    store.add_parity_runs(
+        [
+            parity_run(run, width, s, run < 4 - 2 * (s == 0))
+            for run in range(5)
+            for width in (30, 100)
+            for s in (0, 2)
+        ]
+    )
+    store.close()
+    return folder
+
+
+def write(folder):
+    assert main(["report", "--results", str(folder)]) == 0
+    report = folder / "report"
+    return (report / "report.md").read_text(), (report / "index.html").read_text()
+
+
+def cells(text, first):
+    """Return the cells of the first table row that begins with ``first``."""
+    line = next(line for line in text.splitlines() if line.startswith(f"| {first} "))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_table_holds_the_numbers_of_the_store(results):
+    text, _ = write(results)
+    with sqlite3.connect(results / FILE_NAME) as connection:
+        rows = pd.read_sql("select * from evaluations", connection)
+    connection.close()
+    for task in ("alpha", "beta", "gamma"):
+        shown = cells(text, task if task != "beta" else "beta *")[2:]
+        for name, cell in zip(("rf", "sparse_mlp", "dense_mlp"), shown, strict=True):
+            values = rows.loc[(rows["task"] == task) & (rows["model"] == name), "test_accuracy"]
+            expected = f"{100 * values.mean():.1f} ± {100 * values.std() / np.sqrt(2):.1f}"
+            assert cell.strip("*") == expected
+
+
+def test_the_best_of_a_task_is_bold(results):
+    text, page = write(results)
+    assert "**76.5 ± 1.5**" in cells(text, "alpha")
+    assert "**90.5 ± 0.5**" in cells(text, "beta *")
+    assert "<strong>76.5 ± 1.5</strong>" in page
+    assert "<strong>71.0 ± 1.0</strong>" not in page
+
+
+def test_wins_ties_and_losses_are_counted_from_paired_differences(results):
+    text, _ = write(results)
+    assert "1 won, 1 tied, 1 lost; mean accuracy difference +0.17 ± 2.91 percentage points" in text
+    assert "1/1/1" in cells(text, "Sparse net (sparse_mlp)")
+
+
+def test_the_averages_are_those_of_the_store(results):
+    text, _ = write(results)
+    row = cells(text, "Sparse net (sparse_mlp)")
+    means = [
+        np.mean([ACCURACY[task, seed]["sparse_mlp"] for seed in (100, 101)]) for task in ("alpha", "beta", "gamma")
+    ]
+    assert row[1].strip("*") == f"{100 * np.mean(means):.2f}"
+    assert row[2].strip("*") == f"{(1 + 2 + 2) / 3:.2f}"
+    assert "1.50" in row
+
+
+def test_the_report_says_how_weak_two_seeds_are_and_which_data_are_subsets(results):
+    for text in write(results):
+        assert "with 2 seeds, two models that are in truth equal are still called a win or a loss on 50%" in text
+        assert "Subsets of the published data: beta." in text
+        assert "a subset: 5000 of the 9000 published rows" in text
+        assert "Seeds: 100, 101." in text
+        assert "python -m benchmarks tabular --profile quick --results results" in text
+        assert "scikit-learn" in text
+
+
+def test_the_page_needs_nothing_beside_it_and_names_no_place_of_this_machine(results):
+    import platform
+
+    text, page = write(results)
+    for source in re.findall(r'(?:src|href)="([^"]*)"', page):
+        assert source.startswith(("#", "data:")), source
+    assert "@import" not in page
+    assert page.count("<svg") == 3
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    referred = set(re.findall(r'(?:href="#|url\(#)([^")]*)', page))
+    assert referred <= set(ids)
+    for document in (text, page):
+        assert str(results) not in document
+        assert platform.node() not in document
+
+
+def test_figures_are_written_as_svg_and_png_and_markdown_refers_to_them(results):
+    text, _ = write(results)
+    names = re.findall(r"\]\(([^)]*)\.png\)", text)
+    assert len(names) == 3
+    for name in names:
+        assert (results / "report" / f"{name}.png").stat().st_size > 5000
+        assert (results / "report" / f"{name}.svg").read_text().startswith("<?xml")
+
+
+def test_the_frontier_shows_the_counts_of_the_store(results):
+    text, page = write(results)
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "1000 |" in line
+    ]
+    found = {(line[0], line[2]): (line[3], line[5]) for line in lines if line[0] in ("dense", "s = 2")}
+    assert found == {
+        ("dense", "30"): ("2/5", "1500"),
+        ("dense", "100"): ("2/5", "1500"),
+        ("s = 2", "30"): ("4/5", "2500"),
+        ("s = 2", "100"): ("4/5", "2500"),
+    }
+    assert "s = 2: 8 of 10; dense: 4 of 10" in page
+
+
+def test_development_seeds_are_called_out(results):
+    store = Store.open(results)
+    store.add_evaluation(evaluation("alpha", 3, "rf", 0.7))
+    store.close()
+    assert "seeds below 100 are for developing" in write(results)[0]
+
+
+def test_a_report_without_results_says_so(tmp_path):
+    Store.open(tmp_path).close()
+    assert "no results yet" in write(tmp_path)[0]
+
+
+def test_names_are_escaped_in_the_page(results):
+    store = Store.open(results)
+    store.add_evaluation(evaluation("alpha", 102, "rf", None, failure="ValueError: <b>a & b</b> | c"))
+    store.close()
+    text, page = write(results)
+    assert "&lt;b&gt;a &amp; b&lt;/b&gt;" in page
+    assert r"</b> \| c" in text
+
+
+# The numbers behind it -------------------------------------------------------------------------------
+
+
+def frame(rows):
+    return pd.DataFrame([{"id": number} | row for number, row in enumerate(rows)])
+
+
+def test_the_tuned_trial_is_chosen_by_validation_never_by_test_score():
+    rows = frame(
+        [
+            evaluation("alpha", 100, "rf", 0.7, trial=0, validation_score=0.80),
+            evaluation("alpha", 100, "rf", 0.6, trial=1, validation_score=0.82),
+            evaluation("alpha", 100, "rf", 0.9, trial=2, validation_score=0.81),
+            evaluation("alpha", 100, "rf", None, trial=3, failure="ValueError: no"),
+        ]
+    )
+    (setting,) = summary.settings(rows)
+    assert setting.tuned
+    assert setting.n_trials == (4, 4)
+    assert setting.scores["accuracy"].tolist() == [0.6]
+
+
+def test_a_failed_fit_counts_as_saying_the_commonest_class():
+    rows = frame([evaluation("alpha", 100, "rf", None, failure="no"), evaluation("alpha", 101, "rf", 0.8)])
+    (setting,) = summary.settings(rows)
+    table = summary.per_task(setting)
+    assert table.loc[("alpha", "rf"), "mean"] == pytest.approx(0.65)
+    assert table.loc[("alpha", "rf"), "n_failed"] == 1
+
+
+def test_averages_are_over_what_every_model_has():
+    rows = frame(
+        [
+            evaluation("alpha", 100, "rf", 0.7),
+            evaluation("alpha", 100, "sparse_mlp", 0.8),
+            evaluation("beta", 100, "rf", 0.1),
+        ]
+    )
+    (setting,) = summary.settings(rows)
+    assert summary.per_model(setting)["accuracy"].to_dict() == {"rf": 0.7, "sparse_mlp": 0.8}
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict"),
+    [([0.01, 0.03], "win"), ([-0.01, -0.03], "loss"), ([-0.01, 0.03], "tie"), ([0.0], "tie"), ([0.001], "win")],
+)
+def test_a_tie_is_within_one_standard_error(differences, verdict):
+    rows = []
+    for seed, difference in enumerate(differences):
+        rows += [evaluation("alpha", seed, "rf", 0.5), evaluation("alpha", seed, "sparse_mlp", 0.5 + difference)]
+    (setting,) = summary.settings(frame(rows))
+    assert summary.paired(setting, "sparse_mlp", "rf")["verdict"].tolist() == [verdict]
+
+
+def test_equal_models_are_told_apart_as_often_as_the_report_says():
+    draws = np.random.default_rng(0).normal(size=(20_000, 3))
+    error = draws.std(axis=1, ddof=1) / np.sqrt(3)
+    assert np.mean(np.abs(draws.mean(axis=1)) > error) == pytest.approx(summary.chance_of_a_verdict(3), abs=0.02)
+
+
+def test_a_markdown_table_is_aligned_and_escapes_bars():
+    table = Table("", ["name", "value"], [[Cell("a|b"), Best("1.0")], [Cell("c"), Cell("22.0")]])
+    assert table.markdown().splitlines() == [
+        "| name |   value |",
+        "| ---- | ------: |",
+        r"| a\|b | **1.0** |",
+        "| c    |    22.0 |",
+    ]
