@@ -6,6 +6,8 @@ number a row, summed over the outputs; the training objective is the weighted me
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -55,8 +57,10 @@ class HingeLoss(Loss):
 
     def gradient_(self, output: Tensor, target: Tensor, out: Tensor) -> None:
         """Write -target where the margin is below one."""
-        # sign(relu(1 - target * output)) is 1 inside the margin and 0 elsewhere
-        torch.mul(target, output, out=out).neg_().add_(1).relu_().sign_().mul_(target).neg_()
+        # hardtanh's backward passes the target on where the margin is below its upper end
+        torch.mul(target, output, out=out)
+        torch.ops.aten.hardtanh_backward.grad_input(target, out, -math.inf, 1.0, grad_input=out)
+        out.neg_()
 
 
 class BinaryCrossEntropy(Loss):

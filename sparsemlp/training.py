@@ -8,7 +8,8 @@ gradient and update are one accumulating product. The same static buffers are wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -55,6 +56,9 @@ class _Layer:
 class TrainingStep:
     """One step of gradient descent on a :class:`SparseInitMLP`, in closed form on static buffers.
 
+    The work on a slot is recorded once, as a list of calls on fixed tensors, and the list is run at every
+    step; so no tensor is made and no attribute looked up on the way.
+
     Parameters
     ----------
     module : SparseInitMLP
@@ -62,9 +66,9 @@ class TrainingStep:
     loss : Loss
         Each member's objective is the mean over its batch of ``weight * loss``.
     optimizer : torch.optim.Optimizer
-        ``torch.optim.SGD`` without momentum is applied in closed form, with the learning rate and weight decay
-        of its parameter group as they stand at each step. Any other optimizer gets gradients in preallocated
-        ``.grad`` buffers and its own ``step()`` is called.
+        ``torch.optim.SGD`` without momentum is applied in closed form, and fused ``torch.optim.AdamW`` by its own
+        kernel, both with the values of the parameter group as they stand at each step. Any other optimizer
+        gets gradients in preallocated ``.grad`` buffers and its own ``step()`` is called.
     batch_size : int
         Rows of every member's batch.
     """
@@ -86,53 +90,73 @@ class TrainingStep:
         self.is_plain_sgd = is_plain_sgd(optimizer)
         ones = self.layers[0].delta.new_ones(batch_size, 1)
         self.ones = ones if squeeze else ones.expand(module.n_members, -1, -1)
+        self.update: Callable[[], Any] = lambda: None  # plain SGD has updated on the way
         if not self.is_plain_sgd:
             for layer, parameters in zip(self.layers, module.layers, strict=True):
                 layer.allocate_gradients(parameters, squeeze)
+            self.update = FusedAdamW(optimizer) if FusedAdamW.can_take(optimizer) else optimizer.step
+        # The slot is kept beside its calls, so that no other can come by its id.
+        self._recorded: dict[int, tuple[Slot, list[Callable[[], Any]]]] = {}
+        self._scalars: tuple[float, ...] = ()
 
     @torch.no_grad()
     def __call__(self, slot: Slot) -> None:
         """Train on the batch in `slot`, and leave the outputs before the update in ``slot.output``."""
-        self._forward(slot)
-        self._output_delta(slot)
-        self._backward(slot)
-        if not self.is_plain_sgd:
-            self.optimizer.step()
+        if self.is_plain_sgd:
+            self._forget_old_scalars()
+        if id(slot) not in self._recorded:
+            self._recorded[id(slot)] = slot, self._record(slot)
+        for call in self._recorded[id(slot)][1]:
+            call()
+        self.update()
 
-    def _forward(self, slot: Slot) -> None:
+    def _forget_old_scalars(self) -> None:
+        """Drop the records of plain SGD, which hold its rates, if these have changed."""
+        group = self.optimizer.param_groups[0]
+        scalars = (group["lr"], group["weight_decay"])
+        if scalars != self._scalars:
+            self._recorded.clear()
+            self._scalars = scalars
+
+    def _record(self, slot: Slot) -> list[Callable[[], Any]]:
+        return [*self._forward(slot), *self._output_delta(slot), *self._backward(slot)]
+
+    def _forward(self, slot: Slot) -> Iterator[Callable[[], Any]]:
         x = slot.x
         for layer in self.layers[:-1]:
-            self.affine(layer.bias_row, x, layer.weight_t, out=layer.output)
-            x = layer.output.relu_()
+            yield partial(self.affine, layer.bias_row, x, layer.weight_t, out=layer.output)
+            yield layer.output.relu_
+            x = layer.output
         layer = self.layers[-1]
-        self.affine(layer.bias_row, x, layer.weight_t, out=slot.output)
+        yield partial(self.affine, layer.bias_row, x, layer.weight_t, out=slot.output)
 
-    def _output_delta(self, slot: Slot) -> None:
+    def _output_delta(self, slot: Slot) -> Iterator[Callable[[], Any]]:
         delta = self.layers[-1].delta
-        self.loss.gradient_(slot.output, slot.target, out=delta)
+        yield partial(self.loss.gradient_, slot.output, slot.target, out=delta)
         if slot.weight is not None:
-            delta.mul_(slot.weight)
-        delta.div_(self.batch_size)
+            yield partial(delta.mul_, slot.weight)
+        yield partial(delta.div_, self.batch_size)
 
-    def _backward(self, slot: Slot) -> None:
+    def _backward(self, slot: Slot) -> Iterator[Callable[[], Any]]:
         update = self._sgd_update if self.is_plain_sgd else self._store_gradients
-        for depth in range(len(self.layers) - 1, 0, -1):
-            layer, below = self.layers[depth], self.layers[depth - 1]
-            self.product(layer.delta, layer.weight, out=below.delta)
-            torch.ops.aten.threshold_backward.grad_input(below.delta, below.output, 0, grad_input=below.delta)
-            update(layer, below.output)  # after the product, which needs the weights before the update
-        update(self.layers[0], slot.x)
+        for layer, below in zip(self.layers[:0:-1], self.layers[-2::-1], strict=True):
+            # An outer product is a broadcast multiplication.
+            product = torch.mul if layer.delta.shape[-1] == 1 else self.product
+            yield partial(product, layer.delta, layer.weight, out=below.delta)
+            mask_ = torch.ops.aten.threshold_backward.grad_input  # relu's backward, without a new tensor
+            yield partial(mask_, below.delta, below.output, 0, grad_input=below.delta)
+            yield from update(layer, below.output)  # after the product, which needs the weights as they were
+        yield from update(self.layers[0], slot.x)
 
-    def _sgd_update(self, layer: _Layer, inputs: Tensor) -> None:
-        group = self.optimizer.param_groups[0]
-        rate = group["lr"]
-        keep = 1 - rate * group["weight_decay"]
-        self.accumulate_(layer.weight, layer.delta_t, inputs, beta=keep, alpha=-rate)
-        self.accumulate_(layer.bias_column, layer.delta_t, self.ones, beta=keep, alpha=-rate)
+    def _sgd_update(self, layer: _Layer, inputs: Tensor) -> Iterator[Callable[[], Any]]:
+        rate, weight_decay = self._scalars
+        scalars = {"beta": 1 - rate * weight_decay, "alpha": -rate}
+        yield partial(self.accumulate_, layer.weight, layer.delta_t, inputs, **scalars)
+        yield partial(self.accumulate_, layer.bias_column, layer.delta_t, self.ones, **scalars)
 
-    def _store_gradients(self, layer: _Layer, inputs: Tensor) -> None:
-        self.product(layer.delta_t, inputs, out=layer.weight_gradient)
-        torch.sum(layer.delta, dim=-2, out=layer.bias_gradient)
+    def _store_gradients(self, layer: _Layer, inputs: Tensor) -> Iterator[Callable[[], Any]]:
+        yield partial(self.product, layer.delta_t, inputs, out=layer.weight_gradient)
+        yield partial(torch.sum, layer.delta, dim=-2, out=layer.bias_gradient)
 
 
 def is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:
@@ -141,6 +165,49 @@ def is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:
         return False
     group = optimizer.param_groups[0]
     return not (group["momentum"] or group["nesterov"] or group["maximize"])
+
+
+class FusedAdamW:
+    """``torch.optim.AdamW(fused=True).step()`` without its bookkeeping, which outweighs a small net's update.
+
+    The moments stay in the optimizer's own state. The first step is the optimizer's, which allocates them.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizer = optimizer
+        self.group = optimizer.param_groups[0]
+        self.tensors: list[list[Tensor]] = []
+
+    @staticmethod
+    def can_take(optimizer: torch.optim.Optimizer) -> bool:
+        """Say whether `optimizer` is a fused AdamW on one group of parameters, as this torch knows it."""
+        if type(optimizer) is not torch.optim.AdamW or len(optimizer.param_groups) != 1:
+            return False
+        group = optimizer.param_groups[0]
+        return bool(group["fused"] and not group["amsgrad"] and hasattr(torch, "_fused_adamw_"))
+
+    def __call__(self) -> None:
+        """Update all parameters from their gradients."""
+        if not self.tensors:
+            self.optimizer.step()
+            parameters = self.group["params"]
+            state = [self.optimizer.state[parameter] for parameter in parameters]
+            moments = [[one[name] for one in state] for name in ("exp_avg", "exp_avg_sq")]
+            self.steps = [one["step"] for one in state]
+            self.tensors = [parameters, [parameter.grad for parameter in parameters], *moments, [], self.steps]
+            return
+        group = self.group
+        torch._foreach_add_(self.steps, 1)
+        torch._fused_adamw_(
+            *self.tensors,
+            lr=group["lr"],
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            amsgrad=False,
+            maximize=group["maximize"],
+        )
 
 
 class GraphedStep:
