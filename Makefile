@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 
 help:
 	@echo "make benchmark    sparse nets against random forests on real tables -> results/report/index.html"
+	@echo "                  (PROFILE=smoke for a first look, PROFILE=full for everything)"
 	@echo "make test         all tests but the slow ones"
 	@echo "make test-slow    the tests marked slow"
 	@echo "make test-oldest  the tests with the oldest supported torch, scikit-learn and skorch (large download)"
@@ -84,8 +85,9 @@ ifeq ($(OPENML_CACHE_DIR),$(LOCAL_CACHE))
 	fi
 endif
 
+PROFILE := quick
 benchmark: $(VENV)/.installed-benchmarks data
-	$(BIN)/python -m benchmarks all --profile quick --results results
+	$(BIN)/python -m benchmarks all --profile $(PROFILE) --results results
 
 # --- cleaning; results/ and the downloaded data are never removed
 
