@@ -154,6 +154,11 @@ class _FastLoop:
         (loss * len(output)).backward()  # the mean over members is only reported: each has its own objective
         return {"loss": loss, "y_pred": output}
 
+    def on_batch_end(self, net: Any, batch: Batch, training: bool = False, **kwargs: Any) -> None:
+        """Record how many rows the batch has; skorch has counted its members."""
+        prefix = "train" if training else "valid"
+        self.history.record_batch(f"{prefix}_batch_size", batch[0].shape[-2])
+
     @torch.no_grad()
     def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
         """Compute outputs and loss."""
