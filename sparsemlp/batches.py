@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from scipy import sparse
+from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from sparsemlp.training import Slot
 
@@ -62,7 +62,7 @@ class SparseRows:
         out.copy_(torch.from_numpy(self.transform(self.values[index.cpu().numpy()].toarray())))
 
 
-class TabularDataset(Dataset):
+class TabularDataset(SkorchDataset):
     """Rows, targets and weights, as skorch's callbacks and the training loop see them.
 
     Parameters
@@ -131,6 +131,7 @@ class _Slab:
         self.target = dataset.target.new_empty(n_rows, n_outputs)
         self.weight = None if dataset.weight is None else dataset.weight.new_empty(n_rows, 1)
         self.output = torch.empty_like(self.target)
+        self._filled_from: Tensor | None = None
         shape = (n_slots, batch_size) if n_members == 1 else (n_slots, n_members, batch_size)
         weights = [None] * n_slots if self.weight is None else self.weight.view(*shape, 1).unbind()
         self.slots = [
@@ -146,6 +147,9 @@ class _Slab:
 
     def fill(self, index: Tensor) -> list[Slot]:
         """Gather the rows of `index`, of shape (n_batches, n_members * batch_size); return their slots."""
+        if index is self._filled_from:  # a full batch is the same in every epoch
+            return self.slots
+        self._filled_from = index
         flat = index.reshape(-1)
         n_rows = len(flat)
         self.dataset.X.take(flat, out=self.x[:n_rows])
@@ -188,6 +192,7 @@ class BatchStream:
         self.dataset = dataset
         self.n_members = n_members
         self.generator = generator
+        self._full_batch: tuple[_Slab, Tensor] | None = None
         self.n_batches = -(-n_rows // batch_size)
         large = -(-n_rows // self.n_batches)
         n_large = n_rows - self.n_batches * (large - 1)
@@ -203,6 +208,9 @@ class BatchStream:
 
     def __iter__(self) -> Iterator[tuple[_Slab, Tensor]]:
         """Yield slabs with the index, of shape (n_batches, n_members * batch_size), to fill them from."""
+        if self._full_batch is not None:
+            yield self._full_batch
+            return
         order = self._order()
         start = 0
         for count, size in self.shapes:
@@ -211,18 +219,19 @@ class BatchStream:
             index = part.reshape(self.n_members, count, size).transpose(0, 1).reshape(count, -1)
             slab = self.slabs[size]
             for some in index.split(len(slab.slots)):
+                if self.n_batches == 1:
+                    self._full_batch = slab, some
                 yield slab, some
 
     def _order(self) -> Tensor:
         n_rows, device = len(self.dataset), self.dataset.target.device
         if self.n_batches == 1:  # a full batch has no order
-            return torch.arange(n_rows, device=device).expand(self.n_members, -1)
-        orders = [torch.randperm(n_rows, generator=self.generator, device=device) for _ in range(self.n_members)]
-        return torch.stack(orders)
+            return torch.arange(n_rows, dtype=torch.int32, device=device).expand(self.n_members, -1)
+        options: dict[str, Any] = {"generator": self.generator, "device": device, "dtype": torch.int32}
+        return torch.stack([torch.randperm(n_rows, **options) for _ in range(self.n_members)])
 
     def batches(self) -> Iterator[Batch]:
-        """Yield the same batches one by one, for skorch's own loop."""
+        """Yield the same batches one by one, for skorch's own loop; y is that of all members in one row."""
         for slab, index in self:
             for slot, rows in zip(slab.fill(index), index, strict=True):
-                y = self.dataset.y[rows].view(slot.x.shape[:-1])
-                yield Batch(slot.x, y, slot.target, slot.weight)
+                yield Batch(slot.x, self.dataset.y[rows], slot.target, slot.weight)

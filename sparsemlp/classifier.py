@@ -87,7 +87,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         The class labels.
     n_features_in_ : int
         Number of features seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, where X had string names.
     net_ : skorch.NeuralNet
         The fitted skorch net; ``net_.module_`` is the :class:`sparsemlp.SparseInitMLP`.

@@ -18,7 +18,7 @@ from skorch.callbacks import (
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sparsemlp.batches import Batch, BatchStream, ChunkStream, TabularDataset
+from sparsemlp.batches import Batch, BatchStream, ChunkStream, DeviceRows, SparseRows, TabularDataset
 from sparsemlp.threads import compute_thread
 from sparsemlp.training import GraphedStep, Slot, TrainingStep
 
@@ -53,6 +53,13 @@ class _FastLoop:
         self.n_threads = n_threads
 
     # -- data -------------------------------------------------------------------------------------------------
+
+    def get_dataset(self, X: Any, y: Any = None) -> Any:
+        """Return a dataset for what skorch's callbacks pass: one of ours, or its rows."""
+        if isinstance(X, DeviceRows | SparseRows):
+            none = torch.zeros(len(X), 1, device=self.device)  # type: ignore[attr-defined]
+            return TabularDataset(X, none[:, 0], none)
+        return super().get_dataset(X, y)  # type: ignore[misc]
 
     def get_iterator(self, dataset: Dataset, training: bool = False) -> Any:
         """Return random batches for training, chunks in order for everything else."""
@@ -152,7 +159,8 @@ class _FastLoop:
         output = self.infer(batch[0])  # type: ignore[attr-defined]
         loss = self.criterion_(output, batch.target, batch.weight)
         (loss * len(output)).backward()  # the mean over members is only reported: each has its own objective
-        return {"loss": loss, "y_pred": output}
+        # Members saw different rows, so callbacks get them as the rows of one member.
+        return {"loss": loss, "y_pred": output.flatten(0, 1).unsqueeze(0)}
 
     def on_batch_end(self, net: Any, batch: Batch, training: bool = False, **kwargs: Any) -> None:
         """Record how many rows the batch has; skorch has counted its members."""

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 SCALINGS = ("squash", "quantile", "both", "standard", None)
 # Fitted and transformed this many values at a time, so that a large table is never copied in float64.
-BLOCK_VALUES = 2**22
+BLOCK_VALUES = 2**19
 N_QUANTILES = 1000
 
 
@@ -27,8 +27,8 @@ class SquashScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     --------
     >>> import numpy as np
     >>> from sparsemlp.preprocessing import SquashScaler
-    >>> SquashScaler().fit_transform(np.array([[1.0], [2.0], [3.0], [1e9]])).round(3).ravel()
-    array([-0., -0.,  0.,  3.])
+    >>> SquashScaler().fit_transform(np.array([[1.0], [2.0], [3.0], [4.0], [1e9]])).round(3).ravel()
+    array([-0.949, -0.493,  0.   ,  0.493,  3.   ])
     """
 
     def fit(self, X: np.ndarray, y: object = None) -> SquashScaler:
