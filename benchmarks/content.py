@@ -294,8 +294,8 @@ def method_section(store: Store, evaluations: pd.DataFrame, report_command: str)
             "first rows of the pool, so they are nested; fractions are of the pool's first 10000 rows. "
             "Where models are tuned, trials are scored by stratified cross-validation on the training "
             "rows, the default configuration first, and the test rows have no say.",
-            f"{_seeds(evaluations)} Fits ran one at a time and each could use every core, so seconds "
-            "compare like with like on an otherwise idle machine.",
+            f"{_seeds(evaluations)} Fits ran one at a time and each could use every core (OpenMP threads wait "
+            "passively), so seconds compare like with like as far as the machine was otherwise idle.",
         ]
     if len(environments) > 1:
         text.append("Caution: the results come from several machines or versions; all are listed.")
