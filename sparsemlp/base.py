@@ -19,7 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from skorch.helper import predefined_split
 
 from sparsemlp.batches import DeviceRows, Rows, SparseRows, TabularDataset
-from sparsemlp.callbacks import KeepBest, Progress
+from sparsemlp.callbacks import KeepBest, Progress, StopWhenExhausted
 from sparsemlp.devices import resolve_device
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
 from sparsemlp.losses import Criterion, Loss
@@ -132,12 +132,15 @@ class BaseSparseInitMLP(BaseEstimator):
             self._check_y(y)
             self._seed()
         weight = self._class_weights(y, weight)
+        if not weight.any():
+            raise ValueError("class_weight is zero for every class in y: nothing is left to train on")
         X, y, weight, validation = self._split(X, y, weight, X_val, y_val)
         if again:
             module = self.net_.module_.to(resolve_device(self.device))
         else:
             self._fit_y_scale(y, weight)
             module = self._make_module(X, weight)
+        self._weight_scale = float(weight.mean())
         history = self.net_.history if again else []
         self.net_ = self._make_net(module, history)
         try:
@@ -157,6 +160,8 @@ class BaseSparseInitMLP(BaseEstimator):
         if first:
             self._seed()
             self._fit_y_scale(y, weight)
+            # All chunks share the first one's scale, so that a heavier chunk counts for more.
+            self._weight_scale = float(weight.mean()) or 1.0
             self.net_ = self._make_net(self._make_module(X, weight), [])
         elif not self.net_.can_train():  # after fit, which lets go of the optimizer
             self.net_ = self._make_net(self.net_.module_, self.net_.history)
@@ -302,9 +307,10 @@ class BaseSparseInitMLP(BaseEstimator):
 
     def _callbacks(self) -> list:
         bar = [("progress", Progress())] if self.verbose else []
-        return [*bar, ("keep_best", KeepBest()), *(self.callbacks or [])]
+        keep_best = KeepBest()
+        return [*bar, ("keep_best", keep_best), *(self.callbacks or []), ("stop", StopWhenExhausted(keep_best))]
 
-    def _dataset(self, X: Any, y: np.ndarray, weight: np.ndarray) -> TabularDataset:
+    def _dataset(self, X: Any, y: np.ndarray, relative_weight: np.ndarray) -> TabularDataset:
         """Scale rows and put them, their targets and weights where the network is."""
         device = self.net_.module_.input_layer.weight.device
         rows: Rows
@@ -313,16 +319,19 @@ class BaseSparseInitMLP(BaseEstimator):
         else:
             rows = DeviceRows(torch.from_numpy(self.scaler_.transform(X)).to(device))
         seen, target = (torch.from_numpy(values).to(device) for values in self._encode_y(y))
-        if (weight == weight[0]).all():
+        weight = relative_weight.astype(np.float32)
+        if (weight == 1).all():
             return TabularDataset(rows, seen, target)
-        scaled = torch.from_numpy((weight / weight.mean()).astype(np.float32)).unsqueeze(1)
-        return TabularDataset(rows, seen, target, scaled.to(device))
+        return TabularDataset(rows, seen, target, torch.from_numpy(weight).unsqueeze(1).to(device))
 
     def _train(self, X: Any, y: np.ndarray, weight: np.ndarray, validation: tuple | None, epochs: int) -> None:
         """Train the net for some epochs, and say so if the loss diverges."""
         net = self.net_
-        net.train_split = None if validation is None else predefined_split(self._dataset(*validation))
-        dataset = self._dataset(X, y, weight)
+        net.train_split = None
+        if validation is not None:
+            X_val, y_val, weight_val = validation
+            net.train_split = predefined_split(self._dataset(X_val, y_val, weight_val / weight_val.mean()))
+        dataset = self._dataset(X, y, weight / self._weight_scale)
         device = dataset.target.device
         net.batch_generator = torch.Generator(device)
         if self._batch_state is None:

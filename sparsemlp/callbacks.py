@@ -19,6 +19,8 @@ class KeepBest(Callback):
         Number of the epoch whose weights are kept, from 1; 0 is the initialisation.
     diverged_ : bool
         Whether the loss became infinite or NaN.
+    exhausted_ : bool
+        Whether patience ran out; :class:`StopWhenExhausted` acts on it, after all other callbacks.
     """
 
     def configure(self, monitors: list[tuple[str, int]], patience: int | None, every: int = 1) -> None:
@@ -42,11 +44,11 @@ class KeepBest(Callback):
         self.start_ = len(net.history)
         self.best_epoch_ = self.start_
         self.best_score_: tuple[float, ...] = (-math.inf,)
-        self.diverged_ = False
+        self.diverged_ = self.exhausted_ = False
         self.copies_ = [parameter.detach().clone() for parameter in net.module_.parameters()]
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Copy the weights if this epoch is the best so far; stop if it is time to."""
+        """Copy the weights if this epoch is the best so far; say if it is time to stop."""
         if not math.isfinite(net.history[-1, "train_loss"]):
             self.diverged_ = True
             raise KeyboardInterrupt  # skorch's way to end training
@@ -58,7 +60,7 @@ class KeepBest(Callback):
             self.best_score_, self.best_epoch_ = score, epoch
             self._copy(net.module_, restore=False)
         elif self.patience_ is not None and epoch - self.best_epoch_ >= self.patience_:
-            raise KeyboardInterrupt
+            self.exhausted_ = True
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Put the best weights back where they are wanted."""
@@ -73,6 +75,24 @@ class KeepBest(Callback):
     def _copy(self, module: torch.nn.Module, restore: bool) -> None:
         for copy, parameter in zip(self.copies_, module.parameters(), strict=True):
             (parameter if restore else copy).copy_(copy if restore else parameter)
+
+
+class StopWhenExhausted(Callback):
+    """End training once patience has run out, and the user's callbacks have seen the epoch.
+
+    Parameters
+    ----------
+    keep_best : KeepBest
+        Knows when.
+    """
+
+    def __init__(self, keep_best: KeepBest) -> None:
+        self.keep_best = keep_best
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """End training if it is time to."""
+        if self.keep_best.exhausted_:
+            raise KeyboardInterrupt
 
 
 def _finite(module: torch.nn.Module) -> bool:

@@ -51,8 +51,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     learning_rate : float, default=0.001
         Initial learning rate.
     lr_schedule : {"constant", "cosine"}, default="cosine"
-        "cosine" falls from `learning_rate` to zero over `max_epochs`, step by step. Choose "constant" to use
-        a learning-rate callback of your own.
+        "cosine" falls from `learning_rate` to zero over `max_epochs`, step by step. A
+        ``skorch.callbacks.LRScheduler`` of yours among `callbacks` takes its place.
     weight_decay : float, default=0.01
         In torch's convention, where a step shrinks weights by learning rate times weight decay.
     batch_size : int, default=256
@@ -320,6 +320,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         if self.class_weight is None:
             return sample_weight
         weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        if (weights < 0).any():
+            raise ValueError(f"class_weight={self.class_weight} must not be negative")
         return sample_weight * weights[np.searchsorted(self.classes_, y)]
 
     def _check_y_val(self, y_val: np.ndarray) -> None:

@@ -77,6 +77,8 @@ class _FastLoop:
         self._n_steps_done = 0
         self.n_epochs_ = self.max_epochs if epochs is None else epochs  # type: ignore[attr-defined]
         self._n_steps = self.n_epochs_ * -(-len(X) // self.batch_size)  # type: ignore[attr-defined]
+        own = any(isinstance(callback, LRScheduler) for _, callback in self.callbacks_)  # type: ignore[attr-defined]
+        self._is_cosine = self.lr_schedule == "cosine" and not own
         self._said_slow = False
         with compute_thread(self.n_threads) as self._compute:
             try:
@@ -124,7 +126,7 @@ class _FastLoop:
     def _scheduled(self, batches: Any) -> Iterator[Any]:
         """Pass batches on, with the learning rate set before each."""
         for batch in batches:
-            if self.lr_schedule == "cosine":
+            if self._is_cosine:
                 progress = self._n_steps_done / self._n_steps
                 set_learning_rate(self.optimizer_, self.lr * 0.5 * (1 + math.cos(math.pi * progress)))  # type: ignore
             self._n_steps_done += 1

@@ -47,8 +47,8 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     learning_rate : float, default=0.001
         Initial learning rate.
     lr_schedule : {"constant", "cosine"}, default="cosine"
-        "cosine" falls from `learning_rate` to zero over `max_epochs`, step by step. Choose "constant" to use
-        a learning-rate callback of your own.
+        "cosine" falls from `learning_rate` to zero over `max_epochs`, step by step. A
+        ``skorch.callbacks.LRScheduler`` of yours among `callbacks` takes its place.
     weight_decay : float, default=0.01
         In torch's convention, where a step shrinks weights by learning rate times weight decay.
     batch_size : int, default=256

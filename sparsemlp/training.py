@@ -95,6 +95,8 @@ class TrainingStep:
             for layer, parameters in zip(self.layers, module.layers, strict=True):
                 layer.allocate_gradients(parameters, squeeze)
             self.update = FusedAdamW(optimizer) if FusedAdamW.can_take(optimizer) else optimizer.step
+        # Learning-rate schedulers look for it, and warn of a missing step.
+        optimizer._opt_called = True  # type: ignore[attr-defined]
         # The slot is kept beside its calls, so that no other can come by its id.
         self._recorded: dict[int, tuple[Slot, list[Callable[[], Any]]]] = {}
         self._scalars: tuple[float, ...] = ()
