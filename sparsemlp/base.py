@@ -183,7 +183,7 @@ class BaseSparseInitMLP(BaseEstimator):
 
     def _check_architecture(self, n_features: int) -> None:
         widths = self._widths()
-        if not widths or any(not isinstance(w, int) or w < 1 for w in widths):
+        if not widths or any(not isinstance(w, Integral) or isinstance(w, bool) or w < 1 for w in widths):
             raise ValueError(f"width={self.width!r} must be a positive int or a non-empty tuple of them")
         if isinstance(self.sparsity, Integral) and int(self.sparsity) > n_features:
             raise ValueError(
@@ -202,7 +202,7 @@ class BaseSparseInitMLP(BaseEstimator):
             )
 
     def _widths(self) -> tuple[int, ...]:
-        return tuple(np.atleast_1d(self.width).tolist())
+        return tuple(self.width) if isinstance(self.width, tuple | list) else (self.width,)
 
     def _seed(self) -> None:
         """Draw independent seeds for initialisation, batches, split and quantiles; touch nothing global."""

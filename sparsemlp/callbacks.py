@@ -49,7 +49,8 @@ class KeepBest(Callback):
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Copy the weights if this epoch is the best so far; say if it is time to stop."""
-        if not math.isfinite(net.history[-1, "train_loss"]):
+        losses = (net.history[-1].get(name, 0.0) for name in ("train_loss", "valid_loss"))
+        if not all(map(math.isfinite, losses)):
             self.diverged_ = True
             raise KeyboardInterrupt  # skorch's way to end training
         epoch = len(net.history)

@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
+from sklearn.metrics import r2_score
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import (
     Callback,
@@ -217,7 +219,13 @@ class RegressorNet(_FastLoop, NeuralNetRegressor):
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        return [*_loss_callbacks(), ("valid_r2", EpochScoring("r2", lower_is_better=False, name="valid_r2"))]
+        return [*_loss_callbacks(), ("valid_r2", EpochScoring(_r2, lower_is_better=False, name="valid_r2"))]
+
+
+def _r2(net: Any, X: Any, y: Any) -> float:
+    """Score predictions, with NaN where training has diverged."""
+    prediction = net.predict(X)
+    return float(r2_score(y, prediction)) if np.isfinite(prediction).all() else math.nan
 
 
 def _loss_callbacks() -> list[tuple[str, Callback]]:
