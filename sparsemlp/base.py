@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from abc import abstractmethod
 from numbers import Integral, Real
@@ -297,7 +298,7 @@ class BaseSparseInitMLP(BaseEstimator):
             **optimizer_options(self.optimizer, self.learning_rate, device),
             train_split=None,
             callbacks=self._callbacks(),
-            device=device,
+            device=str(device),  # safetensors takes no torch.device
             verbose=self.verbose,
             chunk_size=rows_a_chunk(module),
             **options,
@@ -333,11 +334,10 @@ class BaseSparseInitMLP(BaseEstimator):
             net.train_split = predefined_split(self._dataset(X_val, y_val, weight_val / weight_val.mean()))
         dataset = self._dataset(X, y, weight / self._weight_scale)
         device = dataset.target.device
-        net.batch_generator = torch.Generator(device)
-        if self._batch_state is None:
-            net.batch_generator.manual_seed(self._seeds["batches"])
-        else:
-            net.batch_generator.set_state(torch.from_numpy(self._batch_state))
+        net.batch_generator = torch.Generator(device).manual_seed(self._seeds["batches"] + len(net.history))
+        if self._batch_state is not None:
+            with contextlib.suppress(RuntimeError):  # the state of another kind of device: start a new order
+                net.batch_generator.set_state(torch.from_numpy(self._batch_state))
         keep_best = dict(net.callbacks_)["keep_best"]
         patience = self.n_iter_no_change if self.early_stopping else None
         n_steps = -(-len(dataset) // self.batch_size)
