@@ -48,7 +48,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         than two, and give no probabilities.
     optimizer : {"adamw", "sgd"}, default="adamw"
         ``torch.optim.AdamW``, or plain SGD without momentum.
-    learning_rate : float, default=0.001
+    learning_rate : float, default=0.002
         Initial learning rate.
     lr_schedule : {"constant", "cosine"}, default="cosine"
         "cosine" falls from `learning_rate` to zero over `max_epochs`, step by step. A
@@ -57,7 +57,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         In torch's convention, where a step shrinks weights by learning rate times weight decay.
     batch_size : int, default=256
         Largest number of rows in a step; the rows are shared evenly among ceil(n / batch_size) steps.
-    max_epochs : int, default=48
+    max_epochs : int, default=20
         Passes over the training rows.
     early_stopping : bool, default=False
         Hold out rows (or use ``X_val, y_val``), stop when their score no longer improves, and restore the best
@@ -141,11 +141,11 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         n_members: int = 8,
         loss: str = "cross_entropy",
         optimizer: str = "adamw",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         lr_schedule: str = "cosine",
         weight_decay: float = 0.01,
         batch_size: int = 256,
-        max_epochs: int = 48,
+        max_epochs: int = 20,
         early_stopping: bool = False,
         validation_fraction: float = 0.15,
         n_iter_no_change: int = 10,
