@@ -195,7 +195,8 @@ def frontier_section(shared: dict[str, Any], cells: pd.DataFrame) -> Section:
     slug += f"-seed-{shared['random_state']}"
     picture = Picture(
         slug.replace("_", "-").replace(".", "p"),
-        f"Success frontier of {name}: runs that succeeded out of all, by training rows and width.",
+        f"Success frontier of {name} by training rows and width: runs that succeeded out of all, and below "
+        "it the median steps they took.",
         figures.frontier(cells, f"{name}, at most {steps} steps"),
     )
     return Section(f"Success frontier: {name}", [text], [frontier_table(cells)], [picture])

@@ -83,6 +83,8 @@ def _count(table: pd.DataFrame, verdict: str) -> int:
 def frontier(cells: pd.DataFrame, title: str) -> Figure:
     """Draw the success rate in the plane of sample size and width, one panel per sparsity.
 
+    Under the counts stand the median steps of the runs that succeeded.
+
     Parameters
     ----------
     cells : DataFrame
@@ -93,7 +95,7 @@ def frontier(cells: pd.DataFrame, title: str) -> Figure:
     widths, sizes = sorted(cells["width"].unique()), sorted(cells["n_samples"].unique())
     with mpl.rc_context(STYLE | {"axes.spines.left": False, "axes.spines.bottom": False}):
         figure = Figure(
-            figsize=(1.2 + len(sparsities) * max(1.6, 0.55 * len(widths)), 1.6 + 0.4 * len(sizes)),
+            figsize=(1.2 + len(sparsities) * max(1.6, 0.55 * len(widths)), 1.6 + 0.45 * len(sizes)),
             layout="constrained",
         )
         panels = np.atleast_1d(figure.subplots(1, len(sparsities), sharey=True))
@@ -114,6 +116,8 @@ def _panel(axes: Axes, cells: pd.DataFrame, widths: Sequence[int], sizes: Sequen
         y, x = sizes.index(cell["n_samples"]), widths.index(cell["width"])
         grid[y, x] = cell["rate"]
         words = f"{cell['successes']}/{cell['runs']}" if cell["runs"] else "failed"
+        if cell["successes"]:
+            words += f"\n{cell['median_steps']:.0f}"
         color = "black" if cell["rate"] > 0.5 or not cell["runs"] else "white"
         axes.text(x, y, words, ha="center", va="center", color=color, fontsize=8)
     edges = np.arange(len(widths) + 1) - 0.5, np.arange(len(sizes) + 1) - 0.5

@@ -37,7 +37,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     "smoke": _PAPER
     | {"n_features": 10, "n_informative": 2, "widths": [20, 50], "sizes": [50, 200]}
     | {"runs": 2, "max_steps": 500},
-    "quick": _PAPER | {"widths": [30, 100, 300], "sizes": [300, 1000, 3000], "runs": 6, "max_steps": 10_000},
+    "quick": _PAPER | {"widths": [30, 100, 300], "sizes": [1000, 1500, 2000], "runs": 6, "max_steps": 10_000},
     "full": _PAPER
     | {
         "widths": [10, 30, 100, 300, 1000, 3000, 10_000],
