@@ -269,7 +269,7 @@ class BaseSparseInitMLP(BaseEstimator):
             column_groups=_columns_by_feature(column_features),
             generator=generator,
         )
-        return module.to(resolve_device(self.device))
+        return module.to(resolve_device(self.device), torch.float32)  # torch's default may be another
 
     def _bias_rows(self, X: Any, generator: torch.Generator) -> torch.Tensor | None:
         """Scale as many random rows as biases can be placed at, which need not be all of a large table."""

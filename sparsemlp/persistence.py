@@ -39,7 +39,7 @@ def restore_module(state: dict[str, Any], device: torch.device) -> SparseInitMLP
         generator=torch.Generator(),  # the draws are thrown away, and torch's global generator is left alone
     )
     module.load_state_dict({name: torch.from_numpy(values) for name, values in arrays.items()})
-    return module.to(device)
+    return module.to(device, torch.float32)
 
 
 def restore_optimizer(net: Any, state: dict[str, Any]) -> None:
