@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sparsemlp.batches import Batch, BatchStream, ChunkStream, DeviceRows, SparseRows, TabularDataset
-from sparsemlp.threads import compute_thread
-from sparsemlp.training import GraphedStep, Slot, TrainingStep
+from sparsemlp.threads import compute_threads
+from sparsemlp.training import Slot, can_split, make_steps, set_learning_rate
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 LR_SCHEDULES = ("constant", "cosine")
@@ -34,7 +35,8 @@ class _FastLoop:
     Everything at the level of epochs is skorch's own. Batches are trained in closed form, unless a callback
     needs them one by one or a parameter is frozen: then skorch's autograd path trains the very same batches.
 
-    All training computes in a thread of its own, see :func:`sparsemlp.threads.compute_thread`.
+    All training computes in threads of its own, see :func:`sparsemlp.threads.compute_threads`: on a CPU one for
+    each of several groups of members, which need not wait for each other.
     """
 
     module_: Any
@@ -47,12 +49,10 @@ class _FastLoop:
         lr_schedule: str,
         batch_generator: torch.Generator | None,
         chunk_size: int,
-        n_threads: int | None,
     ) -> None:
         self.lr_schedule = lr_schedule
         self.batch_generator = batch_generator
         self.chunk_size = chunk_size
-        self.n_threads = n_threads
 
     # -- data -------------------------------------------------------------------------------------------------
 
@@ -74,19 +74,28 @@ class _FastLoop:
     # -- epochs -----------------------------------------------------------------------------------------------
 
     def fit_loop(self, X: TabularDataset, y: None = None, epochs: int | None = None, **kwargs: Any) -> Any:
-        """Run skorch's loop with the training thread beside it."""
-        self._steps: dict[int, Callable[[Slot], None]] = {}
+        """Run skorch's loop with the training threads beside it."""
+        self._steps: dict[int, list[Callable[..., None]]] = {}
         self._n_steps_done = 0
         self.n_epochs_ = self.max_epochs if epochs is None else epochs  # type: ignore[attr-defined]
         self._n_steps = self.n_epochs_ * -(-len(X) // self.batch_size)  # type: ignore[attr-defined]
         own = any(isinstance(callback, LRScheduler) for _, callback in self.callbacks_)  # type: ignore[attr-defined]
         self._is_cosine = self.lr_schedule == "cosine" and not own
         self._said_slow = False
-        with compute_thread(self.n_threads) as self._compute:
+        n_groups = self._n_groups()
+        n_inner = max(1, torch.get_num_threads() // n_groups)
+        with compute_threads(n_groups, n_inner) as self._compute:
             try:
                 return super().fit_loop(X, y, epochs=epochs, **kwargs)  # type: ignore[misc]
             finally:
                 self._steps.clear()
+
+    def _n_groups(self) -> int:
+        """Return the number of threads that members are shared out to."""
+        on_cpu = self.module_.input_layer.weight.device.type == "cpu"
+        if not on_cpu or self._reason_for_autograd() or not can_split(self.optimizer_):
+            return 1
+        return min(self.module_.n_members, torch.get_num_threads())
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Callable, **kwargs: Any
@@ -109,29 +118,36 @@ class _FastLoop:
 
     def _fast_epoch(self, stream: BatchStream) -> float:
         """Train one epoch; the only wait for the device is for the epoch's mean loss at its end."""
+        if not self._steps:
+            n_groups = self._n_groups()
+            self._steps = make_steps(
+                self.module_, self.criterion_.loss, self.optimizer_, list(stream.slabs), n_groups
+            )
         total = torch.zeros((), dtype=torch.float64, device=stream.dataset.target.device)
         for slab, index in stream:
             slots = slab.fill(index)
-            step = self._step_for(slab.batch_size)
-            for slot in self._scheduled(slots):
-                step(slot)
+            rates = [self._next_rate() for _ in slots]
+            steps = self._steps[slab.batch_size]
+            self._compute.side_by_side([partial(_run, step, slots, rates) for step in steps])
             total += slab.summed_loss(self.criterion_.loss.value, len(slots))
+        if rates[-1] is not None:
+            set_learning_rate(self.optimizer_, rates[-1])
         return total.item() / (stream.n_members * len(stream.dataset))
 
-    def _step_for(self, batch_size: int) -> Callable[[Slot], None]:
-        if batch_size not in self._steps:
-            step = TrainingStep(self.module_, self.criterion_.loss, self.optimizer_, batch_size)
-            on_cuda = self.module_.input_layer.weight.is_cuda
-            self._steps[batch_size] = GraphedStep(step) if on_cuda else step
-        return self._steps[batch_size]
+    def _next_rate(self) -> float | None:
+        """Return the next step's learning rate; None where it is the optimizer's own."""
+        progress = self._n_steps_done / self._n_steps
+        self._n_steps_done += 1
+        if not self._is_cosine:
+            return None
+        return self.lr * 0.5 * (1 + math.cos(math.pi * progress))  # type: ignore[attr-defined]
 
-    def _scheduled(self, batches: Any) -> Iterator[Any]:
+    def _scheduled(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Pass batches on, with the learning rate set before each."""
         for batch in batches:
-            if self._is_cosine:
-                progress = self._n_steps_done / self._n_steps
-                set_learning_rate(self.optimizer_, self.lr * 0.5 * (1 + math.cos(math.pi * progress)))  # type: ignore
-            self._n_steps_done += 1
+            rate = self._next_rate()
+            if rate is not None:
+                set_learning_rate(self.optimizer_, rate)
             yield batch
 
     def _reason_for_autograd(self) -> str | None:
@@ -189,11 +205,10 @@ class ClassifierNet(_FastLoop, NeuralNetClassifier):
         lr_schedule: str = "constant",
         batch_generator: torch.Generator | None = None,
         chunk_size: int = 4096,
-        n_threads: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(module, *args, **kwargs)
-        self._init_loop(lr_schedule, batch_generator, chunk_size, n_threads)
+        self._init_loop(lr_schedule, batch_generator, chunk_size)
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -211,11 +226,10 @@ class RegressorNet(_FastLoop, NeuralNetRegressor):
         lr_schedule: str = "constant",
         batch_generator: torch.Generator | None = None,
         chunk_size: int = 4096,
-        n_threads: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(module, *args, **kwargs)
-        self._init_loop(lr_schedule, batch_generator, chunk_size, n_threads)
+        self._init_loop(lr_schedule, batch_generator, chunk_size)
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -261,10 +275,6 @@ def optimizer_options(name: str, learning_rate: float, device: torch.device) -> 
     return options
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
-    """Set the learning rate of all groups; in place where a CUDA graph holds it as a tensor."""
-    for group in optimizer.param_groups:
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(value)
-        else:
-            group["lr"] = value
+def _run(step: Callable[..., None], slots: Sequence[Slot], rates: Sequence[float | None]) -> None:
+    for slot, rate in zip(slots, rates, strict=True):
+        step(slot, rate)

@@ -1,18 +1,39 @@
-"""A thread to compute in, with a floating-point mode and a number of threads of its own."""
+"""Threads to compute in, with a floating-point mode and a number of threads of their own."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import torch
 
 
+class Compute:
+    """Runs functions in threads that flush denormal numbers; see :func:`compute_threads`."""
+
+    def __init__(self, executor: ThreadPoolExecutor) -> None:
+        self.executor = executor
+
+    def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Return what the function returns, or raise what it raises."""
+        return self.executor.submit(function, *args, **kwargs).result()
+
+    def side_by_side(self, functions: Sequence[Callable[[], Any]]) -> None:
+        """Run functions at the same time, the first in this thread; raise what any raises."""
+        others = [self.executor.submit(function) for function in functions[1:]]
+        try:
+            functions[0]()
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+
+
 @contextlib.contextmanager
-def compute_thread(n_threads: int | None = None) -> Iterator[Callable[..., Any]]:
-    """Give a function that calls functions in a thread where denormal numbers are flushed to zero.
+def compute_threads(n_threads: int = 1, n_inner: int | None = None) -> Iterator[Compute]:
+    """Give threads to compute in, where denormal numbers are flushed to zero.
 
     Weights without a gradient decay into denormal numbers, which cost 10 to 50 times as much as others. The
     mode belongs to a thread, and threads that OpenMP starts inherit it: so this covers every thread that
@@ -20,20 +41,23 @@ def compute_thread(n_threads: int | None = None) -> Iterator[Callable[..., Any]]
 
     Parameters
     ----------
-    n_threads : int, optional
-        Number of threads that torch computes with inside; put back at the end.
+    n_threads : int, default=1
+        Number of threads.
+    n_inner : int, optional
+        Number of threads that torch computes with in each of them; put back at the end. Default: as it is.
 
     Yields
     ------
-    callable
-        ``run(function, *args, **kwargs)``, which returns what the function returns and raises what it raises.
+    Compute
+        Call it with a function and its arguments.
     """
     before = torch.get_num_threads()
-    if n_threads is not None:
-        torch.set_num_threads(n_threads)
+    inner = before if n_inner is None else n_inner
+    if inner != before:
+        torch.set_num_threads(inner)
     try:
-        with ThreadPoolExecutor(1, "sparsemlp", torch.set_flush_denormal, (True,)) as executor:
-            yield lambda function, *args, **kwargs: executor.submit(function, *args, **kwargs).result()
+        with ThreadPoolExecutor(n_threads, "sparsemlp", torch.set_flush_denormal, (True,)) as executor:
+            yield Compute(executor)
     finally:
-        if n_threads is not None:
+        if inner != before:
             torch.set_num_threads(before)

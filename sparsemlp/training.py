@@ -8,8 +8,9 @@ gradient and update are one accumulating product. The same static buffers are wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -29,12 +30,11 @@ class Slot(NamedTuple):
 
 
 class _Layer:
-    """One layer's parameters, with its activations and their gradients for a fixed batch size."""
+    """Some members' parameters of one layer, with activations and their gradients for a fixed batch size."""
 
-    def __init__(self, layer: Any, batch_size: int, squeeze: bool, is_output: bool) -> None:
-        def view(tensor: Tensor) -> Tensor:
-            return tensor.detach()[0] if squeeze else tensor.detach()
-
+    def __init__(self, layer: Any, batch_size: int, members: slice, is_output: bool) -> None:
+        self.members = members
+        view = self._view
         self.weight, self.weight_t = view(layer.weight), view(layer.weight).mT
         self.bias = view(layer.bias)
         self.bias_row, self.bias_column = self.bias.unsqueeze(-2), self.bias.unsqueeze(-1)
@@ -45,12 +45,17 @@ class _Layer:
         self.weight_gradient: Tensor | None = None
         self.bias_gradient: Tensor | None = None
 
-    def allocate_gradients(self, layer: Any, squeeze: bool) -> None:
+    def _view(self, values: Tensor) -> Tensor:
+        """Return the members' part, without the members dimension where it is one."""
+        part = values.detach()[self.members]
+        return part[0] if len(part) == 1 else part
+
+    def allocate_gradients(self, layer: Any) -> None:
         for parameter in (layer.weight, layer.bias):
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        self.weight_gradient = layer.weight.grad[0] if squeeze else layer.weight.grad
-        self.bias_gradient = layer.bias.grad[0] if squeeze else layer.bias.grad
+        self.weight_gradient = self._view(layer.weight.grad)
+        self.bias_gradient = self._view(layer.bias.grad)
 
 
 class TrainingStep:
@@ -71,17 +76,30 @@ class TrainingStep:
         gets gradients in preallocated ``.grad`` buffers and its own ``step()`` is called.
     batch_size : int
         Rows of every member's batch.
+    members : slice, default=slice(None)
+        The members to train; others may be trained by other threads at the same time.
+    adamw : FusedAdamW, optional
+        The update of these members, for steps of several batch sizes to share.
     """
 
     def __init__(
-        self, module: SparseInitMLP, loss: Loss, optimizer: torch.optim.Optimizer, batch_size: int
+        self,
+        module: SparseInitMLP,
+        loss: Loss,
+        optimizer: torch.optim.Optimizer,
+        batch_size: int,
+        *,
+        members: slice = slice(None),
+        adamw: FusedAdamW | None = None,
     ) -> None:
-        squeeze = module.n_members == 1
+        n_members = len(range(module.n_members)[members])
+        squeeze = n_members == 1
         self.loss = loss
         self.optimizer = optimizer
         self.batch_size = batch_size
+        self.members = members if module.n_members > 1 else None  # slots of one member have no such dimension
         self.layers = [
-            _Layer(layer, batch_size, squeeze, is_output=i == len(module.layers) - 1)
+            _Layer(layer, batch_size, members, is_output=i == len(module.layers) - 1)
             for i, layer in enumerate(module.layers)
         ]
         self.affine: Callable[..., Tensor] = torch.addmm if squeeze else torch.baddbmm
@@ -89,12 +107,13 @@ class TrainingStep:
         self.accumulate_: Callable[..., Tensor] = Tensor.addmm_ if squeeze else Tensor.baddbmm_
         self.is_plain_sgd = is_plain_sgd(optimizer)
         ones = self.layers[0].delta.new_ones(batch_size, 1)
-        self.ones = ones if squeeze else ones.expand(module.n_members, -1, -1)
-        self.update: Callable[[], Any] = lambda: None  # plain SGD has updated on the way
+        self.ones = ones if squeeze else ones.expand(n_members, -1, -1)
+        self.adamw = adamw
         if not self.is_plain_sgd:
             for layer, parameters in zip(self.layers, module.layers, strict=True):
-                layer.allocate_gradients(parameters, squeeze)
-            self.update = FusedAdamW(optimizer) if FusedAdamW.can_take(optimizer) else optimizer.step
+                layer.allocate_gradients(parameters)
+            if adamw is None and FusedAdamW.can_take(optimizer):
+                self.adamw = FusedAdamW(optimizer, members)
         # Learning-rate schedulers look for it, and warn of a missing step.
         optimizer._opt_called = True  # type: ignore[attr-defined]
         # The slot is kept beside its calls, so that no other can come by its id.
@@ -102,23 +121,38 @@ class TrainingStep:
         self._scalars: tuple[float, ...] = ()
 
     @torch.no_grad()
-    def __call__(self, slot: Slot) -> None:
-        """Train on the batch in `slot`, and leave the outputs before the update in ``slot.output``."""
+    def __call__(self, slot: Slot, rate: float | None = None) -> None:
+        """Train on the batch in `slot`, and leave the outputs before the update in ``slot.output``.
+
+        The learning rate is `rate`, or where that is None the one of the optimizer's parameter group.
+        """
         if self.is_plain_sgd:
-            self._forget_old_scalars()
+            self._forget_old_scalars(rate)
         if id(slot) not in self._recorded:
-            self._recorded[id(slot)] = slot, self._record(slot)
+            self._recorded[id(slot)] = slot, self._record(self._own(slot))
         for call in self._recorded[id(slot)][1]:
             call()
-        self.update()
+        if self.adamw is not None:
+            self.adamw(rate)
+        elif not self.is_plain_sgd:
+            if rate is not None:
+                set_learning_rate(self.optimizer, rate)
+            self.optimizer.step()
 
-    def _forget_old_scalars(self) -> None:
+    def _forget_old_scalars(self, rate: float | None) -> None:
         """Drop the records of plain SGD, which hold its rates, if these have changed."""
         group = self.optimizer.param_groups[0]
-        scalars = (group["lr"], group["weight_decay"])
+        scalars = (group["lr"] if rate is None else rate, group["weight_decay"])
         if scalars != self._scalars:
             self._recorded.clear()
             self._scalars = scalars
+
+    def _own(self, slot: Slot) -> Slot:
+        """Return the members' part of the slot."""
+        if self.members is None:
+            return slot
+        parts = [values if values is None else values[self.members] for values in slot]
+        return Slot(*(part[0] if part is not None and len(part) == 1 else part for part in parts))  # type: ignore
 
     def _record(self, slot: Slot) -> list[Callable[[], Any]]:
         return [*self._forward(slot), *self._output_delta(slot), *self._backward(slot)]
@@ -172,13 +206,27 @@ def is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:
 class FusedAdamW:
     """``torch.optim.AdamW(fused=True).step()`` without its bookkeeping, which outweighs a small net's update.
 
-    The moments stay in the optimizer's own state. The first step is the optimizer's, which allocates them.
+    The moments stay in the optimizer's own state.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.AdamW
+        An optimizer that :meth:`can_take` accepts, whose parameters all have a members dimension.
+    members : slice, default=slice(None)
+        The members to update. The count of steps in the optimizer's state is that of the first members.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
-        self.optimizer = optimizer
+    def __init__(self, optimizer: torch.optim.Optimizer, members: slice = slice(None)) -> None:
         self.group = optimizer.param_groups[0]
-        self.tensors: list[list[Tensor]] = []
+        parameters = self.group["params"]
+        states = [_adamw_state(optimizer, parameter) for parameter in parameters]
+        self.parameters = [parameter.detach()[members] for parameter in parameters]
+        self.gradients: list[Tensor] = []
+        self.whole_parameters, self.members = parameters, members
+        self.means = [state["exp_avg"][members] for state in states]
+        self.squares = [state["exp_avg_sq"][members] for state in states]
+        counts_for_all = not members.start
+        self.steps = [state["step"] if counts_for_all else state["step"].clone() for state in states]
 
     @staticmethod
     def can_take(optimizer: torch.optim.Optimizer) -> bool:
@@ -188,21 +236,20 @@ class FusedAdamW:
         group = optimizer.param_groups[0]
         return bool(group["fused"] and not group["amsgrad"] and hasattr(torch, "_fused_adamw_"))
 
-    def __call__(self) -> None:
+    def __call__(self, rate: float | None = None) -> None:
         """Update all parameters from their gradients."""
-        if not self.tensors:
-            self.optimizer.step()
-            parameters = self.group["params"]
-            state = [self.optimizer.state[parameter] for parameter in parameters]
-            moments = [[one[name] for one in state] for name in ("exp_avg", "exp_avg_sq")]
-            self.steps = [one["step"] for one in state]
-            self.tensors = [parameters, [parameter.grad for parameter in parameters], *moments, [], self.steps]
-            return
+        if not self.gradients:
+            self.gradients = [parameter.grad[self.members] for parameter in self.whole_parameters]
         group = self.group
         torch._foreach_add_(self.steps, 1)
         torch._fused_adamw_(
-            *self.tensors,
-            lr=group["lr"],
+            self.parameters,
+            self.gradients,
+            self.means,
+            self.squares,
+            [],
+            self.steps,
+            lr=group["lr"] if rate is None else rate,
             beta1=group["betas"][0],
             beta2=group["betas"][1],
             weight_decay=group["weight_decay"],
@@ -210,6 +257,57 @@ class FusedAdamW:
             amsgrad=False,
             maximize=group["maximize"],
         )
+
+
+def _adamw_state(optimizer: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:
+    """Return the optimizer's state of a parameter, made as its first step would make it."""
+    state = optimizer.state[parameter]
+    if not state:
+        state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+        state["exp_avg"] = torch.zeros_like(parameter)
+        state["exp_avg_sq"] = torch.zeros_like(parameter)
+    return state
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
+    """Set the learning rate of all groups; in place where a CUDA graph holds it as a tensor."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(value)
+        else:
+            group["lr"] = value
+
+
+def make_steps(
+    module: SparseInitMLP,
+    loss: Loss,
+    optimizer: torch.optim.Optimizer,
+    batch_sizes: Sequence[int],
+    n_groups: int,
+) -> dict[int, list[Callable[..., None]]]:
+    """Return the steps for each batch size, one for each of `n_groups` groups of members.
+
+    Groups are for threads of their own: members never meet in training, so nothing waits at every product.
+    On CUDA there is one group, and its steps are graphs.
+    """
+    edges = [round(i * module.n_members / n_groups) for i in range(n_groups + 1)]
+    groups = [slice(a, b) for a, b in pairwise(edges)]
+    adamw = FusedAdamW.can_take(optimizer)
+    updates = [FusedAdamW(optimizer, members) if adamw else None for members in groups]
+    steps: dict[int, list[Callable[..., None]]] = {}
+    for size in batch_sizes:
+        made = [
+            TrainingStep(module, loss, optimizer, size, members=members, adamw=update)
+            for members, update in zip(groups, updates, strict=True)
+        ]
+        on_cuda = module.input_layer.weight.is_cuda
+        steps[size] = [GraphedStep(step) for step in made] if on_cuda else list(made)
+    return steps
+
+
+def can_split(optimizer: torch.optim.Optimizer) -> bool:
+    """Say whether groups of members can be updated apart from each other."""
+    return is_plain_sgd(optimizer) or FusedAdamW.can_take(optimizer)
 
 
 class GraphedStep:
@@ -225,8 +323,10 @@ class GraphedStep:
         self.recorded_with: tuple[Any, ...] = ()
         self.warm = False
 
-    def __call__(self, slot: Slot) -> None:
-        """Train on the batch in `slot`."""
+    def __call__(self, slot: Slot, rate: float | None = None) -> None:
+        """Train on the batch in `slot`, at `rate` or at the optimizer's own learning rate."""
+        if rate is not None:
+            set_learning_rate(self.step.optimizer, rate)
         scalars = self._scalars()
         if scalars != self.recorded_with:
             self.graphs.clear()
