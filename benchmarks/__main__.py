@@ -7,10 +7,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import everything, parity, report, tabular
+from benchmarks import everything, parity, report, speed, tabular
 from benchmarks.arguments import Parser, UsageError, command_line
 
-COMMANDS = {"tabular": tabular, "parity": parity, "report": report, "all": everything}
+COMMANDS = {"tabular": tabular, "parity": parity, "speed": speed, "report": report, "all": everything}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,112 @@
+"""Training and prediction speed beside the peers and the floor of the matrix products.
+
+Everything is timed in one process, the contenders in turn and several times over, so that the ratios hold
+where the machine's speed drifts; medians are reported. Memory is read from processes of their own.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from statistics import median
+from typing import Any
+
+from benchmarks.arguments import UsageError, add_common, with_profile
+from benchmarks.environment import machine, versions
+
+HELP = "time per step, fit and prediction against the peers and the floor"
+FILE = "speed.json"
+PROFILES: dict[str, dict[str, Any]] = {
+    "smoke": {"repeats": 1, "scale": 0.02, "widths": [100, 1000]},
+    "quick": {"repeats": 5, "scale": 0.3, "widths": [100, 1000, 10_000]},
+    "full": {"repeats": 7, "scale": 1.0, "widths": [100, 1000, 10_000, 100_000]},
+}
+Times = dict[str, float]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``speed``."""
+    add_common(parser)
+    parser.add_argument("--repeats", type=int, default=argparse.SUPPRESS, help="rounds of every comparison")
+    parser.add_argument(
+        "--threads", type=int, default=None, help="CPU threads of torch (default: torch's own choice)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Time everything, print the table, write the figures of the report."""
+    import torch
+
+    options = with_profile(args, PROFILES)
+    if options["repeats"] < 1:
+        raise UsageError(f"--repeats must be at least 1, got {options['repeats']}")
+    if args.threads is not None:
+        if args.threads < 1:
+            raise UsageError(f"--threads must be at least 1, got {args.threads}")
+        torch.set_num_threads(args.threads)
+    try:
+        args.results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--results {args.results} cannot be written: {error.strerror}") from error
+    measured = {
+        "command": args.command_line,
+        "machine": machine() | {"threads": torch.get_num_threads()},
+        "versions": versions(),
+        "rows": measure(options["repeats"], options["scale"], options["widths"]),
+    }
+    if torch.cuda.is_available():
+        measured["machine"]["gpu"] = torch.cuda.get_device_name()
+    path = args.results / FILE
+    path.write_text(json.dumps(measured, indent=1), encoding="utf-8")
+    print(table(measured["rows"]))
+    print(f"\nWritten to {path}; `python -m benchmarks report` puts it into the report.")
+    return 0
+
+
+def measure(repeats: int, scale: float, widths: list[int]) -> list[dict[str, Any]]:
+    """Time every comparison and return a row for each contender in each."""
+    from benchmarks import speed_cases
+
+    rows = []
+    for case in speed_cases.cases(scale, widths):
+        print(f"{case.title} ...", file=sys.stderr, flush=True)
+        times = interleaved(case.contenders, repeats)
+        rows += [
+            {
+                "case": case.title,
+                "unit": case.unit,
+                "contender": name,
+                "value": value * case.factor,
+                "ratio": value / times[case.contender],
+                "floor": value / times["floor"] if "floor" in times else None,
+            }
+            for name, value in times.items()
+        ]
+    return rows
+
+
+def interleaved(contenders: Mapping[str, Callable[[], Any]], repeats: int) -> Times:
+    """Run all contenders in turn, once to warm up and then `repeats` times; return median seconds."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for round_ in range(repeats + 1):
+        for name, work in contenders.items():
+            start = time.perf_counter()
+            work()
+            if round_:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: median(values) for name, values in seconds.items()}
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return the rows as text."""
+    head = f"{'':<44}{'':<34}{'median':>12}  {'/ ours':>8}{'/ floor':>9}"
+    lines = [head]
+    last = ""
+    for row in rows:
+        title = row["case"] if row["case"] != last else ""
+        last = row["case"]
+        floor = f"{row['floor']:9.2f}" if row["floor"] is not None else ""
+        value = f"{row['value']:.4g} {row['unit']}"
+        lines.append(f"{title:<44}{row['contender']:<34}{value:>12}  {row['ratio']:8.2f}{floor}")
+    return "\n".join(lines)

@@ -1,0 +1,157 @@
+"""The comparisons that `speed` makes."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import contenders
+from benchmarks.contenders import Problem
+from sparsemlp import SparseInitMLPClassifier
+from sparsemlp.init import s_hot_
+
+OURS = "sparsemlp"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Contenders at one problem; `factor` turns their seconds into `unit`."""
+
+    title: str
+    contenders: dict[str, Callable[[], Any]]
+    unit: str = "s"
+    factor: float = 1.0
+    contender: str = OURS  # the one that ratios are to
+
+
+def cases(scale: float, widths: list[int]) -> Iterator[Case]:
+    """Yield the comparisons, made when they are due; `scale` shortens trainings and shrinks data."""
+    for width in widths:
+        yield paper(width, scale)
+    for hidden in ((1024,), (4096, 256)):
+        yield tabular(hidden, scale)
+    yield members(scale)
+    for n_members in (1, 8, 50):
+        yield member_scaling(n_members, scale)
+    for n_samples in (100, 1000, 10_000):
+        if n_samples <= 1000 or scale >= 0.3:
+            yield defaults(n_samples)
+    yield prediction(int(1_000_000 * scale))
+    yield initialisation()
+    yield importing()
+    if torch.cuda.is_available():
+        yield from on_gpu(scale)
+
+
+def paper(width: int, scale: float, device: str = "cpu") -> Case:
+    """Time a step of the paper's net, n=50, batches of 32."""
+    n_steps = max(100, int(4e5 / width * scale))
+    problem = Problem("sgd", 3200, 50, (width,), 32, n_epochs=max(1, n_steps // 100), device=device)
+    return _per_step(
+        f"paper's net, width {width}, a step",
+        problem,
+        {
+            OURS: contenders.sparsemlp,
+            "floor": contenders.floor,
+            "plain PyTorch loop": contenders.torch_loop,
+            "skorch": contenders.skorch_path,
+            "scikit-learn MLPClassifier": contenders.scikit_learn,
+        },
+    )
+
+
+def tabular(hidden: tuple[int, ...], scale: float, device: str = "cpu") -> Case:
+    """Time a step at 20000 rows of 30 features, batches of 256, AdamW."""
+    n_rows = max(2560, int(20_000 * scale) // 256 * 256)
+    problem = Problem("adamw", n_rows, 30, hidden, 256, n_epochs=1 if len(hidden) > 1 else 4, device=device)
+    return _per_step(
+        f"table 20000 x 30, width {hidden}, a step",
+        problem,
+        {
+            OURS: contenders.sparsemlp,
+            "floor": contenders.floor,
+            "plain PyTorch loop": contenders.torch_loop,
+            "skorch": contenders.skorch_path,
+            "scikit-learn MLPClassifier": contenders.scikit_learn,
+        },
+    )
+
+
+def members(scale: float) -> Case:
+    """Time 8 members at once against 8 fits."""
+    n_rows = max(2560, int(20_000 * scale) // 256 * 256)
+    problem = Problem("adamw", n_rows, 30, (256,), 256, n_epochs=2, n_members=8)
+    return Case(
+        "8 members of width 256, a fit",
+        {OURS: contenders.sparsemlp(problem), "8 fits one after another": contenders.one_after_another(problem)},
+    )
+
+
+def member_scaling(n_members: int, scale: float) -> Case:
+    """Time a step of several members, to see how the cost grows with them."""
+    problem = Problem("sgd", 3200, 50, (100,), 32, n_epochs=max(1, int(20 * scale)), n_members=n_members)
+    pair = {OURS: contenders.sparsemlp, "floor": contenders.floor}
+    return _per_step(f"paper's net, width 100, {n_members} members, a step", problem, pair)
+
+
+def defaults(n_samples: int) -> Case:
+    """Time whole fits with the defaults, rows small and large."""
+    X, y = _table(n_samples)
+    return Case(f"defaults, {n_samples} rows x 20, a fit", {OURS: lambda: _classifier().fit(X, y)})
+
+
+def prediction(n_samples: int) -> Case:
+    """Time predict_proba with the defaults."""
+    X, y = _table(n_samples)
+    estimator = _classifier(max_epochs=1).fit(X[:1000], y[:1000])
+    return Case(f"defaults, predict {n_samples} rows x 20", {OURS: lambda: estimator.predict_proba(X)})
+
+
+def initialisation() -> Case:
+    """Time s_hot_ on a wide layer."""
+    weight = torch.empty(100_000, 300)
+    return Case("s_hot_ of (100000, 300), s=2", {OURS: lambda: s_hot_(weight, 2)})
+
+
+def importing() -> Case:
+    """Time importing the package against importing what it stands on."""
+    peers = "import torch, sklearn.neural_network, skorch"
+
+    def python(code: str) -> Callable[[], Any]:
+        return lambda: subprocess.run([sys.executable, "-c", code], check=True)
+
+    return Case(
+        "import, a new process",
+        {"with sparsemlp": python(f"{peers}, sparsemlp"), "torch, scikit-learn, skorch alone": python(peers)},
+        contender="with sparsemlp",
+    )
+
+
+def on_gpu(scale: float) -> Iterator[Case]:
+    """Yield the comparisons on a CUDA device."""
+    pair = {OURS: contenders.sparsemlp, "floor": contenders.floor}
+    n_epochs = max(1, int(30 * scale))
+    many = Problem("sgd", 3200, 50, (1000,), 32, n_epochs=n_epochs, n_members=50, device="cuda")
+    yield _per_step("GPU: paper's net, width 1000, 50 members, a step", many, pair)
+    yield replace(paper(1000, scale, "cuda"), title="GPU: paper's net, width 1000, a step")
+    for hidden in ((1024,), (4096, 256)):
+        yield replace(tabular(hidden, scale, "cuda"), title=f"GPU: table 20000 x 30, width {hidden}, a step")
+
+
+def _per_step(title: str, problem: Problem, made_by: dict[str, Callable]) -> Case:
+    makers = {name: make(problem) for name, make in made_by.items()}
+    return Case(title, makers, unit="us", factor=1e6 / problem.n_steps)
+
+
+def _table(n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n_samples, 20)).astype(np.float32)
+    return X, (X[:, 0] * X[:, 1] > 0).astype(int)
+
+
+def _classifier(**options: Any) -> SparseInitMLPClassifier:
+    return SparseInitMLPClassifier(random_state=0, device="cpu", **options)
