@@ -1,5 +1,8 @@
 """Predictions: independent of how rows are batched, in chunks sized from memory."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -64,6 +67,25 @@ def test_the_activations_of_a_chunk_fit_the_memory_for_one(width, n_members):
 def test_width_1e5_has_chunks_of_a_few_hundred_rows():
     # 2 GiB hold a million predictions, the network, and several activations of this size
     assert 100 < rows_a_chunk(module_without_memory(100_000)) < 2**31 / 4 / 100_000 / 4
+
+
+PREDICT_WIDE = """
+import resource, sys
+import numpy as np
+from small import small_classifier
+X = np.random.default_rng(0).standard_normal((20_000, 10))
+clf = small_classifier(width=100_000, n_members=1, max_epochs=1, batch_size=64).fit(X[:128], X[:128, 0] > 0)
+clf.predict(X)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+"""
+
+
+def test_width_1e5_predicts_within_two_gib(request):
+    # all activations at once would be 8 GB
+    pytest.importorskip("resource", reason="Windows does not tell the peak of memory")
+    command = [sys.executable, "-c", PREDICT_WIDE]
+    done = subprocess.run(command, cwd=request.path.parent, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 2 * 2**30
 
 
 class OutOfMemory(torch.nn.Module):
