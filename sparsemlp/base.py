@@ -173,7 +173,10 @@ class BaseSparseInitMLP(BaseEstimator):
 
     def _check_rows(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> tuple[Any, np.ndarray, np.ndarray]:
         X, y = validate_data(self, X, y, reset=reset, y_numeric=not self._stratified, **X_OPTIONS)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if sample_weight is None:
+            weight = np.broadcast_to(1.0, len(y))  # takes no memory
+        else:
+            weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         used = weight > 0
         if not used.any():
             raise ValueError("sample_weight is zero in every row: nothing is left to train on")

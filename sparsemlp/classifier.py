@@ -330,11 +330,12 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             raise ValueError(f"y_val has labels {unknown.tolist()} that are not in y")
 
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        index = np.searchsorted(self.classes_, y)
-        one_hot = np.eye(len(self.classes_), dtype=np.float32)[index]
+        index = np.searchsorted(self.classes_, y).astype(np.int32)
         if len(self.classes_) == 2:
-            one_hot = one_hot[:, 1:]
-        return index, one_hot if self.loss == "cross_entropy" else 2 * one_hot - 1
+            positive = index.astype(np.float32)[:, np.newaxis]
+        else:
+            positive = np.eye(len(self.classes_), dtype=np.float32)[index]
+        return index, positive if self.loss == "cross_entropy" else 2 * positive - 1
 
     def _n_outputs(self) -> int:
         return 1 if len(self.classes_) == 2 else len(self.classes_)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 SCALINGS = ("squash", "quantile", "both", "standard", None)
 # Fitted and transformed this many values at a time, so that a large table is never copied in float64.
-BLOCK_VALUES = 2**19
+BLOCK_VALUES = 2**18
 N_QUANTILES = 1000
 
 

@@ -8,6 +8,7 @@ gradient and update are one accumulating product. The same static buffers are wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
@@ -32,15 +33,22 @@ class Slot(NamedTuple):
 class _Layer:
     """Some members' parameters of one layer, with activations and their gradients for a fixed batch size."""
 
-    def __init__(self, layer: Any, batch_size: int, members: slice, is_output: bool) -> None:
+    def __init__(
+        self, layer: Any, batch_size: int, members: slice, is_output: bool, buffers: _Layer | None
+    ) -> None:
         self.members = members
+        self.output: Tensor
+        self.delta: Tensor
         view = self._view
         self.weight, self.weight_t = view(layer.weight), view(layer.weight).mT
         self.bias = view(layer.bias)
         self.bias_row, self.bias_column = self.bias.unsqueeze(-2), self.bias.unsqueeze(-1)
         shape = (*self.bias.shape[:-1], batch_size, self.bias.shape[-1])
-        self.output = self.weight.new_empty(0 if is_output else shape)  # the last one is the slot's
-        self.delta = self.weight.new_empty(shape)  # derivative of the loss by this layer's linear part
+        n_values = 0 if is_output else math.prod(shape)  # the last layer's output is the slot's
+        self.output = _buffer(self.weight, n_values, None if buffers is None else buffers.output)
+        self.output = self.output.view(shape) if n_values else self.output
+        #: derivative of the loss by this layer's linear part
+        self.delta = _buffer(self.weight, math.prod(shape), None if buffers is None else buffers.delta).view(shape)
         self.delta_t = self.delta.mT
         self.weight_gradient: Tensor | None = None
         self.bias_gradient: Tensor | None = None
@@ -56,6 +64,11 @@ class _Layer:
                 parameter.grad = torch.zeros_like(parameter)
         self.weight_gradient = self._view(layer.weight.grad)
         self.bias_gradient = self._view(layer.bias.grad)
+
+
+def _buffer(like: Tensor, n_values: int, shared: Tensor | None) -> Tensor:
+    """Return a flat buffer of `n_values`, the beginning of `shared` where that is given."""
+    return like.new_empty(n_values) if shared is None else shared.view(-1)[:n_values]
 
 
 class TrainingStep:
@@ -80,6 +93,8 @@ class TrainingStep:
         The members to train; others may be trained by other threads at the same time.
     adamw : FusedAdamW, optional
         The update of these members, for steps of several batch sizes to share.
+    buffers : TrainingStep, optional
+        A step for the same members and batches at least as large, whose buffers are used too.
     """
 
     def __init__(
@@ -91,6 +106,7 @@ class TrainingStep:
         *,
         members: slice = slice(None),
         adamw: FusedAdamW | None = None,
+        buffers: TrainingStep | None = None,
     ) -> None:
         n_members = len(range(module.n_members)[members])
         squeeze = n_members == 1
@@ -98,8 +114,9 @@ class TrainingStep:
         self.optimizer = optimizer
         self.batch_size = batch_size
         self.members = members if module.n_members > 1 else None  # slots of one member have no such dimension
-        self.layers = [
-            _Layer(layer, batch_size, members, is_output=i == len(module.layers) - 1)
+        last = len(module.layers) - 1
+        self.layers: list[_Layer] = [
+            _Layer(layer, batch_size, members, i == last, None if buffers is None else buffers.layers[i])
             for i, layer in enumerate(module.layers)
         ]
         self.affine: Callable[..., Tensor] = torch.addmm if squeeze else torch.baddbmm
@@ -291,18 +308,16 @@ def make_steps(
     On CUDA there is one group, and its steps are graphs.
     """
     edges = [round(i * module.n_members / n_groups) for i in range(n_groups + 1)]
-    groups = [slice(a, b) for a, b in pairwise(edges)]
-    adamw = FusedAdamW.can_take(optimizer)
-    updates = [FusedAdamW(optimizer, members) if adamw else None for members in groups]
-    steps: dict[int, list[Callable[..., None]]] = {}
-    for size in batch_sizes:
-        made = [
-            TrainingStep(module, loss, optimizer, size, members=members, adamw=update)
-            for members, update in zip(groups, updates, strict=True)
-        ]
-        on_cuda = module.input_layer.weight.is_cuda
-        steps[size] = [GraphedStep(step) for step in made] if on_cuda else list(made)
-    return steps
+    on_cuda = module.input_layer.weight.is_cuda
+    made: dict[int, list[Callable[..., None]]] = {size: [] for size in batch_sizes}
+    for members in (slice(a, b) for a, b in pairwise(edges)):
+        adamw = FusedAdamW(optimizer, members) if FusedAdamW.can_take(optimizer) else None
+        largest = None
+        for size in sorted(batch_sizes, reverse=True):
+            step = TrainingStep(module, loss, optimizer, size, members=members, adamw=adamw, buffers=largest)
+            largest = largest or step
+            made[size].append(GraphedStep(step) if on_cuda else step)
+    return made
 
 
 def can_split(optimizer: torch.optim.Optimizer) -> bool:
