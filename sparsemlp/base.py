@@ -21,7 +21,7 @@ from skorch.helper import predefined_split
 
 from sparsemlp.batches import DeviceRows, Rows, SparseRows, TabularDataset
 from sparsemlp.callbacks import KeepBest, Progress, StopWhenExhausted
-from sparsemlp.devices import resolve_device
+from sparsemlp.devices import has_room, resolve_device
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
 from sparsemlp.losses import Criterion, Loss
 from sparsemlp.module import ACTIVATIONS, SparseInitMLP
@@ -321,7 +321,8 @@ class BaseSparseInitMLP(BaseEstimator):
         if sparse.issparse(X):
             rows = SparseRows(X, self.scaler_.transform, len(self.scaler_.column_features_))
         else:
-            rows = DeviceRows(torch.from_numpy(self.scaler_.transform(X)).to(device))
+            values = torch.from_numpy(self.scaler_.transform(X))
+            rows = DeviceRows(values.to(device) if has_room(device, values.nbytes) else values)
         seen, target = (torch.from_numpy(values).to(device) for values in self._encode_y(y))
         weight = relative_weight.astype(np.float32)
         if (weight == 1).all():

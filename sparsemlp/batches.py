@@ -30,7 +30,7 @@ class Rows(Protocol):
 
 
 class DeviceRows:
-    """Scaled rows in one tensor on the training device."""
+    """Scaled rows in one tensor: on the training device, or on the host where they are too many for it."""
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
@@ -40,8 +40,11 @@ class DeviceRows:
         return len(self.values)
 
     def take(self, index: Tensor, out: Tensor) -> None:
-        """Gather rows on the device."""
-        torch.index_select(self.values, 0, index, out=out)
+        """Gather rows where they are, and bring them to where `out` is."""
+        if self.values.device == out.device:
+            torch.index_select(self.values, 0, index, out=out)
+        else:
+            out.copy_(self.values.index_select(0, index.to(self.values.device)))
 
 
 class SparseRows:

@@ -44,3 +44,11 @@ def is_available(device: torch.device) -> bool:
     backend = getattr(torch, device.type, None)
     count = backend.device_count() if backend is not None and backend.is_available() else 0
     return (device.index or 0) < count
+
+
+def has_room(device: torch.device, n_bytes: int) -> bool:
+    """Say whether training rows of `n_bytes` may live on `device`: on a GPU, in half of what is free."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return 2 * n_bytes <= free

@@ -103,3 +103,12 @@ def test_chunks_are_all_rows_in_order(n_rows, chunk_size):
     assert torch.equal(torch.cat([chunk[0] for chunk in chunks])[:, 0], torch.arange(n_rows).float())
     assert torch.equal(torch.cat([chunk.target for chunk in chunks])[:, 0], -torch.arange(n_rows).float())
     assert torch.equal(torch.cat([chunk.weight for chunk in chunks])[:, 0], torch.arange(n_rows) + 0.5)
+
+
+def test_rows_on_another_device_are_gathered_there_and_copied():
+    rows = DeviceRows(torch.arange(12.0).view(6, 2))
+    out = torch.empty(3, 2, device="meta")  # any device but the rows' own
+    rows.take(torch.tensor([5, 0, 0]), out)
+    here = torch.empty(3, 2)
+    rows.take(torch.tensor([5, 0, 0]), here)
+    assert torch.equal(here, rows.values[[5, 0, 0]])
