@@ -10,6 +10,10 @@ from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 from sybil.parsers.rest import DocTestParser
 
+# Threads that spin at every barrier make small tests several times slower on a machine that does anything else.
+# OpenMP reads this when torch is imported, which is after this file.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 def enter_empty_folder(namespace: dict[str, Any]) -> None:
     """Let a page's examples write files where they disturb nothing."""

@@ -3,6 +3,7 @@
 A contender is a function from a problem to a function that trains once; making it is not timed, calling it is.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from skorch import NeuralNetClassifier
 from torch import nn
@@ -108,7 +110,13 @@ def scikit_learn(problem: Problem) -> Train:
         tol=0.0,
         random_state=0,
     )
-    return lambda: estimator.fit(X, y)
+
+    def train() -> None:
+        with warnings.catch_warnings():  # that it has not converged after so few epochs
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            estimator.fit(X, y)
+
+    return train
 
 
 def torch_loop(problem: Problem) -> Train:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
-from benchmarks.arguments import UsageError, add_common, with_profile
+from benchmarks.arguments import UsageError, add_common, whole_number, with_profile
 from benchmarks.environment import machine, versions
 
 HELP = "time per step, fit and prediction against the peers and the floor"
@@ -28,9 +28,11 @@ Times = dict[str, float]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``speed``."""
     add_common(parser)
-    parser.add_argument("--repeats", type=int, default=argparse.SUPPRESS, help="rounds of every comparison")
     parser.add_argument(
-        "--threads", type=int, default=None, help="CPU threads of torch (default: torch's own choice)"
+        "--repeats", type=whole_number(1), default=argparse.SUPPRESS, help="rounds of every comparison"
+    )
+    parser.add_argument(
+        "--threads", type=whole_number(1), help="CPU threads of torch (default: torch's own choice)"
     )
 
 
@@ -39,11 +41,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     options = with_profile(args, PROFILES)
-    if options["repeats"] < 1:
-        raise UsageError(f"--repeats must be at least 1, got {options['repeats']}")
     if args.threads is not None:
-        if args.threads < 1:
-            raise UsageError(f"--threads must be at least 1, got {args.threads}")
         torch.set_num_threads(args.threads)
     try:
         args.results.mkdir(parents=True, exist_ok=True)
@@ -66,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 def measure(repeats: int, scale: float, widths: list[int]) -> list[dict[str, Any]]:
     """Time every comparison and return a row for each contender in each."""
-    from benchmarks import speed_cases
+    from benchmarks import speed_cases, speed_memory
 
     rows = []
     for case in speed_cases.cases(scale, widths):
@@ -83,7 +81,25 @@ def measure(repeats: int, scale: float, widths: list[int]) -> list[dict[str, Any
             }
             for name, value in times.items()
         ]
-    return rows
+    return rows + [row for size in speed_memory.SIZES if (row := memory(*size, scale))]
+
+
+def memory(n_samples: int, n_features: int, width: int, scale: float) -> dict[str, Any] | None:
+    """Return the row of one fit's peak memory, beside what it cannot do without."""
+    from benchmarks import speed_memory
+
+    n_samples = max(1000, int(n_samples * scale))
+    found = speed_memory.peak_of_fit(n_samples, n_features, width)
+    if found is None:
+        return None
+    return {
+        "case": f"peak memory, {n_samples} rows x {n_features}, width {width}",
+        "unit": "MiB",
+        "contender": "sparsemlp",
+        "value": found["peak"] / 2**20,
+        "ratio": 1.0,
+        "floor": found["peak"] / found["floor"],
+    }
 
 
 def interleaved(contenders: Mapping[str, Callable[[], Any]], repeats: int) -> Times:

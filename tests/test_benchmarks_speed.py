@@ -1,0 +1,106 @@
+"""The speed benchmark: contenders do the same work, comparisons are interleaved, the results are written."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from benchmarks import contenders, speed, speed_cases, speed_memory
+from benchmarks.__main__ import main
+from benchmarks.contenders import Problem
+
+TINY = {"n_samples": 70, "n_features": 4, "batch_size": 16, "n_epochs": 2}
+
+
+class CountedProducts(TorchDispatchMode):
+    """Counts the multiplications of all matrix products."""
+
+    def __init__(self):
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.__name__.split(".")[0]
+        if name in ("mm", "bmm", "addmm", "baddbmm", "addmm_", "baddbmm_"):
+            a, b = args[-2:]
+            self.total += a.numel() * b.shape[-1]
+        return function(*args, **(kwargs or {}))
+
+
+def products(train):
+    with CountedProducts() as counted:
+        train()
+    return counted.total
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_the_floor_does_a_steps_products_and_no_more(n_members):
+    problem = Problem("adamw", widths=(6, 5), n_members=n_members, **TINY)
+    hidden = 2 * 4 * 6 + 3 * 6 * 5  # the input gets no gradient
+    assert products(contenders.floor(problem)) == problem.n_steps * n_members * 16 * hidden
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("make", [contenders.torch_loop, contenders.skorch_path])
+def test_peers_train_the_network_for_the_epochs_of_the_problem(make, optimizer):
+    problem = Problem(optimizer, widths=(6,), **TINY)
+    n_outputs = 1 if make is contenders.torch_loop else 2
+    expected = problem.n_epochs * problem.n_samples * (2 * 4 * 6 + 3 * 6 * n_outputs)
+    assert products(make(problem)) == expected
+
+
+def test_our_contender_and_scikit_learns_run_the_epochs_of_the_problem():
+    problem = Problem("adamw", widths=(6, 5), n_members=2, **TINY)
+    ours = contenders.sparsemlp(problem)()
+    assert ours.n_iter_ == 2
+    assert ours.net_.module_.input_layer.weight.shape == (2, 6, 4)
+    assert len(contenders.one_after_another(problem)()) == 2
+    contenders.scikit_learn(problem)()
+
+
+def test_contenders_take_turns_and_the_first_round_is_not_counted(monkeypatch):
+    clock = iter(np.cumsum([0, 0, 0, 1, 0, 2, 0, 3, 0, 4, 0, 8, 0, 6]))
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
+    order = []
+    works = {name: (lambda name=name: order.append(name)) for name in "ab"}
+    assert speed.interleaved(works, repeats=3) == {"a": 3, "b": 4}
+    assert order == list("abababab")
+
+
+def test_a_run_writes_its_rows_machine_and_command(tmp_path, monkeypatch, capsys):
+    def tiny_cases(scale, widths):
+        problem = Problem("sgd", widths=(6,), **TINY)
+        pair = {"sparsemlp": contenders.sparsemlp, "floor": contenders.floor}
+        yield speed_cases._per_step("tiny", problem, pair)
+
+    monkeypatch.setattr(speed_cases, "cases", tiny_cases)
+    monkeypatch.setattr(speed_memory, "SIZES", ())
+    threads = torch.get_num_threads()
+    try:
+        assert main(["speed", "--profile", "smoke", "--threads", "1", "--results", str(tmp_path)]) == 0
+    finally:
+        torch.set_num_threads(threads)
+    written = json.loads((tmp_path / speed.FILE).read_text())
+    ours, floor = written["rows"]
+    assert (ours["contender"], ours["ratio"], floor["floor"]) == ("sparsemlp", 1.0, 1.0)
+    assert ours["floor"] == pytest.approx(ours["value"] / floor["value"])
+    assert written["machine"]["threads"] == 1
+    assert "tiny" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--repeats", "--threads"])
+def test_bad_numbers_are_refused_in_one_line(option, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["speed", option, "0"])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_memory_of_a_fit_covers_its_data_and_weights():
+    found = speed_memory.peak_of_fit(50_000, 20, 512)
+    if found is None:
+        pytest.skip("the kernel does not tell peak memory")
+    assert found["floor"] == 4 * 50_000 * 21 + 5 * 4 * (512 * 22 + 1) + 4 * 256 * (20 + 1024)
+    assert found["peak"] >= 4 * 50_000 * 20
