@@ -16,7 +16,7 @@ from sparsemlp.datasets import make_sparse_parity
 from sparsemlp.devices import resolve_device
 from sparsemlp.losses import Loss, make_loss
 from sparsemlp.module import SparseInitMLP
-from sparsemlp.threads import compute_thread
+from sparsemlp.threads import compute_threads
 from sparsemlp.training import GraphedStep, Slot, TrainingStep
 
 SUCCESS_ERROR = 0.1
@@ -51,7 +51,7 @@ class Cell:
     random_state: int
 
     def seed(self, run: int, purpose: int) -> np.random.SeedSequence:
-        """Return the seed of one run's data (0), initialisation (1) or batches (2).
+        """Return the seed of one run for a purpose: data (0), initialisation (1), batches (2), or any other.
 
         Data depend on the run and the task alone, so that all widths and sparsities meet the same.
         """
@@ -153,12 +153,12 @@ def success_frontier(
     grid = product(_listed(n_samples), _listed(width), _listed(sparsity))
     cells = [Cell(n_features, n_informative, m, r, s, **settings) for m, r, s in grid]
     for cell in cells:
-        _check(cell, n_runs)
+        check_cell(cell, n_runs)
     place = resolve_device(device)
     tables = []
-    with compute_thread(n_threads) as compute:
+    with compute_threads(1, n_threads) as compute:
         for cell in cells:
-            table = pd.concat([compute(_train_runs, cell, runs, place) for runs in _groups(cell, n_runs)])
+            table = pd.concat([compute(_train_runs, cell, runs, place) for runs in run_groups(cell, n_runs)])
             tables.append(table.reset_index(drop=True))
             if on_cell is not None:
                 on_cell(tables[-1])
@@ -169,7 +169,8 @@ def _listed(values: Any) -> list:
     return list(values) if isinstance(values, Sequence | np.ndarray) else [values]
 
 
-def _check(cell: Cell, n_runs: int) -> None:
+def check_cell(cell: Cell, n_runs: int) -> None:
+    """Raise a ValueError that names what is out of range."""
     positive = {name: getattr(cell, name) for name in ("n_features", "n_informative", "n_samples", "width")}
     positive |= {"n_runs": n_runs, "max_steps": cell.max_steps, "batch_size": cell.batch_size}
     for name, value in positive.items():
@@ -187,7 +188,7 @@ def _check(cell: Cell, n_runs: int) -> None:
         raise ValueError(f"weight_decay={cell.weight_decay} must not be negative")
 
 
-def _groups(cell: Cell, n_runs: int) -> Iterator[range]:
+def run_groups(cell: Cell, n_runs: int) -> Iterator[range]:
     """Split the runs into groups that fit in memory together."""
     rows = 0 if cell.online else cell.n_samples
     values = rows * cell.n_features + 3 * cell.width * (cell.n_features + cell.batch_size)
@@ -196,48 +197,94 @@ def _groups(cell: Cell, n_runs: int) -> Iterator[range]:
         yield range(start, min(start + size, n_runs))
 
 
-@torch.no_grad()
 def _train_runs(cell: Cell, runs: range, device: torch.device) -> pd.DataFrame:
     """Train one group of runs to success or to the last step."""
-    training = _Training(cell, list(runs), device)
+    outcomes = train_to_success(ParityTraining(cell, list(runs), device))
+    setting: dict[str, Any] = {
+        "n_features": cell.n_features,
+        "n_informative": cell.n_informative,
+        "n_samples": cell.n_samples,
+        "width": cell.width,
+        "sparsity": np.nan if cell.sparsity is None else float(cell.sparsity),
+    }
+    return outcomes.assign(**setting)[[*setting, *outcomes]]
+
+
+@torch.no_grad()
+def train_to_success(
+    training: ParityTraining, on_leave: Callable[[int, SparseInitMLP], None] | None = None
+) -> pd.DataFrame:
+    """Train runs until each has succeeded, or to the last step.
+
+    Parameters
+    ----------
+    training : ParityTraining
+        Runs at their start; none are left at the end.
+    on_leave : callable, optional
+        Called with every run that ends, and a network of its own with the weights at its end.
+
+    Returns
+    -------
+    DataFrame
+        A row per run, in order: run, succeeded, steps_to_success (NaN where not) and test_error.
+    """
+    runs, cell = list(training.runs), training.cell
     steps_to_success = dict.fromkeys(runs, np.nan)
     test_error = {}
     while training.runs:
         training.advance(min(STEPS_BETWEEN_CHECKS, cell.max_steps - training.n_steps))
         finished = training.n_steps >= cell.max_steps
         errors = training.test_errors(full=finished)
-        for run, error in zip(training.runs, errors, strict=True):
+        for i, (run, error) in enumerate(zip(training.runs, errors, strict=True)):
             if error <= SUCCESS_ERROR:
                 steps_to_success[run] = training.n_steps
             if finished or error <= SUCCESS_ERROR:
                 test_error[run] = error
+                if on_leave is not None:
+                    on_leave(run, chosen_members(training.module, [i]))
         training.keep([] if finished else [error > SUCCESS_ERROR for error in errors])
     return pd.DataFrame(
         {
-            "n_features": cell.n_features,
-            "n_informative": cell.n_informative,
-            "n_samples": cell.n_samples,
-            "width": cell.width,
-            "sparsity": np.nan if cell.sparsity is None else float(cell.sparsity),
-            "run": list(runs),
+            "run": runs,
             "succeeded": [not np.isnan(steps_to_success[run]) for run in runs],
-            "steps_to_success": [steps_to_success[run] for run in runs],
+            "steps_to_success": [float(steps_to_success[run]) for run in runs],
             "test_error": [test_error[run] for run in runs],
         }
     )
 
 
-class _Training:
-    """Runs in training: one member a run, each with its own data and its own order of batches."""
+class ParityTraining:
+    """Runs in training: one member a run, each with its own data and its own order of batches.
 
-    def __init__(self, cell: Cell, runs: list[int], device: torch.device) -> None:
+    Parameters
+    ----------
+    cell : Cell
+        The setting that the runs share.
+    runs : list of int
+        Their numbers.
+    device : torch.device
+        Where to train.
+    module : SparseInitMLP, optional
+        Networks to start from, a member a run, trained in place. Default: :func:`initial_networks`.
+    batches : int, default=2
+        Purpose of the seed that batches come from, see :meth:`Cell.seed`.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        runs: list[int],
+        device: torch.device,
+        module: SparseInitMLP | None = None,
+        batches: int = 2,
+    ) -> None:
         self.cell = cell
         self.runs = runs
         self.device = device
         self.n_steps = 0
         self.loss: Loss = make_loss(cell.loss, n_classes=2)
-        self.module = _stacked(cell, runs).to(device)
-        self.data = [_RunData(cell, run) for run in runs]
+        self.module = (initial_networks(cell, runs) if module is None else module).to(device)
+        self.data = [_RunData(cell, run, batches) for run in runs]
         self.x_test = torch.from_numpy(_test_rows(cell)).to(device)
         self._prepare()
 
@@ -291,7 +338,7 @@ class _Training:
         errors = self._errors(slice(0, N_SCREEN), self.module, self.data)
         close = [i for i, error in enumerate(errors) if full or error <= SCREEN_ERROR]
         if close:
-            chosen = _members(self.module, close)
+            chosen = chosen_members(self.module, close)
             for i, error in zip(
                 close, self._errors(slice(0, N_TEST), chosen, [self.data[i] for i in close]), strict=True
             ):
@@ -305,7 +352,8 @@ class _Training:
         wrong = torch.zeros(len(data), device=self.device)
         for part in x.split(n_rows):
             sign = part[:, supports].prod(dim=-1).T  # (n_runs, n_rows)
-            wrong += (module(part)[..., 0] * sign <= 0).sum(dim=1)
+            right = module(part)[..., 0] * sign > 0  # not so where training has diverged to NaN
+            wrong += (~right).sum(dim=1)
         return (wrong / len(x)).tolist()
 
     def keep(self, kept: list[bool]) -> None:
@@ -316,14 +364,14 @@ class _Training:
         self.runs = [self.runs[i] for i in index]
         self.data = [self.data[i] for i in index]
         if index:
-            self.module = _members(self.module, index)
+            self.module = chosen_members(self.module, index)
             self._prepare()
 
 
 class _RunData:
     """One run's training rows and the endless random order in which it visits them."""
 
-    def __init__(self, cell: Cell, run: int) -> None:
+    def __init__(self, cell: Cell, run: int, batches: int) -> None:
         self.cell = cell
         n_rows = 1 if cell.online else cell.n_samples
         x, y, self.support = make_sparse_parity(
@@ -335,7 +383,7 @@ class _RunData:
         )
         self.x = torch.from_numpy(x)
         self.sign = torch.from_numpy(2 * y.astype(np.float32) - 1).unsqueeze(1)
-        self.generator = cell.generator(run, 2)
+        self.generator = cell.generator(run, batches)
         self.order = torch.empty(0, dtype=torch.int64)
 
     def next_rows(self, n_batches: int) -> Tensor:
@@ -359,24 +407,30 @@ class _RunData:
         return x, x[..., self.support].prod(dim=-1, keepdim=True)
 
 
-def _stacked(cell: Cell, runs: list[int]) -> SparseInitMLP:
-    """Draw every run's own network, and stack them as members of one."""
+def initial_networks(cell: Cell, runs: list[int], purpose: int = 1) -> SparseInitMLP:
+    """Draw every run's own network, from the seed for `purpose`, and stack them as members of one."""
     nets = [
-        SparseInitMLP(cell.n_features, 1, cell.width, cell.sparsity, generator=cell.generator(run, 1))
+        SparseInitMLP(cell.n_features, 1, cell.width, cell.sparsity, generator=cell.generator(run, purpose))
         for run in runs
     ]
-    return _assembled(nets[0], [torch.cat(values) for values in zip(*(n.parameters() for n in nets), strict=True)])
+    return stacked(nets)
 
 
-def _members(module: SparseInitMLP, index: list[int]) -> SparseInitMLP:
+def stacked(nets: Sequence[SparseInitMLP]) -> SparseInitMLP:
+    """Return a network whose members are those of `nets`, one after the other."""
+    return assembled([torch.cat(values) for values in zip(*(net.parameters() for net in nets), strict=True)])
+
+
+def chosen_members(module: SparseInitMLP, index: list[int]) -> SparseInitMLP:
     """Return a network of some of the members."""
-    return _assembled(module, [values[index] for values in module.parameters()])
+    return assembled([values[index] for values in module.parameters()])
 
 
-def _assembled(like: SparseInitMLP, values: list[Tensor]) -> SparseInitMLP:
-    """Return a network of the sizes of `like` with other parameters, and as many members as they hold."""
-    n_members, width, n_features = values[0].shape
-    module = SparseInitMLP(n_features, 1, width, 1, n_members=n_members, generator=torch.Generator())
+def assembled(values: Sequence[Tensor]) -> SparseInitMLP:
+    """Return a network with copies of these parameters: weight and bias of every layer, from input to output."""
+    n_members, _, n_features = values[0].shape
+    *widths, n_outputs = (weight.shape[1] for weight in values[::2])
+    module = SparseInitMLP(n_features, n_outputs, widths, 1, n_members=n_members, generator=torch.Generator())
     for parameter, value in zip(module.parameters(), values, strict=True):
         parameter.data = value.detach().clone()
     return module
