@@ -225,8 +225,11 @@ def test_the_full_nets_are_those_of_the_frontier(data):
     runs = ticket_experiment(**data, **SMALL)
     full = runs[runs.net == "full"].reset_index(drop=True)
     frontier = success_frontier(**({"n_samples": 1, "sparsity": 2} | data | SMALL))
-    outcome = ["run", "succeeded", "steps_to_success", "test_error"]
+    outcome = ["run", "succeeded", "steps_to_success"]
     assert full[outcome].equals(frontier[outcome])
+    np.testing.assert_allclose(
+        full.test_error, frontier.test_error, atol=5e-3
+    )  # rounding, in groups of other sizes
     assert frontier.succeeded.any()
 
 
