@@ -44,10 +44,12 @@ def write(store: "Store", folder: Path, command: str) -> "Content":
     import jinja2
     from markupsafe import Markup
 
-    from benchmarks import content, figures
+    from benchmarks import content, figures, speed_report
 
     folder.mkdir(parents=True, exist_ok=True)
     report = content.build(store, command)
+    if (speed := speed_report.section(folder.parent)) is not None:
+        report.sections.insert(-1, speed)
     for section in report.sections:
         for picture in section.figures:
             picture.svg = Markup(figures.save(picture.figure, folder, picture.name))

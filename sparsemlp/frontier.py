@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -156,12 +157,10 @@ def success_frontier(
         check_cell(cell, n_runs)
     place = resolve_device(device)
     tables = []
-    with compute_threads(1, n_threads) as compute:
-        for cell in cells:
-            table = pd.concat([compute(_train_runs, cell, runs, place) for runs in run_groups(cell, n_runs)])
-            tables.append(table.reset_index(drop=True))
-            if on_cell is not None:
-                on_cell(tables[-1])
+    for cell in cells:
+        tables.append(train_groups(partial(_train_runs, cell, device=place), cell, n_runs, place, n_threads))
+        if on_cell is not None:
+            on_cell(tables[-1])
     return pd.concat(tables, ignore_index=True)
 
 
@@ -188,13 +187,28 @@ def check_cell(cell: Cell, n_runs: int) -> None:
         raise ValueError(f"weight_decay={cell.weight_decay} must not be negative")
 
 
-def run_groups(cell: Cell, n_runs: int) -> Iterator[range]:
-    """Split the runs into groups that fit in memory together."""
+def run_groups(cell: Cell, n_runs: int, n_threads: int = 1) -> Iterator[range]:
+    """Split the runs into groups, one for each thread or more where those would not fit in memory."""
     rows = 0 if cell.online else cell.n_samples
     values = rows * cell.n_features + 3 * cell.width * (cell.n_features + cell.batch_size)
-    size = max(1, BATCH_BYTES // (4 * values))
+    fitting = max(1, BATCH_BYTES // (4 * values * n_threads))
+    size = min(fitting, -(-n_runs // n_threads))
     for start in range(0, n_runs, size):
         yield range(start, min(start + size, n_runs))
+
+
+def train_groups(
+    work: Callable[[range], pd.DataFrame], cell: Cell, n_runs: int, device: torch.device, n_threads: int | None
+) -> pd.DataFrame:
+    """Do `work` on groups of runs, and put the tables together in order.
+
+    On a CPU every thread has groups of its own, so that no thread waits for another at every product.
+    """
+    total = n_threads or torch.get_num_threads()
+    at_once = min(n_runs, total) if device.type == "cpu" else 1
+    with compute_threads(at_once, max(1, total // at_once)) as compute:
+        tables = compute.map([partial(work, runs) for runs in run_groups(cell, n_runs, at_once)])
+    return pd.concat(tables, ignore_index=True)
 
 
 def _train_runs(cell: Cell, runs: range, device: torch.device) -> pd.DataFrame:

@@ -20,6 +20,10 @@ class Compute:
         """Return what the function returns, or raise what it raises."""
         return self.executor.submit(function, *args, **kwargs).result()
 
+    def map(self, functions: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Run functions, as many at the same time as there are threads; return their results in order."""
+        return list(self.executor.map(lambda function: function(), functions))
+
     def side_by_side(self, functions: Sequence[Callable[[], Any]]) -> None:
         """Run functions at the same time, the first in this thread; raise what any raises."""
         others = [self.executor.submit(function) for function in functions[1:]]
