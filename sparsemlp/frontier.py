@@ -445,8 +445,10 @@ def assembled(values: Sequence[Tensor]) -> SparseInitMLP:
     n_members, _, n_features = values[0].shape
     *widths, n_outputs = (weight.shape[1] for weight in values[::2])
     module = SparseInitMLP(n_features, n_outputs, widths, 1, n_members=n_members, generator=torch.Generator())
-    for parameter, value in zip(module.parameters(), values, strict=True):
-        parameter.data = value.detach().clone()
+    module.to(values[0].device, values[0].dtype)
+    with torch.no_grad():
+        for parameter, value in zip(module.parameters(), values, strict=True):
+            parameter.copy_(value)
     return module
 
 

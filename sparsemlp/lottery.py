@@ -9,6 +9,7 @@ arXiv:1803.03635).
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ from sparsemlp.frontier import (
     assembled,
     check_cell,
     initial_networks,
-    run_groups,
     stacked,
+    train_groups,
     train_to_success,
 )
 from sparsemlp.losses import make_loss
@@ -368,13 +369,14 @@ def ticket_experiment(
     check_cell(cell, n_runs)
     _check_n_neurons(n_neurons, width)
     place = resolve_device(device)
-    with compute_threads(1, n_threads) as compute:
-        tables = [compute(_run_group, cell, list(runs), n_neurons, place) for runs in run_groups(cell, n_runs)]
-    return pd.concat(tables, ignore_index=True)
+    return train_groups(
+        partial(_run_group, cell, n_neurons=n_neurons, device=place), cell, n_runs, place, n_threads
+    )
 
 
-def _run_group(cell: Cell, runs: list[int], n_neurons: int, device: torch.device) -> pd.DataFrame:
+def _run_group(cell: Cell, group: range, n_neurons: int, device: torch.device) -> pd.DataFrame:
     """Train full nets, tickets and random neurons of some runs."""
+    runs = list(group)
     full = ParityTraining(cell, runs, device)
     supports = [data.support for data in full.data]
     initial = initial_networks(cell, runs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,11 +28,18 @@ class MemberLinear(nn.Module):
         Sizes of one member's layer.
     n_members : int
         Number of independent layers.
+    transposed : bool, default=False
+        Store the weights input by input in memory; their shape stays the same. Where inputs are few, the
+        product that makes the weights' gradient takes half the time in this order.
     """
 
-    def __init__(self, n_inputs: int, n_outputs: int, n_members: int) -> None:
+    def __init__(self, n_inputs: int, n_outputs: int, n_members: int, *, transposed: bool = False) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(n_members, n_outputs, n_inputs))
+        if transposed:
+            weight = torch.empty(n_members, n_inputs, n_outputs).mT
+        else:
+            weight = torch.empty(n_members, n_outputs, n_inputs)
+        self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(torch.empty(n_members, n_outputs))
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -44,6 +52,11 @@ class MemberLinear(nn.Module):
         if x.ndim == 2:
             x = x.expand(len(self.weight), -1, -1)
         return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.mT)
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        # safetensors takes no transposed tensors, and a file should not depend on how weights lie in memory
+        destination[f"{prefix}weight"] = destination[f"{prefix}weight"].contiguous()
 
     def extra_repr(self) -> str:
         """Show the sizes in ``print(module)``."""
@@ -132,7 +145,7 @@ class SparseInitMLP(nn.Module):
             raise ValueError(f"activation={activation!r} is unknown; choose one of {ACTIVATIONS}")
         self.n_members = n_members
         self.activation = activation
-        self.input_layer = MemberLinear(n_features, widths[0], n_members)
+        self.input_layer = MemberLinear(n_features, widths[0], n_members, transposed=True)
         self.hidden_layers = nn.ModuleList(
             MemberLinear(n_inputs, n_units, n_members) for n_inputs, n_units in pairwise(widths)
         )

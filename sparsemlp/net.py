@@ -27,6 +27,8 @@ from sparsemlp.training import Slot, can_split, make_steps, set_learning_rate
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 LR_SCHEDULES = ("constant", "cosine")
+# A matrix product of fewer multiplications is done by one thread; measured, see docs/speed.md.
+THREADING_PRODUCTS = 2**26
 
 
 class _FastLoop:
@@ -83,7 +85,7 @@ class _FastLoop:
         self._is_cosine = self.lr_schedule == "cosine" and not own
         self._said_slow = False
         n_groups = self._n_groups()
-        n_inner = max(1, torch.get_num_threads() // n_groups)
+        n_inner = self._n_inner(n_groups)
         with compute_threads(n_groups, n_inner) as self._compute:
             try:
                 return super().fit_loop(X, y, epochs=epochs, **kwargs)  # type: ignore[misc]
@@ -96,6 +98,12 @@ class _FastLoop:
         if not on_cpu or self._reason_for_autograd() or not can_split(self.optimizer_):
             return 1
         return min(self.module_.n_members, torch.get_num_threads())
+
+    def _n_inner(self, n_groups: int) -> int:
+        """Return the number of threads for one product: waking a thread costs as much as a small one."""
+        inputs_outputs = [layer.weight[0].numel() for layer in self.module_.layers[:-1]]
+        n_products = self.batch_size * sum(inputs_outputs) / len(inputs_outputs)  # type: ignore[attr-defined]
+        return 1 if n_products < THREADING_PRODUCTS else max(1, torch.get_num_threads() // n_groups)
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Callable, **kwargs: Any

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from sparsemlp.module import SparseInitMLP
+from sparsemlp.training import laid_out_like
 
 
 def net_state(net: Any) -> dict[str, Any]:
@@ -49,8 +50,8 @@ def restore_optimizer(net: Any, state: dict[str, Any]) -> None:
         return
     saved = net.optimizer_.state_dict()
     saved["state"] = {
-        i: {name: torch.as_tensor(value) for name, value in entry.items()}
-        for i, entry in enumerate(state["optimizer"])
+        i: {name: laid_out_like(parameter, torch.as_tensor(value)) for name, value in entry.items()}
+        for i, (entry, parameter) in enumerate(zip(state["optimizer"], net.module_.parameters(), strict=True))
         if entry
     }
     net.optimizer_.load_state_dict(saved)

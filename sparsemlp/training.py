@@ -237,11 +237,11 @@ class FusedAdamW:
         self.group = optimizer.param_groups[0]
         parameters = self.group["params"]
         states = [_adamw_state(optimizer, parameter) for parameter in parameters]
-        self.parameters = [parameter.detach()[members] for parameter in parameters]
+        self.parameters = [_in_memory_order(parameter.detach()[members]) for parameter in parameters]
         self.gradients: list[Tensor] = []
         self.whole_parameters, self.members = parameters, members
-        self.means = [state["exp_avg"][members] for state in states]
-        self.squares = [state["exp_avg_sq"][members] for state in states]
+        self.means = [_in_memory_order(state["exp_avg"][members]) for state in states]
+        self.squares = [_in_memory_order(state["exp_avg_sq"][members]) for state in states]
         counts_for_all = not members.start
         self.steps = [state["step"] if counts_for_all else state["step"].clone() for state in states]
 
@@ -256,7 +256,8 @@ class FusedAdamW:
     def __call__(self, rate: float | None = None) -> None:
         """Update all parameters from their gradients."""
         if not self.gradients:
-            self.gradients = [parameter.grad[self.members] for parameter in self.whole_parameters]
+            gradients = [parameter.grad[self.members] for parameter in self.whole_parameters]
+            self.gradients = [_in_memory_order(gradient) for gradient in gradients]
         group = self.group
         torch._foreach_add_(self.steps, 1)
         torch._fused_adamw_(
@@ -276,6 +277,11 @@ class FusedAdamW:
         )
 
 
+def _in_memory_order(values: Tensor) -> Tensor:
+    """Return a contiguous view of values that may be stored transposed; an update takes them one by one."""
+    return values if values.is_contiguous() else values.mT
+
+
 def _adamw_state(optimizer: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:
     """Return the optimizer's state of a parameter, made as its first step would make it."""
     state = optimizer.state[parameter]
@@ -283,7 +289,16 @@ def _adamw_state(optimizer: torch.optim.Optimizer, parameter: Tensor) -> dict[st
         state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
         state["exp_avg"] = torch.zeros_like(parameter)
         state["exp_avg_sq"] = torch.zeros_like(parameter)
+    for name in ("exp_avg", "exp_avg_sq"):
+        state[name] = laid_out_like(parameter, state[name])
     return state
+
+
+def laid_out_like(parameter: Tensor, values: Tensor) -> Tensor:
+    """Return values that lie in memory as the parameter does, which an update of both relies on."""
+    if values.shape != parameter.shape or values.stride() == parameter.stride():
+        return values
+    return torch.empty_like(parameter, requires_grad=False).copy_(values)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:

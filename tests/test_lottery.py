@@ -262,7 +262,7 @@ def test_ticket_and_random_neurons_start_as_neurons_of_a_wide_net(monkeypatch):
         return train(cell, runs, device, module, batches)
 
     monkeypatch.setattr(lottery_module, "ParityTraining", recording)
-    ticket_experiment(**(SMALL | {"width": 100, "max_steps": 250}))
+    ticket_experiment(**(SMALL | {"width": 100, "max_steps": 250, "n_threads": 1}))
     assert starts[0] is None
     for start in starts[1:]:
         assert start.input_layer.weight.count_nonzero(dim=-1).unique().tolist() == [2]
