@@ -14,7 +14,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import Tags
+from sklearn.utils import Tags, _safe_indexing, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from skorch.helper import predefined_split
@@ -172,16 +172,12 @@ class BaseSparseInitMLP(BaseEstimator):
         return self
 
     def _check_rows(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> tuple[Any, np.ndarray, np.ndarray]:
+        X, y, sample_weight = _without_zero_weights(X, y, sample_weight)
         X, y = validate_data(self, X, y, reset=reset, y_numeric=not self._stratified, **X_OPTIONS)
         if sample_weight is None:
             weight = np.broadcast_to(1.0, len(y))  # takes no memory
         else:
             weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        used = weight > 0
-        if not used.any():
-            raise ValueError("sample_weight is zero in every row: nothing is left to train on")
-        if not used.all():
-            X, y, weight = X[used], y[used], weight[used]
         self._check_architecture(X.shape[1])
         return X, y, weight
 
@@ -419,6 +415,18 @@ class BaseSparseInitMLP(BaseEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _without_zero_weights(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """Drop rows of zero weight before anything looks at them, even at whether they are finite."""
+    weight = np.asarray(sample_weight)
+    if sample_weight is None or y is None or weight.ndim != 1 or weight.dtype.kind not in "biuf" or weight.all():
+        return X, y, sample_weight
+    check_consistent_length(X, y, weight)
+    used = np.flatnonzero(weight)
+    if not len(used):
+        raise ValueError("sample_weight is zero in every row: nothing is left to train on")
+    return _safe_indexing(X, used), _safe_indexing(y, used), weight[used]
 
 
 def _columns_by_feature(column_features: np.ndarray) -> list[list[int]] | None:

@@ -104,3 +104,15 @@ def test_balanced_lifts_the_recall_of_a_class_of_five_percent():
     )
     assert recall_score(y[1000:], plain) < 0.5
     assert recall_score(y[1000:], balanced) > 0.7
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf])
+def test_rows_of_zero_weight_may_even_be_infinite(bad):
+    X, y = labelled_rows()
+    weight = np.ones(len(y))
+    weight[::4] = 0
+    X_bad = X.copy()
+    X_bad[::4] = bad
+    expected = small_classifier().fit(X, y, sample_weight=weight)
+    actual = small_classifier().fit(X_bad, y, sample_weight=weight)
+    np.testing.assert_array_equal(actual.decision_function(X), expected.decision_function(X))
