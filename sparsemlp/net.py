@@ -84,9 +84,8 @@ class _FastLoop:
         own = any(isinstance(callback, LRScheduler) for _, callback in self.callbacks_)  # type: ignore[attr-defined]
         self._is_cosine = self.lr_schedule == "cosine" and not own
         self._said_slow = False
-        n_groups = self._n_groups()
-        n_inner = self._n_inner(n_groups)
-        with compute_threads(n_groups, n_inner) as self._compute:
+        self._groups = self._n_groups()  # asked here: inside, torch has fewer threads
+        with compute_threads(self._groups, self._n_inner(self._groups)) as self._compute:
             try:
                 return super().fit_loop(X, y, epochs=epochs, **kwargs)  # type: ignore[misc]
             finally:
@@ -127,9 +126,8 @@ class _FastLoop:
     def _fast_epoch(self, stream: BatchStream) -> float:
         """Train one epoch; the only wait for the device is for the epoch's mean loss at its end."""
         if not self._steps:
-            n_groups = self._n_groups()
             self._steps = make_steps(
-                self.module_, self.criterion_.loss, self.optimizer_, list(stream.slabs), n_groups
+                self.module_, self.criterion_.loss, self.optimizer_, list(stream.slabs), self._groups
             )
         total = torch.zeros((), dtype=torch.float64, device=stream.dataset.target.device)
         for slab, index in stream:

@@ -11,6 +11,8 @@ from skorch.callbacks import Callback
 from small import labelled_rows, numbered_rows, small_classifier, small_regressor
 from torch.profiler import ProfilerActivity, profile
 
+import sparsemlp.net
+import sparsemlp.training
 from sparsemlp import SparseInitMLP
 from sparsemlp.losses import make_loss
 from sparsemlp.training import Slot, TrainingStep
@@ -240,3 +242,27 @@ def test_the_learning_rate_follows_its_schedule_step_by_step(schedule):
     progress = np.arange(20) / 20
     expected = 0.01 * (np.ones(20) if schedule == "constant" else (1 + np.cos(np.pi * progress)) / 2)
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("n_members", "n_threads", "n_groups"), [(5, 2, 2), (2, 3, 2), (1, 2, 1), (5, 1, 1)])
+def test_members_are_shared_out_to_the_threads_and_train_the_same(monkeypatch, n_members, n_threads, n_groups):
+    groups, make = [], sparsemlp.training.make_steps
+
+    def make_steps(*args):
+        steps = make(*args)
+        groups.append({len(steps_of_size) for steps_of_size in steps.values()})
+        return steps
+
+    monkeypatch.setattr(sparsemlp.net, "make_steps", make_steps)
+    X, y = labelled_rows()
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(n_threads)
+        shared = small_classifier(n_members=n_members, batch_size=50).fit(X, y)
+        assert torch.get_num_threads() == n_threads
+        torch.set_num_threads(1)
+        alone = small_classifier(n_members=n_members, batch_size=50).fit(X, y)
+    finally:
+        torch.set_num_threads(before)
+    assert groups == [{n_groups}, {1}]
+    np.testing.assert_allclose(shared.decision_function(X), alone.decision_function(X), atol=1e-5)
