@@ -49,7 +49,7 @@ def cases(scale: float, widths: list[int]) -> Iterator[Case]:
 
 def paper(width: int, scale: float, device: str = "cpu") -> Case:
     """Time a step of the paper's net, n=50, batches of 32."""
-    n_steps = max(100, int(4e6 / width * scale))
+    n_steps = int(np.clip(4e6 / width * scale, 100, 2000))
     problem = Problem("sgd", 3200, 50, (width,), 32, n_epochs=max(1, n_steps // 100), device=device)
     return _per_step(
         f"paper's net, width {width}, a step",
