@@ -153,6 +153,7 @@ def floor(problem: Problem) -> Train:
     shape = (n_members,) if n_members > 1 else ()
     x = [torch.randn(*shape, n_rows, size, device=problem.device) for size in sizes]
     weights = [torch.randn(*shape, b, a, device=problem.device) for a, b in pairwise(sizes)]
+    weights[0] = torch.randn_like(weights[0].mT.contiguous()).mT  # the faster layout where inputs are few
     gradients = [torch.empty_like(weight) for weight in weights]
     deltas = [1e-6 * torch.randn_like(values) for values in x]
     product = torch.bmm if n_members > 1 else torch.mm

@@ -63,6 +63,8 @@ def _figure(rows: list[dict[str, Any]]) -> Figure:
         axes.plot([row["floor"] for row in own], heights, markers[name], label=name, color=_colour(name), ms=8)
     axes.axvline(1, color="black", linewidth=1)
     axes.set(xscale="log", xlabel="time per step over the matrix products alone", ylim=(len(cases) - 0.5, -0.5))
+    axes.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
+    axes.minorticks_off()
     axes.set_yticks(range(len(cases)), [case.removesuffix(", a step") for case in cases])
     axes.grid(axis="x", color="#dddddd")
     axes.set_axisbelow(True)
