@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.metrics import r2_score
-from skorch import NeuralNetClassifier, NeuralNetRegressor
+from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import (
     Callback,
     EpochScoring,
@@ -31,7 +31,7 @@ LR_SCHEDULES = ("constant", "cosine")
 THREADING_PRODUCTS = 2**26
 
 
-class _FastLoop:
+class _FastLoop(NeuralNet):
     """What both nets add to skorch: epochs on the fast training step.
 
     Everything at the level of epochs is skorch's own. Batches are trained in closed form, unless a callback
@@ -41,17 +41,16 @@ class _FastLoop:
     each of several groups of members, which need not wait for each other.
     """
 
-    module_: Any
-    criterion_: Any
-    optimizer_: Any
-    history: Any
-
-    def _init_loop(
+    def __init__(
         self,
-        lr_schedule: str,
-        batch_generator: torch.Generator | None,
-        chunk_size: int,
+        module: Any,
+        *args: Any,
+        lr_schedule: str = "constant",
+        batch_generator: torch.Generator | None = None,
+        chunk_size: int = 4096,
+        **kwargs: Any,
     ) -> None:
+        super().__init__(module, *args, **kwargs)
         self.lr_schedule = lr_schedule
         self.batch_generator = batch_generator
         self.chunk_size = chunk_size
@@ -61,17 +60,18 @@ class _FastLoop:
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         """Return a dataset for what skorch's callbacks pass: one of ours, or its rows."""
         if isinstance(X, DeviceRows | SparseRows):
-            none = torch.zeros(len(X), 1, device=self.device)  # type: ignore[attr-defined]
+            none = torch.zeros(len(X), 1, device=self.device)
             return TabularDataset(X, none[:, 0], none)
-        return super().get_dataset(X, y)  # type: ignore[misc]
+        return super().get_dataset(X, y)
 
     def get_iterator(self, dataset: Dataset, training: bool = False) -> Any:
         """Return random batches for training, chunks in order for everything else."""
         if not isinstance(dataset, TabularDataset):
-            return super().get_iterator(dataset, training=training)  # type: ignore[misc]
+            return super().get_iterator(dataset, training=training)
         if not training:
             return ChunkStream(dataset, self.chunk_size)
-        return BatchStream(dataset, self.batch_size, self.module_.n_members, self.batch_generator)  # type: ignore
+        generator = self.batch_generator or torch.Generator(dataset.target.device)
+        return BatchStream(dataset, self.batch_size, self.module_.n_members, generator)
 
     # -- epochs -----------------------------------------------------------------------------------------------
 
@@ -79,15 +79,15 @@ class _FastLoop:
         """Run skorch's loop with the training threads beside it."""
         self._steps: dict[int, list[Callable[..., None]]] = {}
         self._n_steps_done = 0
-        self.n_epochs_ = self.max_epochs if epochs is None else epochs  # type: ignore[attr-defined]
-        self._n_steps = self.n_epochs_ * -(-len(X) // self.batch_size)  # type: ignore[attr-defined]
-        own = any(isinstance(callback, LRScheduler) for _, callback in self.callbacks_)  # type: ignore[attr-defined]
+        self.n_epochs_ = self.max_epochs if epochs is None else epochs
+        self._n_steps = self.n_epochs_ * -(-len(X) // self.batch_size)
+        own = any(isinstance(callback, LRScheduler) for _, callback in self.callbacks_)
         self._is_cosine = self.lr_schedule == "cosine" and not own
         self._said_slow = False
         self._groups = self._n_groups()  # asked here: inside, torch has fewer threads
         with compute_threads(self._groups, self._n_inner(self._groups)) as self._compute:
             try:
-                return super().fit_loop(X, y, epochs=epochs, **kwargs)  # type: ignore[misc]
+                return super().fit_loop(X, y, epochs=epochs, **kwargs)
             finally:
                 self._steps.clear()
 
@@ -101,18 +101,18 @@ class _FastLoop:
     def _n_inner(self, n_groups: int) -> int:
         """Return the number of threads for one product: waking a thread costs as much as a small one."""
         inputs_outputs = [layer.weight[0].numel() for layer in self.module_.layers[:-1]]
-        n_products = self.batch_size * sum(inputs_outputs) / len(inputs_outputs)  # type: ignore[attr-defined]
+        n_products = self.batch_size * sum(inputs_outputs) / len(inputs_outputs)
         return 1 if n_products < THREADING_PRODUCTS else max(1, torch.get_num_threads() // n_groups)
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Callable, **kwargs: Any
     ) -> None:
         """Train or validate one epoch, in the training thread."""
-        run = super().run_single_epoch  # type: ignore[misc]
+        run = super().run_single_epoch
         if not isinstance(iterator, BatchStream):
             self._compute(run, iterator, training, prefix, step_fn, **kwargs)
         elif reason := self._reason_for_autograd():
-            if self.verbose and not self._said_slow:  # type: ignore[attr-defined]
+            if self.verbose and not self._said_slow:
                 print(f"sparsemlp: training on skorch's autograd path, because {reason}")
             self._said_slow = True
             self._compute(run, self._scheduled(iterator.batches()), training, prefix, step_fn, **kwargs)
@@ -146,7 +146,7 @@ class _FastLoop:
         self._n_steps_done += 1
         if not self._is_cosine:
             return None
-        return self.lr * 0.5 * (1 + math.cos(math.pi * progress))  # type: ignore[attr-defined]
+        return self.lr * 0.5 * (1 + math.cos(math.pi * progress))
 
     def _scheduled(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Pass batches on, with the learning rate set before each."""
@@ -157,7 +157,7 @@ class _FastLoop:
             yield batch
 
     def _reason_for_autograd(self) -> str | None:
-        for name, callback in self.callbacks_:  # type: ignore[attr-defined]
+        for name, callback in self.callbacks_:
             if _needs_batches(callback):
                 return f"the callback {name!r} acts on batches"
         if not all(parameter.requires_grad for parameter in self.module_.parameters()):
@@ -181,8 +181,8 @@ class _FastLoop:
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
         """Compute loss and gradients by autograd."""
-        self._set_training(True)  # type: ignore[attr-defined]
-        output = self.infer(batch[0])  # type: ignore[attr-defined]
+        self._set_training(True)
+        output = self.infer(batch[0])
         loss = self.criterion_(output, batch.target, batch.weight)
         (loss * len(output)).backward()  # the mean over members is only reported: each has its own objective
         # Members saw different rows, so callbacks get them as the rows of one member.
@@ -196,25 +196,13 @@ class _FastLoop:
     @torch.no_grad()
     def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
         """Compute outputs and loss."""
-        self._set_training(False)  # type: ignore[attr-defined]
-        output = self.infer(batch[0])  # type: ignore[attr-defined]
+        self._set_training(False)
+        output = self.infer(batch[0])
         return {"loss": self.criterion_(output, batch.target, batch.weight), "y_pred": output}
 
 
 class ClassifierNet(_FastLoop, NeuralNetClassifier):
     """A skorch classifier on class indices, see :class:`skorch.NeuralNetClassifier`."""
-
-    def __init__(
-        self,
-        module: Any,
-        *args: Any,
-        lr_schedule: str = "constant",
-        batch_generator: torch.Generator | None = None,
-        chunk_size: int = 4096,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(module, *args, **kwargs)
-        self._init_loop(lr_schedule, batch_generator, chunk_size)
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -224,18 +212,6 @@ class ClassifierNet(_FastLoop, NeuralNetClassifier):
 
 class RegressorNet(_FastLoop, NeuralNetRegressor):
     """A skorch regressor on standardised targets, see :class:`skorch.NeuralNetRegressor`."""
-
-    def __init__(
-        self,
-        module: Any,
-        *args: Any,
-        lr_schedule: str = "constant",
-        batch_generator: torch.Generator | None = None,
-        chunk_size: int = 4096,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(module, *args, **kwargs)
-        self._init_loop(lr_schedule, batch_generator, chunk_size)
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
