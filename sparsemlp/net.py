@@ -41,6 +41,9 @@ class _FastLoop(NeuralNet):
     each of several groups of members, which need not wait for each other.
     """
 
+    # skorch makes these; None once training has ended
+    optimizer_: Any
+
     def __init__(
         self,
         module: Any,
