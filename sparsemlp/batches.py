@@ -11,6 +11,7 @@ from scipy import sparse
 from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor
 
+from sparsemlp.devices import summing_dtype
 from sparsemlp.training import Slot
 
 # Rows are gathered for several steps at once, into a buffer of about this size.
@@ -162,12 +163,12 @@ class _Slab:
         return self.slots[: len(index)]
 
     def summed_loss(self, value: Callable[[Tensor, Tensor], Tensor], n_slots: int) -> Tensor:
-        """Sum the weighted loss over the rows of the first `n_slots` batches, as a float64 scalar."""
+        """Sum the weighted loss over the rows of the first `n_slots` batches, as a scalar."""
         n_rows = n_slots * self.n_rows_a_slot
         losses = value(self.output[:n_rows], self.target[:n_rows])
         if self.weight is not None:
             losses = losses * self.weight[:n_rows, 0]
-        return losses.sum(dtype=torch.float64)
+        return losses.sum(dtype=summing_dtype(losses.device))
 
 
 class BatchStream:

@@ -52,3 +52,8 @@ def has_room(device: torch.device, n_bytes: int) -> bool:
         return True
     free, _ = torch.cuda.mem_get_info(device)
     return 2 * n_bytes <= free
+
+
+def summing_dtype(device: torch.device) -> torch.dtype:
+    """Return float64 where the device has it, to sum many losses in."""
+    return torch.float32 if device.type == "mps" else torch.float64

@@ -26,7 +26,7 @@ class Loss:
 
     def combine(self, output: Tensor) -> Tensor:
         """Merge members: outputs (n_members, n_rows, n_outputs) to decision values (n_rows, n_outputs)."""
-        return output.double().mean(dim=0)
+        return _on_host(output).mean(dim=0)
 
     def class_columns(self, decision: Tensor) -> Tensor:
         """Turn decision values into one column a class, of which the largest is predicted.
@@ -76,7 +76,7 @@ class BinaryCrossEntropy(Loss):
 
     def combine(self, output: Tensor) -> Tensor:
         """Return the log-odds of the members' mean probability."""
-        output = output.double()
+        output = _on_host(output)
         positive = torch.logsumexp(F.logsigmoid(output), dim=0)
         negative = torch.logsumexp(F.logsigmoid(-output), dim=0)
         return positive - negative  # the means' common 1 / n_members cancels
@@ -99,11 +99,16 @@ class CrossEntropy(Loss):
 
     def combine(self, output: Tensor) -> Tensor:
         """Return the log of the members' mean probabilities."""
-        return torch.logsumexp(F.log_softmax(output.double(), dim=-1), dim=0).log_softmax(dim=-1)
+        return torch.logsumexp(F.log_softmax(_on_host(output), dim=-1), dim=0).log_softmax(dim=-1)
 
     def class_columns(self, decision: Tensor) -> Tensor:
         """Return the probabilities of all classes."""
         return decision.exp()
+
+
+def _on_host(output: Tensor) -> Tensor:
+    """Return float64 on the CPU: not every device has it, and outputs are few."""
+    return output.cpu().double()
 
 
 class Criterion(nn.Module):

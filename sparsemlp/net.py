@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sparsemlp.batches import Batch, BatchStream, ChunkStream, DeviceRows, SparseRows, TabularDataset
+from sparsemlp.devices import summing_dtype
 from sparsemlp.threads import compute_threads
 from sparsemlp.training import Slot, can_split, make_steps, set_learning_rate
 
@@ -132,7 +133,8 @@ class _FastLoop(NeuralNet):
             self._steps = make_steps(
                 self.module_, self.criterion_.loss, self.optimizer_, list(stream.slabs), self._groups
             )
-        total = torch.zeros((), dtype=torch.float64, device=stream.dataset.target.device)
+        device = stream.dataset.target.device
+        total = torch.zeros((), dtype=summing_dtype(device), device=device)
         for slab, index in stream:
             slots = slab.fill(index)
             rates = [self._next_rate() for _ in slots]

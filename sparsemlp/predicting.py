@@ -62,7 +62,7 @@ def predict_in_chunks(
         stop = min(start + n_rows, n_samples)
         try:
             rows = _padded(transform(X[start:stop])).to(module.input_layer.weight.device)
-            decision[start:stop] = combine(module(rows))[: stop - start].cpu().numpy()
+            decision[start:stop] = combine(module(rows))[: stop - start].numpy()
         except torch.OutOfMemoryError:
             if n_rows <= ROW_MULTIPLE:
                 raise
