@@ -18,7 +18,7 @@ from sparsemlp.devices import resolve_device
 from sparsemlp.losses import Loss, make_loss
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.threads import compute_threads
-from sparsemlp.training import GraphedStep, Slot, TrainingStep
+from sparsemlp.training import Slot, TrainingStep, fastest
 
 SUCCESS_ERROR = 0.1
 N_TEST = 10_000
@@ -308,7 +308,7 @@ class ParityTraining:
             self.module.parameters(), lr=self.cell.learning_rate, weight_decay=self.cell.weight_decay
         )
         step = TrainingStep(self.module, self.loss, optimizer, self.cell.batch_size)
-        self.step: Callable[[Slot], None] = GraphedStep(step) if self.device.type == "cuda" else step
+        self.step = fastest(step)
         n_rows = len(self.runs) * self.cell.batch_size
         n_slots = int(np.clip(SLAB_BYTES // (4 * n_rows * self.cell.n_features), 1, MAX_SLOTS))
         shape = (n_slots, *([] if len(self.runs) == 1 else [len(self.runs)]), self.cell.batch_size)

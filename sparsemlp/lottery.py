@@ -33,7 +33,7 @@ from sparsemlp.frontier import (
 from sparsemlp.losses import make_loss
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.threads import compute_threads
-from sparsemlp.training import GraphedStep, Slot, TrainingStep
+from sparsemlp.training import Slot, TrainingStep, fastest
 
 __all__ = [
     "KeepInitialisation",
@@ -431,7 +431,7 @@ def _train_on_rows(
     shape = (step.batch_size,) if n_members == 1 else (n_members, step.batch_size)
     x, y = rows.new_empty(*shape, rows.shape[1]), rows.new_empty(*shape, 1)
     slot = Slot(x, y, None, torch.empty_like(y))
-    take = GraphedStep(step) if rows.is_cuda else step
+    take = fastest(step)
     for _ in range(n_steps):
         index = torch.randint(len(rows), shape, generator=generator).view(-1).to(rows.device)
         torch.index_select(rows, 0, index, out=x.view(-1, rows.shape[1]))

@@ -323,7 +323,6 @@ def make_steps(
     On CUDA there is one group, and its steps are graphs.
     """
     edges = [round(i * module.n_members / n_groups) for i in range(n_groups + 1)]
-    on_cuda = module.input_layer.weight.is_cuda
     made: dict[int, list[Callable[..., None]]] = {size: [] for size in batch_sizes}
     for members in (slice(a, b) for a, b in pairwise(edges)):
         adamw = FusedAdamW(optimizer, members) if FusedAdamW.can_take(optimizer) else None
@@ -331,8 +330,13 @@ def make_steps(
         for size in sorted(batch_sizes, reverse=True):
             step = TrainingStep(module, loss, optimizer, size, members=members, adamw=adamw, buffers=largest)
             largest = largest or step
-            made[size].append(GraphedStep(step) if on_cuda else step)
+            made[size].append(fastest(step))
     return made
+
+
+def fastest(step: TrainingStep) -> Callable[..., None]:
+    """Return the step as graphs where it trains on CUDA, else as it is."""
+    return GraphedStep(step) if step.layers[0].weight.is_cuda else step
 
 
 def can_split(optimizer: torch.optim.Optimizer) -> bool:
