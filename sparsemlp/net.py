@@ -23,8 +23,9 @@ from torch.utils.data import Dataset
 
 from sparsemlp.batches import Batch, BatchStream, ChunkStream, DeviceRows, SparseRows, TabularDataset
 from sparsemlp.devices import summing_dtype
+from sparsemlp.optimizers import can_split, set_learning_rate
 from sparsemlp.threads import compute_threads
-from sparsemlp.training import Slot, can_split, make_steps, set_learning_rate
+from sparsemlp.training import Slot, make_steps
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 LR_SCHEDULES = ("constant", "cosine")
@@ -112,6 +113,8 @@ class _FastLoop(NeuralNet):
         self, iterator: Any, training: bool, prefix: str, step_fn: Callable, **kwargs: Any
     ) -> None:
         """Train or validate one epoch, in the training thread."""
+        if iterator is None:  # no rows to validate on
+            return
         run = super().run_single_epoch
         if not isinstance(iterator, BatchStream):
             self._compute(run, iterator, training, prefix, step_fn, **kwargs)
