@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks import figures, summary
+from benchmarks import figures, parity_report, summary
 from benchmarks.document import Best, Cell, Content, Picture, Section, Table
 from benchmarks.pipelines import MODELS
 from benchmarks.store import Store
@@ -18,19 +19,19 @@ TITLE = "Sparse-initialised nets against random forests"
 SUBJECT, RIVALS = "sparse_mlp", ("rf", "dense_mlp")
 
 
-def build(store: Store, report_command: str) -> Content:
+def build(store: Store, results: Path, report_command: str) -> Content:
     """Read the store and make the report's content of it; ``report_command`` is what asked for it."""
-    evaluations, runs, datasets = (store.frame(name) for name in ("evaluations", "parity_runs", "datasets"))
+    evaluations, datasets = (store.frame(name) for name in ("evaluations", "datasets"))
     found = summary.settings(evaluations)
     incomplete = set(datasets.loc[~datasets["complete"].astype(bool), "task"])
     sections = [setting_section(setting, incomplete) for setting in found]
-    sections += [frontier_section(shared, cells) for shared, cells in summary.frontiers(runs)]
+    sections += parity_report.sections(store, results)
     if len(evaluations):
         sections.append(data_section(datasets, evaluations))
     sections += trouble_sections(evaluations)
     sections.append(method_section(store, evaluations, report_command))
     lead = [line for setting in found for line in headlines(setting)]
-    lead += [frontier_headline(shared, cells) for shared, cells in summary.frontiers(runs)]
+    lead += parity_report.headlines(store)
     return Content(TITLE, lead or ["There are no results yet."], sections)
 
 
@@ -175,61 +176,6 @@ def _accuracy(row: Any, best: float) -> Cell:
     if np.isfinite(row["standard_error"]):
         text += f" ± {100 * row['standard_error']:.1f}"
     return _mark(text + (" †" if row["n_failed"] else ""), row["mean"] == best)
-
-
-# Sparse parity ---------------------------------------------------------------------------------------
-
-
-def frontier_section(shared: dict[str, Any], cells: pd.DataFrame) -> Section:
-    """Return the section of one success frontier."""
-    name = f"({shared['n_features']}, {shared['n_informative']})-parity"
-    steps = f"{shared['max_steps']:,}".replace(",", " ")
-    text = (
-        f"Labels are the product of {shared['n_informative']} hidden inputs out of {shared['n_features']}. "
-        f"A run succeeds when its test error is at most 10 % within {steps} steps of SGD ({shared['loss']} "
-        f"loss, learning rate {shared['learning_rate']:g}, weight decay {shared['weight_decay']:g} in "
-        f"torch's convention, batches of {shared['batch_size']}, seed {shared['random_state']})."
-    )
-    slug = f"parity-{shared['n_features']}-{shared['n_informative']}-{shared['max_steps']}-{shared['loss']}"
-    slug += f"-{shared['learning_rate']:g}-{shared['weight_decay']:g}-{shared['batch_size']}"
-    slug += f"-seed-{shared['random_state']}"
-    picture = Picture(
-        slug.replace("_", "-").replace(".", "p"),
-        f"Success frontier of {name} by training rows and width: runs that succeeded out of all, and below "
-        "it the median steps they took.",
-        figures.frontier(cells, f"{name}, at most {steps} steps"),
-    )
-    return Section(f"Success frontier: {name}", [text], [frontier_table(cells)], [picture])
-
-
-def frontier_table(cells: pd.DataFrame) -> Table:
-    """Return the table of a frontier, a row per cell."""
-    rows = [
-        [
-            Cell(f"s = {cell['sparsity']}" if cell["sparsity"] else "dense"),
-            Cell(str(cell["n_samples"])),
-            Cell(str(cell["width"])),
-            Cell(f"{cell['successes']}/{cell['runs']}" if cell["runs"] else f"failed: {cell['failure']}"),
-            Cell("-" if pd.isna(cell["low"]) else f"{cell['low']:.2f} to {cell['high']:.2f}"),
-            Cell(_number(cell["median_steps"], "{:.0f}")),
-        ]
-        for _, cell in cells.iterrows()
-    ]
-    head = ["initialisation", "training rows", "width", "succeeded", "95 % interval", "median steps"]
-    return Table("Every cell: runs that succeeded, Wilson interval, steps of those.", head, rows, long=True)
-
-
-def frontier_headline(shared: dict[str, Any], cells: pd.DataFrame) -> str:
-    """Say how many runs succeeded for each sparsity."""
-    parts = []
-    for value, group in cells.groupby("sparsity"):
-        what = f"s = {value!s}" if value else "dense"
-        parts.append(f"{what}: {group['successes'].sum()} of {group['runs'].sum()}")
-    return (
-        f"Sparse parity ({shared['n_features']}, {shared['n_informative']}), runs that succeed within "
-        f"{shared['max_steps']} steps over the same grid of training rows and widths: "
-        f"{'; '.join(reversed(parts))}."
-    )
 
 
 # What the numbers stand on ---------------------------------------------------------------------------

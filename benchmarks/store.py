@@ -34,11 +34,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DatabaseError
 
-from benchmarks import environment
+from benchmarks import environment, parity_store
 from benchmarks.arguments import UsageError
 
 APPLICATION = "sparsemlp benchmarks"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_NAME = "results.sqlite"
 DEFAULT_TRIAL = -1
 OTHER_FOLDER = "choose another --results folder"
@@ -111,44 +111,7 @@ _evaluations = Table(
     UniqueConstraint(*EVALUATION_KEY),
 )
 
-PARITY_KEY = (
-    "n_features",
-    "n_informative",
-    "n_samples",
-    "width",
-    "sparsity",
-    "max_steps",
-    "loss",
-    "learning_rate",
-    "weight_decay",
-    "batch_size",
-    "random_state",
-    "run",
-)
-_parity = Table(
-    "parity_runs",
-    _metadata,
-    Column("id", Integer, primary_key=True),
-    Column("n_features", Integer, nullable=False),
-    Column("n_informative", Integer, nullable=False),
-    Column("n_samples", Integer, nullable=False),
-    Column("width", Integer, nullable=False),
-    Column("sparsity", Integer, nullable=False),  # 0: dense
-    Column("max_steps", Integer, nullable=False),
-    Column("loss", String(32), nullable=False),
-    Column("learning_rate", Float, nullable=False),
-    Column("weight_decay", Float, nullable=False),
-    Column("batch_size", Integer, nullable=False),
-    Column("random_state", Integer, nullable=False),
-    Column("run", Integer, nullable=False),
-    Column("succeeded", Boolean, nullable=False),
-    Column("steps_to_success", Float),
-    Column("test_error", Float),
-    Column("cell_seconds", Float),  # of the whole cell: its runs train together
-    Column("failure", Text),
-    Column("environment", ForeignKey("environments.id"), nullable=False),
-    UniqueConstraint(*PARITY_KEY),
-)
+parity_store.define_tables(_metadata)
 
 
 class Store:
@@ -215,9 +178,7 @@ class Store:
 
     def finished(self) -> set[tuple[Any, ...]]:
         """Return the keys (EVALUATION_KEY) of all evaluations that are there."""
-        columns = [_evaluations.c[name] for name in EVALUATION_KEY]
-        with self._engine.connect() as connection:
-            return {tuple(row) for row in connection.execute(select(*columns))}
+        return self.keys("evaluations", EVALUATION_KEY)
 
     def trials(self, task: str, size: str, seed: int, model: str) -> dict[int, dict[str, Any]]:
         """Return the finished trials of one study by number: suggestions, validation score, failure."""
@@ -239,26 +200,22 @@ class Store:
         self._insert(_evaluations, [{**row, **texts}])
 
     def forget_failures(self) -> int:
-        """Delete the rows of failed evaluations and parity runs, so that they are tried again."""
+        """Delete the rows of failed evaluations, so that they are tried again."""
         with self._engine.begin() as connection:
-            results = [
-                connection.execute(table.delete().where(table.c.failure.is_not(None)))
-                for table in (_evaluations, _parity)
-            ]
-        return sum(result.rowcount for result in results)
+            return connection.execute(_evaluations.delete().where(_evaluations.c.failure.is_not(None))).rowcount
 
-    def finished_parity(self) -> set[tuple[Any, ...]]:
-        """Return the keys (PARITY_KEY) of all parity runs that are there."""
-        columns = [_parity.c[name] for name in PARITY_KEY]
+    def keys(self, table: str, columns: Sequence[str]) -> set[tuple[Any, ...]]:
+        """Return some columns of all rows of a table."""
+        wanted = [_metadata.tables[table].c[name] for name in columns]
         with self._engine.connect() as connection:
-            return {tuple(row) for row in connection.execute(select(*columns))}
+            return {tuple(row) for row in connection.execute(select(*wanted))}
 
-    def add_parity_runs(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add the runs of a cell in one transaction."""
-        self._insert(_parity, rows)
+    def add_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows to a table in one transaction: all of them are there afterwards, or none."""
+        self._insert(_metadata.tables[table], rows)
 
     def frame(self, name: str) -> pd.DataFrame:
-        """Return a whole table: evaluations, parity_runs, datasets, environments or commands."""
+        """Return a whole table."""
         with self._engine.connect() as connection:
             return pd.read_sql_query(select(_metadata.tables[name]), connection)
 
