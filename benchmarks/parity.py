@@ -18,6 +18,9 @@ from benchmarks.parity_grids import EXPERIMENTS, PROFILES, cells_of
 if TYPE_CHECKING:
     from sparsemlp.frontier import Cell
 
+    #: cells, runs of each, and whether the errors at every look are kept
+    Plan = tuple[list[Cell], int, bool]
+
 HELP = "success frontier on sparse parity: sample size against width, sparse against dense"
 OTHER_EXPERIMENTS = ("tickets", "cost")  # they have commands of their own below
 
@@ -80,14 +83,14 @@ def run(args: argparse.Namespace) -> int:
 
     device = parity_runner.device(args.device)
     if not args.experiment and PROFILES[args.profile].ask:
-        print(parity_runner.cost(*plans[0], device))
+        print(parity_runner.cost(*plans[0][:2], device))
         if not args.yes:
             raise UsageError(f"--profile {args.profile} is left alone without --yes")
     store = Store.open(args.results)
     try:
         store.record_command(args.command_line)
-        for cells, n_runs in plans:
-            parity_runner.train(cells, n_runs, store, device, with_curves=args.curves)
+        for cells, n_runs, with_curves in plans:
+            parity_runner.train(cells, n_runs, store, device, with_curves=with_curves)
         if args.experiment in ("tickets", "all"):
             parity_runner.train_tickets(store, device)
     finally:
@@ -99,24 +102,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _experiments(args: argparse.Namespace) -> list[tuple[list["Cell"], int]]:
+def _experiments(args: argparse.Namespace) -> list["Plan"]:
     given = [option for option, field, *_ in OPTIONS if hasattr(args, field)]
     if given:
         raise UsageError(f"--experiment {args.experiment} has a grid of its own; leave out {given[0]}")
     names = list(EXPERIMENTS) if args.experiment == "all" else [args.experiment]
     chosen = [EXPERIMENTS[name] for name in names if name in EXPERIMENTS]
-    return [(experiment.cells, getattr(args, "runs", experiment.runs)) for experiment in chosen]
+    return [(each.cells, getattr(args, "runs", each.runs), each.curves or args.curves) for each in chosen]
 
 
-def _grid(args: argparse.Namespace) -> tuple[list["Cell"], int]:
-    """Return the cells of the profile, with the options given on the command line, and the number of runs."""
+def _grid(args: argparse.Namespace) -> "Plan":
+    """Return what the profile trains, with the options given on the command line."""
     profile = PROFILES[args.profile]
     given = {name: getattr(args, name) for _, name, *_ in OPTIONS if hasattr(args, name)}
     given |= {"max_steps": args.max_steps} if hasattr(args, "max_steps") else {}
     grid = dict(profile.grid) | given | {"random_state": args.first_seed}
     _check(grid)
     try:
-        return cells_of(grid), getattr(args, "runs", profile.runs)
+        return cells_of(grid), getattr(args, "runs", profile.runs), args.curves
     except ValueError as error:  # what a cell alone knows, such as a target that has no online form
         raise UsageError(str(error)) from error
 

@@ -1,11 +1,16 @@
-"""How a cell of the parity study reads in a table."""
+"""How cells and runs of the parity study read in a table, and single runs in a figure."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from benchmarks.document import Cell
+from benchmarks import parity_figures
+from benchmarks.document import Cell, Picture
+
+N_CURVES = 6
 
 OUTCOME = ["succeeded", "95 % interval", "median steps", "train error", "test error"]
 
@@ -33,3 +38,23 @@ def _number(value: Any, form: str) -> str:
 def spaced(number: int) -> str:
     """Return a number with its thousands apart."""
     return f"{number:,}".replace(",", " ")
+
+
+def curves_picture(runs: pd.DataFrame, name: str, title: str) -> Picture:
+    """Return the figure of errors while training, of a few runs."""
+    caption = "Train and test error of single runs. The dotted line is success, which ends a run."
+    return Picture(name, caption, parity_figures.curves(_single_runs(runs), title))
+
+
+def _single_runs(runs: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
+    """Return the curves of the runs that took longest to succeed, one of a cell."""
+    with_curve = runs[runs["curve"].notna()]
+    slow = with_curve[with_curve["succeeded"].astype(bool)].sort_values("steps", ascending=False)
+    chosen = pd.concat([slow, with_curve]).drop_duplicates("id")
+    chosen = chosen.drop_duplicates(["n_samples", "width", "sparsity"]).head(N_CURVES)
+    return [(_run_name(row), np.array(json.loads(row["curve"]))) for row in chosen.to_dict("records")]
+
+
+def _run_name(row: Mapping[Any, Any]) -> str:
+    start = f"s = {row['sparsity']}" if row["sparsity"] else "dense"
+    return f"{start}, {row['width']} neurons, {row['n_samples']} rows"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -16,13 +17,19 @@ from sparsemlp.frontier import Cell, Run, train_runs
 
 FILE = "parity_cost.json"
 ROUNDS = 3
+WIDTHS = (*QUICK["width"], 3000)
 CPU = torch.device("cpu")
+# Steps of a long run, in which weights without a gradient decay towards denormal numbers, and the share of it that
+# is compared at its two ends.
+LONG, ENDS = 100_000, 0.05
 
 
 def measure(results: Path, command: str) -> None:
-    """Time both at every width of the quick grid, in turns, and write the medians to the results folder."""
-    rows = [_width(width) for width in QUICK["width"]]
-    measured = {"command": command, "machine": machine(), "versions": versions(), "rows": rows}
+    """Time both at every width, in turns, and write the medians to the results folder."""
+    rows = [_width(width) for width in WIDTHS]
+    long_runs = {decay: _long_run(decay) for decay in ("coupled", "uncoupled")}
+    measured: dict[str, Any] = {"command": command, "machine": machine(), "versions": versions()}
+    measured |= {"rows": rows, "long_runs": long_runs}
     path = results / FILE
     try:
         results.mkdir(parents=True, exist_ok=True)
@@ -31,6 +38,8 @@ def measure(results: Path, command: str) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
     for row in rows:
         print(f"width {row['width']}: loop {row['loop']:.0f} us a step, frontier {row['frontier']:.1f} us")
+    for decay, row in long_runs.items():
+        print(f"{decay} decay: first steps {row['first']:.1f} us, last of {LONG} steps {row['last']:.1f} us")
 
 
 def _width(width: int) -> dict[str, float]:
@@ -48,7 +57,7 @@ def _frontier(width: int) -> float:
     The runs are too hard to succeed, so that none leaves; five of every cell are as many as the batches of the
     quick grid have, or more.
     """
-    n_steps = 500 if width > 300 else 1000
+    n_steps = min(2000, 1_500_000 // width)
     cells = [
         Cell(n_informative=6, n_samples=m, width=width, sparsity=s, max_steps=n_steps)
         for m in QUICK["n_samples"]
@@ -76,3 +85,15 @@ def _loop(width: int, n_steps: int = 1000, n_samples: int = 1000) -> float:
             optimizer.step()
             done += 1
     return (time.perf_counter() - start) / done
+
+
+def _long_run(decay: str) -> dict[str, float]:
+    """Return microseconds of a step and run at the beginning and at the end of a long training."""
+    cell = Cell(n_informative=6, n_samples=300, width=100, decay=decay, max_steps=LONG)
+    runs = [Run(cell, i) for i in range(8)]
+    looks: list[tuple[int, float]] = []
+    train_runs(runs, CPU, 1, on_progress=lambda cell, n_steps: looks.append((n_steps, time.perf_counter())))
+    steps, moments = (np.array(values) for values in zip(*looks, strict=True))
+    times = 1e6 * np.diff(moments) / steps[1:]
+    n = int(ENDS * len(times))
+    return {"first": float(np.median(times[:n])), "last": float(np.median(times[-n:-1]))}

@@ -7,7 +7,7 @@ import pandas as pd
 
 from benchmarks import parity_figures
 from benchmarks.document import Cell, Picture, Section, Table
-from benchmarks.parity_cells import OUTCOME, outcome_cells, rows_label
+from benchmarks.parity_cells import OUTCOME, curves_picture, outcome_cells, rows_label
 from benchmarks.parity_grids import Experiment
 from benchmarks.parity_summary import by_cell
 
@@ -30,6 +30,8 @@ def experiment_section(
             ),
         )
     ]
+    if experiment.curves:
+        figures = [curves_picture(runs, f"parity-{name}", experiment.title)]
     if name == "seconds" and cost is not None:
         figures.append(seconds_picture(cells, cost))
     rows = [

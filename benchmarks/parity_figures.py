@@ -127,8 +127,9 @@ class _Places:
     def __init__(self, values: pd.Series, name: str) -> None:
         self.name = name
         ordered = sorted(values.unique(), key=_dense_last(name))
-        self.in_a_row = values.dtype == object or name == "sparsity" or values.dtype.kind not in "if"
-        self.place = {value: i if self.in_a_row else value for i, value in enumerate(ordered)}
+        self.unordered = isinstance(ordered[0], str)  # nothing lies between two of them: no lines
+        self.in_a_row = self.unordered or name == "sparsity"
+        self.place = {value: float(i) if self.in_a_row else value for i, value in enumerate(ordered)}
 
     def label(self, axes: Axes) -> None:
         axes.set_xlabel(NAMES.get(self.name, self.name))
@@ -151,8 +152,13 @@ def _draw_lines(axes: Axes, cells: pd.DataFrame, places: _Places, line: str, qua
         own["place"] = own[places.name].map(places.place)
         own = own.sort_values("place").dropna(subset=[quantity])
         colour = shades[i] if ordered else COLOURS[i % len(COLOURS)]
-        axes.plot(own["place"], own[quantity], "o-", color=colour, ms=3.5, lw=1.2, label=value_label(line, value))
-        if quantity == "rate":
+        style: Any = {"color": colour, "ms": 3.5, "lw": 1.2, "label": value_label(line, value)}
+        if places.unordered:
+            own["place"] += 0.12 * (i - (len(values) - 1) / 2)
+        axes.plot(own["place"], own[quantity], "o" if places.unordered else "o-", **style)
+        if quantity == "rate" and places.unordered:
+            axes.vlines(own["place"], own["low"], own["high"], color=colour, lw=1.2, alpha=0.5)
+        elif quantity == "rate":
             axes.fill_between(own["place"], own["low"], own["high"], color=colour, alpha=0.12, lw=0)
     if quantity == "rate":
         axes.set_ylim(-0.03, 1.03)

@@ -1,7 +1,5 @@
 """The sections on success frontiers: what was trained, and what it says of the paper's claims."""
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,14 +7,13 @@ import pandas as pd
 
 from benchmarks import parity_figures, parity_store, parity_summary
 from benchmarks.document import Cell, Picture, Section, Table
-from benchmarks.parity_cells import OUTCOME, outcome_cells, rows_label, spaced
+from benchmarks.parity_cells import OUTCOME, curves_picture, outcome_cells, rows_label, spaced
 from benchmarks.parity_summary import Edges, by_cell
 from sparsemlp.frontier import Cell as Setting
 from sparsemlp.theory import sq_threshold
 
 # The bound lets a learner be lucky with this probability; it is that of the edge of success.
 DELTA = 0.5
-N_CURVES = 6
 
 
 def sections(shared: dict[str, Any], runs: pd.DataFrame) -> list[Section]:
@@ -44,13 +41,7 @@ def sections(shared: dict[str, Any], runs: pd.DataFrame) -> list[Section]:
             )
         )
     if runs["curve"].notna().any():
-        section.figures.append(
-            Picture(
-                f"{slug}-curves",
-                "Train and test error of single runs. The dotted line is success, which ends a run.",
-                parity_figures.curves(_single_runs(runs), title),
-            )
-        )
+        section.figures.append(curves_picture(runs, f"{slug}-curves", title))
     grid = cells["width"].nunique() > 1 and cells["n_samples"].nunique() > 2
     return [section, claims_section(shared, runs, cells, slug)] if grid else [section]
 
@@ -73,20 +64,6 @@ def _slug(shared: dict[str, Any]) -> str:
     named = [name for name in shared if name not in ("n_features", "n_informative", "max_steps")]
     parts += [f"{name}-{shared[name]}" for name in named if shared[name] != plain[name]]
     return "-".join(parts).replace("_", "-").replace(".", "p")
-
-
-def _single_runs(runs: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
-    """Return the curves of the runs that took longest to succeed, one of a cell."""
-    with_curve = runs[runs["curve"].notna()]
-    slow = with_curve[with_curve["succeeded"].astype(bool)].sort_values("steps", ascending=False)
-    chosen = pd.concat([slow, with_curve]).drop_duplicates("id")
-    chosen = chosen.drop_duplicates(["n_samples", "width", "sparsity"]).head(N_CURVES)
-    return [(_run_name(row), np.array(json.loads(row["curve"]))) for row in chosen.to_dict("records")]
-
-
-def _run_name(row: Mapping[Any, Any]) -> str:
-    start = f"s = {row['sparsity']}" if row["sparsity"] else "dense"
-    return f"{start}, {row['width']} neurons, {row['n_samples']} rows"
 
 
 def cell_table(cells: pd.DataFrame) -> Table:

@@ -76,6 +76,8 @@ class Experiment:
         Runs of every cell.
     x, line, panel : str
         Fields of a cell: the horizontal axis, what a line stands for, and what a panel stands for.
+    curves : bool
+        Whether the errors at every look are kept, and drawn.
     """
 
     title: str
@@ -85,6 +87,7 @@ class Experiment:
     x: str
     line: str
     panel: str
+    curves: bool = False
 
     @property
     def cells(self) -> list["Cell"]:
@@ -174,6 +177,19 @@ EXPERIMENTS = {
         x="n_samples",
         line="weight_decay",
         panel="width",
+    ),
+    "curves": Experiment(
+        "Errors while single runs train",
+        "Train and test error of a few runs with few, enough and many rows, sparse beside dense.",
+        (
+            {"n_samples": [600, 1000, 2000], "width": 300, "sparsity": SPARSE_AND_DENSE}
+            | {"max_steps": 20_000, "random_state": 1},
+        ),
+        runs=1,
+        x="n_samples",
+        line="sparsity",
+        panel="width",
+        curves=True,
     ),
     "slopes": Experiment(
         "How the smallest feasible number of rows falls with width",

@@ -10,6 +10,7 @@ from benchmarks import parity_experiments, parity_figures, parity_frontier, pari
 from benchmarks.document import Cell, Section, Table
 from benchmarks.parity_cells import spaced
 from benchmarks.parity_cost import FILE as COST_FILE
+from benchmarks.parity_cost import LONG
 from benchmarks.parity_grids import EXPERIMENTS, PROFILES, cells_of
 from benchmarks.parity_store import rows_of
 from benchmarks.store import Store
@@ -18,14 +19,7 @@ from benchmarks.store import Store
 def sections(store: Store, results: Path) -> list[Section]:
     """Return the sections of the parity study: frontiers, experiments, tickets, cost."""
     runs = store.frame(parity_store.RUNS)
-    owned = [experiment for name, experiment in EXPERIMENTS.items() if name != "slopes"]
-    of_experiments = pd.concat([rows_of(runs, experiment.cells) for experiment in owned])["id"]
-    # The quick grid's cells stay on its plane where an experiment has them too.
-    on_planes = rows_of(runs, cells_of(PROFILES["quick"].grid))["id"]
-    alone = runs[~runs["id"].isin(set(of_experiments) - set(on_planes))]
-    found = [
-        part for shared, rows in parity_summary.frontiers(alone) for part in parity_frontier.sections(shared, rows)
-    ]
+    found = [part for shared, rows in _frontiers(runs) for part in parity_frontier.sections(shared, rows)]
     cost = _cost(results)
     if cost is not None and len(runs):
         found.append(cost_section(cost, rows_of(runs, cells_of(PROFILES["quick"].grid))))
@@ -39,12 +33,22 @@ def sections(store: Store, results: Path) -> list[Section]:
     return found
 
 
+def _frontiers(runs: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]:
+    """Return the frontiers, without the cells that an experiment has to itself.
+
+    The cells of the quick grid, and those that "slopes" adds to it, stay where other experiments have them too.
+    """
+    owned, shared = set(), set()
+    for name, experiment in EXPERIMENTS.items():
+        ids = shared if name == "slopes" else owned
+        ids.update(rows_of(runs, experiment.cells)["id"])
+    return parity_summary.frontiers(runs[~runs["id"].isin(owned - shared)])
+
+
 def headlines(store: Store) -> list[str]:
     """Say in a sentence for every grid how many runs succeeded."""
-    runs = store.frame(parity_store.RUNS)
-    grids = [(shared, rows) for shared, rows in parity_summary.frontiers(runs) if rows["width"].nunique() > 1]
     words = []
-    for shared, rows in grids:
+    for shared, rows in _frontiers(store.frame(parity_store.RUNS)):
         parts = [
             f"{parity_figures.start_label(s)}: {int(group['succeeded'].sum())} of {len(group)}"
             for s in sorted(rows["sparsity"].unique(), reverse=True)
@@ -90,5 +94,9 @@ def cost_section(cost: dict[str, Any], runs: pd.DataFrame) -> Section:
             f"The {len(runs)} runs of the quick grid took {spaced(int(steps.sum()))} steps: {loop:.0f} minutes in "
             f"such a loop, {batches:.1f} minutes in batches, a factor of {loop / batches:.1f}."
         )
+    ends = "; ".join(
+        f"{decay} decay: {row['first']:.1f} and {row['last']:.1f} us" for decay, row in cost["long_runs"].items()
+    )
+    text.append(f"A step and run at the two ends of a training of {spaced(LONG)} steps (width 100): {ends}.")
     table = Table("A step and run.", ["width", "loop us", "frontier us", "factor"], rows)
     return Section("Cost of the parity study", text, [table], commands=[cost["command"]], brief=1)

@@ -25,7 +25,7 @@ TICKETS = (
     Cell(n_samples=None, width=100, max_steps=10_000),
     Cell(n_samples=2000, width=100, max_steps=10_000),
     Cell(n_informative=5, n_samples=None, width=100, max_steps=50_000, weight_decay=0.001),
-    Cell(n_informative=5, n_samples=None, width=100, max_steps=50_000, weight_decay=0.001, loss="squared"),
+    Cell(n_informative=5, n_samples=None, width=100, max_steps=50_000, weight_decay=0.001, loss="cross_entropy"),
 )
 TICKET_RUNS, TICKET_NEURONS = 20, 5
 
