@@ -16,6 +16,7 @@ from benchmarks.summary import Setting
 from benchmarks.tabular import REPORT_SEED
 
 TITLE = "Sparse-initialised nets against random forests"
+PARITY_TITLE = "The parity study"
 SUBJECT, RIVALS = "sparse_mlp", ("rf", "dense_mlp")
 
 
@@ -32,7 +33,7 @@ def build(store: Store, results: Path, report_command: str) -> Content:
     sections.append(method_section(store, evaluations, report_command))
     lead = [line for setting in found for line in headlines(setting)]
     lead += parity_report.headlines(store)
-    return Content(TITLE, lead or ["There are no results yet."], sections)
+    return Content(TITLE if len(evaluations) else PARITY_TITLE, lead or ["There are no results yet."], sections)
 
 
 def label(model: str) -> str:

@@ -244,7 +244,7 @@ def tickets(counts: pd.DataFrame, title: str) -> Figure:
 def seconds(table: pd.DataFrame, title: str) -> Figure:
     """Draw steps to success, and the seconds they take, by width."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 3), layout="constrained")
+        figure = Figure(figsize=(6.4, 3.3), layout="constrained")
         left, right = figure.subplots(1, 2)
         left.plot(table["width"], table["median_steps"], "o-", color="black")
         left.set_ylabel("median steps to success")
@@ -252,7 +252,7 @@ def seconds(table: pd.DataFrame, title: str) -> Figure:
         for (column, name), colour in zip(names.items(), COLOURS, strict=False):
             right.plot(table["width"], table["median_steps"] * table[column] / 1e6, "o-", color=colour, label=name)
         right.set_ylabel("seconds to success")
-        right.legend(frameon=False)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
         for axes in (left, right):
             axes.set_xscale("log")
             axes.set_yscale("log")

@@ -38,7 +38,8 @@ def _frontiers(runs: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]:
 
     The cells of the quick grid, and those that "slopes" adds to it, stay where other experiments have them too.
     """
-    owned, shared = set(), set()
+    owned: set[int] = set()
+    shared: set[int] = set()
     for name, experiment in EXPERIMENTS.items():
         ids = shared if name == "slopes" else owned
         ids.update(rows_of(runs, experiment.cells)["id"])

@@ -106,16 +106,17 @@ def cost(cells: Sequence[Cell], n_runs: int, device: torch.device) -> str:
     seconds = step_seconds(cells, device)
     sizes = sorted({cell.width * cell.n_features for cell in seconds})
     times = [np.mean([t for cell, t in seconds.items() if cell.width * cell.n_features == size]) for size in sizes]
-    total = 0.0
+    seconds_in_all = n_operations = 0.0
     for cell in cells:
-        size = cell.width * cell.n_features
+        size, n_steps = cell.width * cell.n_features, n_runs * cell.max_steps
         # Beyond the largest that was measured, time grows as the number of weights.
-        per_step = float(np.interp(size, sizes, times)) * max(1.0, size / sizes[-1])
-        total += n_runs * cell.max_steps * per_step
+        seconds_in_all += n_steps * float(np.interp(size, sizes, times)) * max(1.0, size / sizes[-1])
+        n_operations += n_steps * 4 * cell.batch_size * size
     return (
         f"{len(cells) * n_runs} runs of {len(cells)} cells. On this machine ({torch.get_num_threads()} threads, "
-        f"{device.type}) at most {total / 3600:,.0f} hours, from steps measured now at "
-        f"{len(sizes)} sizes of net; runs that succeed end early. On a GPU it has not been measured."
+        f"{device.type}) at most {seconds_in_all / 3600:,.0f} hours, from steps measured now at {len(sizes)} sizes of "
+        f"net; runs that succeed end early. The first layers' products alone are at most {n_operations:.2g} "
+        "floating-point operations; on a GPU the grid has not been measured."
     )
 
 
