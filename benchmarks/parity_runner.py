@@ -114,9 +114,9 @@ def cost(cells: Sequence[Cell], n_runs: int, device: torch.device) -> str:
         n_operations += n_steps * 4 * cell.batch_size * size
     return (
         f"{len(cells) * n_runs} runs of {len(cells)} cells. On this machine ({torch.get_num_threads()} threads, "
-        f"{device.type}) at most {seconds_in_all / 3600:,.0f} hours, from steps measured now at {len(sizes)} sizes "
-        f"of net; runs that succeed end early. The first layers' products alone are at most {n_operations:.2g} "
-        "floating-point operations; on a GPU the grid has not been measured."
+        f"{device.type}) at most {seconds_in_all / 3600:,.0f} hours, from steps measured now at {len(sizes)} "
+        "sizes of net; runs that succeed end early. The first layers' products alone are at most "
+        f"{n_operations:.2g} floating-point operations; on a GPU the grid has not been measured."
     )
 
 
