@@ -49,14 +49,14 @@ class _Layer:
     ) -> None:
         self.members = members
         self.weight, self.bias = self._view(layer.weight), self._view(layer.bias)
-        self.bias_column = self.bias.unsqueeze(-1)
+        self.bias_row = self.bias.unsqueeze(-2)
         has_copy = dtype != self.weight.dtype
         #: what products take in place of the parameters
         self.weight_operand = torch.empty_like(self.weight, dtype=dtype) if has_copy else self.weight
         self.is_mixed = has_copy and not is_output
         self.bias_operand = torch.empty_like(self.bias, dtype=dtype) if self.is_mixed else self.bias
         weight = self.weight_operand if self.is_mixed else self.weight
-        self.weight_t, self.bias_row = weight.mT, self.bias_operand.unsqueeze(-2)
+        self.weight_t, self.bias_row_operand = weight.mT, self.bias_operand.unsqueeze(-2)
         shape = (*self.bias.shape[:-1], batch_size, self.bias.shape[-1])
         self.output: Tensor  # of hidden layers; the last one's is the slot's
         if not is_output:
@@ -171,7 +171,7 @@ class TrainingStep:
         self.product: Callable[..., Tensor] = torch.mm if squeeze else torch.bmm
         self.accumulate_: Callable[..., Tensor] = Tensor.addmm_ if squeeze else Tensor.baddbmm_
         self.is_plain_sgd = is_plain_sgd(optimizer)
-        ones = self.layers[-1].delta.new_ones(batch_size, 1)
+        ones = self.layers[-1].delta.new_ones(1, batch_size)
         self.ones = ones if squeeze else ones.expand(n_members, -1, -1)
         self.adamw = adamw
         for layer, parameters in zip(self.layers, module.layers, strict=True):
@@ -228,7 +228,7 @@ class TrainingStep:
             yield partial(self.x.copy_, x)
             x = self.x
         for layer in self.layers[:-1]:
-            yield partial(self.affine, layer.bias_row, x, layer.weight_t, out=layer.output)
+            yield partial(self.affine, layer.bias_row_operand, x, layer.weight_t, out=layer.output)
             yield layer.output.relu_
             x = layer.output
         if self.is_mixed:
@@ -271,16 +271,18 @@ class TrainingStep:
         else:
             factors = layer.gradient_factors(inputs)
             yield partial(self.accumulate_, layer.in_memory(layer.weight), *factors, beta=keep, alpha=alpha)
-            yield partial(self.accumulate_, layer.bias_column, layer.delta_t, self.ones, beta=keep, alpha=alpha)
+            yield partial(self.accumulate_, layer.bias_row, self.ones, layer.delta, beta=keep, alpha=alpha)
 
     def _store_gradients(self, layer: _Layer, inputs: Tensor) -> Iterator[Callable[[], Any]]:
         factors, out = layer.gradient_factors(inputs), layer.in_memory(layer.weight_gradient)
         if layer.rough_gradient is None:
             yield partial(self.product, *factors, out=out)
+            # half the time of a sum over rows, and a tenth of the product with a column of ones
+            yield partial(self.product, self.ones, layer.delta, out=layer.bias_gradient.unsqueeze(-2))
         else:
             yield partial(self.product, *factors, out=layer.rough_gradient)
             yield partial(out.copy_, layer.rough_gradient)
-        yield partial(torch.sum, layer.delta, dim=-2, dtype=layer.bias.dtype, out=layer.bias_gradient)
+            yield partial(torch.sum, layer.delta, dim=-2, dtype=layer.bias.dtype, out=layer.bias_gradient)
 
 
 def make_steps(
