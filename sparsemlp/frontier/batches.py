@@ -70,6 +70,16 @@ def train_runs(
     -------
     list of Outcome
         In the order of `runs`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.frontier import Cell, Run, train_runs
+    >>> easy = Cell(n_features=10, n_informative=2, n_samples=300, width=50, max_steps=1000)
+    >>> hopeless = Cell(n_features=10, n_informative=2, n_samples=20, width=50, sparsity=None, max_steps=1000)
+    >>> outcomes = train_runs([Run(easy, 0), Run(hopeless, 0)], torch.device("cpu"))
+    >>> [outcome.succeeded for outcome in outcomes]
+    [True, False]
     """
 
     def work(batch: list[Run]) -> list[Outcome]:
@@ -102,6 +112,29 @@ def make_batches(runs: Sequence[Run], device: torch.device, at_once: int = 1) ->
 
     Which runs share a batch depends on the runs and the machine alone, so that a study that is repeated is
     repeated to the last bit.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        The runs, in any order.
+    device : torch.device
+        Where they will train.
+    at_once : int, default=1
+        Batches in training at the same time, which share the memory.
+
+    Yields
+    ------
+    list of Run
+        A batch.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.frontier import Cell, Run, make_batches
+    >>> cells = [Cell(n_samples=m, width=r) for r in (10, 30) for m in (100, 300)]
+    >>> batches = make_batches([Run(cell, i) for cell in cells for i in range(5)], torch.device("cpu"))
+    >>> [(batch[0].cell.width, len(batch)) for batch in batches]
+    [(10, 10), (30, 10)]
     """
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:

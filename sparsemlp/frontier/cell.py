@@ -100,7 +100,14 @@ class Cell:
 
 
 class Run(NamedTuple):
-    """One run of a cell, by its number, which is all that its seeds depend on."""
+    """One run of a cell, by its number: the two are all that its data, initialisation and batches depend on.
+
+    Examples
+    --------
+    >>> from sparsemlp.frontier import Cell, Run
+    >>> Run(Cell(width=100), 3).number
+    3
+    """
 
     cell: Cell
     number: int

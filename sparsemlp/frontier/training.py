@@ -28,14 +28,34 @@ MAX_SLOTS = 25
 
 
 class Outcome(NamedTuple):
-    """How a run ended."""
+    """How a run ended.
+
+    Attributes
+    ----------
+    run : Run
+    succeeded : bool
+    n_steps : int
+        Steps until success, divergence to NaN, or the last one.
+    train_error, test_error : float
+        At the end; the first on up to 10000 training rows, NaN online.
+    curve : list of (int, float, float) or None
+        Step, train error and test error at every look, where that was asked for.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.frontier import Cell, Run, train_runs
+    >>> hopeless = Cell(n_features=10, n_informative=5, n_samples=20, width=5, max_steps=50)
+    >>> outcome = train_runs([Run(hopeless, 0)], torch.device("cpu"))[0]
+    >>> outcome.succeeded, outcome.n_steps
+    (False, 50)
+    """
 
     run: Run
     succeeded: bool
     n_steps: int
     train_error: float
     test_error: float
-    #: (step, train error, test error) at every look, where that was asked for
     curve: list[tuple[int, float, float]] | None
 
 
