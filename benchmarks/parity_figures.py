@@ -43,8 +43,10 @@ def value_label(name: str, value: Any) -> str:
     """Return what a line or a panel is called."""
     if name == "sparsity":
         return start_label(value)
-    if name == "n_samples" and not value:
-        return "fresh rows"
+    if name == "n_samples":
+        return f"{value} training rows" if value else "fresh rows"
+    if name == "n_informative":
+        return f"k = {value}"
     if isinstance(value, str):
         return value.replace("_", " ")
     return f"{NAMES.get(name, name)} {value:g}"

@@ -170,7 +170,7 @@ EXPERIMENTS = {
         "Success against the number of rows, for narrow and wide nets, with and without weight decay: the paper "
         "saw columns that are not monotone (sample-wise double descent).",
         (
-            {"n_samples": [100, 200, 300, 600, 1000, 2000, 3000, 6000, 10_000, 30_000], "width": [30, 300]}
+            {"n_samples": [100, 200, 300, 600, 1000, 2000, 3000, 6000, 10_000, 30_000], "width": [10, 30, 300]}
             | {"sparsity": None, "weight_decay": [0.0, 0.01], "max_steps": 20_000},
         ),
         runs=10,
