@@ -76,7 +76,7 @@ def ticket_section(nets: pd.DataFrame) -> Section:
     by = ("n_informative", "n_samples", "loss", "width", "n_neurons", "net")
     counts = by_cell(nets, by).merge(nets.groupby(list(by))["n_lucky"].sum().reset_index())
     counts["setting"] = [
-        f"k = {row['n_informative']}, {rows_label(row['n_samples'])} rows, {row['loss']}"
+        f"k = {row['n_informative']}, {rows_label(row['n_samples'])} rows,\n{row['loss'].replace('_', ' ')}"
         for row in counts.to_dict("records")
     ]
     counts["order"] = counts["net"].map(NETS.index)
