@@ -144,6 +144,22 @@ def test_a_killed_study_goes_on_and_counts_no_run_twice(tmp_path):
     assert (both["succeeded_x"] == both["succeeded_y"]).all()
 
 
+def test_an_interrupted_study_ends_at_the_next_look_and_says_how_to_go_on(tmp_path):
+    study = [sys.executable, "-m", "benchmarks", "parity", "--results", str(tmp_path), *GRID]
+    long = ["--widths", "20", "--runs", "2", "--max-steps", "100000000", "--n-informative", "6"]
+    process = subprocess.Popen([*study, *long], stderr=subprocess.PIPE, text=True)
+    path = tmp_path / FILE_NAME
+    while not path.exists():
+        time.sleep(0.1)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130
+    assert "interrupted; the same command goes on from here" in said
+    assert "Traceback" not in said
+    assert len(rows(tmp_path)) == 0
+
+
 def test_curves_are_kept_where_asked_for(tmp_path):
     parity(tmp_path, *GRID, "--widths", "20", "--runs", "1", "--curves")
     for row in rows(tmp_path).itertuples():
