@@ -1,5 +1,6 @@
 """The parity tables of the results file: a row for every run, a row for every net of the lottery experiment."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Protocol
@@ -80,8 +81,6 @@ def add_runs(store: Rows, outcomes: Iterable[Outcome]) -> None:
 
 
 def _run_row(outcome: Outcome) -> dict[str, Any]:
-    import json
-
     return cell_key(outcome.run.cell) | {
         "run": outcome.run.number,
         "succeeded": outcome.succeeded,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ class Outcome(NamedTuple):
     n_steps : int
         Steps until success, divergence to NaN, or the last one.
     train_error, test_error : float
-        At the end; the first on up to 10000 training rows, NaN online.
+        At the end; the first on up to 10000 training rows with their labels as they are, NaN online.
     curve : list of (int, float, float) or None
         Step, train error and test error at every look, where that was asked for.
 
@@ -165,12 +166,14 @@ class ParityTraining:
         return self._error(i, data.x[:n_rows], data.target[:n_rows, 0] > 0)
 
     def _error(self, i: int, x: Tensor, labels: Tensor) -> float:
+        if not len(x):
+            return math.nan
         net = chosen_members(self.module, [i])
         n_rows = max(1, FORWARD_BYTES // (8 * self.cell.width))
         output = torch.cat([net(part.to(self.device))[0, :, 0] for part in x.split(n_rows)])
         # A net that has diverged to NaN is right nowhere.
         right = ((output > 0) == labels.to(self.device)) & ~output.isnan()
-        return float((~right).double().mean())
+        return int((~right).sum()) / len(x)
 
     def keep(self, index: Sequence[int]) -> None:
         """Go on with some of the runs."""
