@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks import figures, summary
 from benchmarks.document import Best, Cell, Content, Picture, Section, Table
-from benchmarks.pipelines import MODELS
+from benchmarks.models import MODELS
 from benchmarks.store import Store
 from benchmarks.summary import Setting
 from benchmarks.tabular import REPORT_SEED

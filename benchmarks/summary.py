@@ -1,5 +1,6 @@
 """The numbers of the report, computed from the rows of the store and from nothing else."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -7,7 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from benchmarks.store import DEFAULT_TRIAL
+from benchmarks.schema import DEFAULT_TRIAL
+from benchmarks.splits import Size
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,12 @@ class Setting:
     @property
     def size_label(self) -> str:
         """The size in words."""
-        kind, _, value = self.size.partition(":")
-        return f"{value} training rows" if kind == "rows" else f"{float(value):.4g} of the training rows"
+        return str(Size.parse(self.size))
 
     @property
     def slug(self) -> str:
         """The setting as a part of a file name."""
-        return f"{self.size.replace(':', '-')}-{'tuned' if self.tuned else 'default'}"
+        return f"{re.sub('[:/]', '-', self.size).replace('.', 'p')}-{'tuned' if self.tuned else 'default'}"
 
     @property
     def models(self) -> list[str]:
@@ -87,8 +88,8 @@ def settings(evaluations: pd.DataFrame) -> list[Setting]:
 
 
 def _size_order(size: str) -> tuple[str, float]:
-    kind, _, value = size.partition(":")
-    return kind, float(value)
+    parsed = Size.parse(size)
+    return parsed.kind, parsed.value
 
 
 def _best(trials: pd.DataFrame) -> pd.DataFrame:

@@ -9,8 +9,9 @@ import pytest
 
 from benchmarks import summary
 from benchmarks.__main__ import main
+from benchmarks.database import FILE_NAME
 from benchmarks.document import Best, Cell, Table
-from benchmarks.store import FILE_NAME, Store
+from benchmarks.store import Store
 
 ACCURACY = {
     ("alpha", 100): {"rf": 0.70, "sparse_mlp": 0.75, "dense_mlp": 0.71},
@@ -36,6 +37,8 @@ def evaluation(task, seed, model, accuracy, trial=-1, **changes):
         "suggestions": {},
         "validation": None,
         "validation_score": None,
+        "fold_scores": [],
+        "pruned": False,
         "test_accuracy": accuracy,
         "test_roc_auc": None if accuracy is None else accuracy + 0.05,
         "test_log_loss": None,
@@ -44,6 +47,7 @@ def evaluation(task, seed, model, accuracy, trial=-1, **changes):
         "fit_seconds": {"rf": 0.25, "sparse_mlp": 1.5, "dense_mlp": 1.25}[model],
         "predict_seconds": 0.01,
         "tuning_seconds": None,
+        "threads": 2,
         "warnings": None,
         "failure": None,
     }

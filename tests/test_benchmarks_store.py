@@ -5,7 +5,8 @@ import sqlite3
 import pytest
 
 from benchmarks.arguments import UsageError
-from benchmarks.store import FILE_NAME, Store
+from benchmarks.database import FILE_NAME
+from benchmarks.store import Store
 
 
 def evaluation(**changes):
@@ -20,6 +21,9 @@ def evaluation(**changes):
         "n_test": 50,
         "parameters": {},
         "suggestions": {},
+        "fold_scores": [],
+        "pruned": False,
+        "threads": 2,
         "chance_accuracy": 0.5,
         "test_accuracy": 0.8,
     }
