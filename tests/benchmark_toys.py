@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -10,6 +11,10 @@ from sklearn.pipeline import Pipeline
 
 from benchmarks.models import Model
 from benchmarks.tasks import Data, DataUnavailableError, Task
+
+
+def words(text):
+    return text.split()
 
 
 def toy_data(n_rows=600):
@@ -50,10 +55,13 @@ class Nearest(ClassifierMixin, BaseEstimator):
 
 
 class Slow(Nearest):
-    """Takes long enough to be interrupted."""
+    """Takes as long as the environment says, and writes down that it was fitted if the environment says where."""
 
     def fit(self, X, y):
-        time.sleep(0.02)
+        time.sleep(float(os.environ.get("TOY_SECONDS", 0)))
+        if "TOY_LOG" in os.environ:
+            with Path(os.environ["TOY_LOG"]).open("a") as file:
+                file.write("fit\n")
         return super().fit(X, y)
 
 
@@ -74,7 +82,7 @@ class Endless(Nearest):
 
 class Hungry(Nearest):
     def fit(self, X, y):
-        self.memory_ = [np.ones(2**24) for _ in range(16)]  # 2 GiB, all of it touched
+        self.memory_ = [np.ones(2**24) for _ in range(8)]  # 1 GiB, all of it touched
         time.sleep(1000)
 
 
@@ -106,3 +114,25 @@ MODELS = [
     }.items()
 ]
 TASKS = [Task("toy", toy_data), Task("small", lambda: toy_data(60)), Task("gone", unavailable)]
+
+
+def evaluation(**changes):
+    """A row as the store takes it."""
+    row = {
+        "task": "toy",
+        "size": "rows:100",
+        "seed": 100,
+        "model": "rf",
+        "trial": -1,
+        "n_train": 100,
+        "fraction": 0.1,
+        "n_test": 50,
+        "parameters": {},
+        "suggestions": {},
+        "fold_scores": [],
+        "pruned": False,
+        "threads": 2,
+        "chance_accuracy": 0.5,
+        "test_accuracy": 0.8,
+    }
+    return row | changes

@@ -8,7 +8,7 @@ import benchmark_toys
 import numpy as np
 import pandas as pd
 import pytest
-from benchmark_toys import Nearest, competitor, toy_data
+from benchmark_toys import Nearest, competitor, toy_data, words
 
 from benchmarks import models, tasks
 from benchmarks.__main__ import main
@@ -17,10 +17,6 @@ from benchmarks.splits import Size, make_split
 from benchmarks.store import Store
 
 SCORES = ["validation_score", "test_accuracy", "test_roc_auc", "test_log_loss", "test_brier", "parameters"]
-
-
-def words(text):
-    return text.split()
 
 
 @pytest.fixture

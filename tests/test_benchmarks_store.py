@@ -3,31 +3,11 @@
 import sqlite3
 
 import pytest
+from benchmark_toys import evaluation
 
 from benchmarks.arguments import UsageError
 from benchmarks.database import FILE_NAME
 from benchmarks.store import Store
-
-
-def evaluation(**changes):
-    row = {
-        "task": "toy",
-        "size": "rows:100",
-        "seed": 100,
-        "model": "rf",
-        "trial": -1,
-        "n_train": 100,
-        "fraction": 0.1,
-        "n_test": 50,
-        "parameters": {},
-        "suggestions": {},
-        "fold_scores": [],
-        "pruned": False,
-        "threads": 2,
-        "chance_accuracy": 0.5,
-        "test_accuracy": 0.8,
-    }
-    return row | changes
 
 
 @pytest.fixture

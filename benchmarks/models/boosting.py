@@ -89,10 +89,11 @@ def _catboost(seed: int, n_samples: int, n_features: int) -> Pipeline:
 
 
 def _catboost_space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
+    # Neither learning_rate nor l2_leaf_reg: where one of them is set, even to its default, the library no longer
+    # chooses the learning rate by the data, and trial 0 would not be the default.
     return {
         "model__iterations": trial.suggest_int("iterations", 50, 1000, log=True),
         "model__depth": trial.suggest_int("depth", 2, 10),
-        "model__l2_leaf_reg": trial.suggest_float("l2_leaf_reg", 1.0, 10.0, log=True),
         "model__random_strength": trial.suggest_float("random_strength", 0.0, 10.0),
         "model__bagging_temperature": trial.suggest_float("bagging_temperature", 0.0, 1.0),
     }
@@ -102,7 +103,6 @@ def _catboost_default() -> Parameters:
     return {
         "iterations": 1000,
         "depth": 6,
-        "l2_leaf_reg": 3.0,
         "random_strength": 1.0,
         "bagging_temperature": 1.0,
     }

@@ -1,4 +1,7 @@
-"""The net of this project, started sparse and started dense: one class, one space but for the sparsity."""
+"""The net of this project, started sparse and started dense: one class, one space but for the sparsity.
+
+It is imported where it is used: torch takes seconds, and workers that have no fits to do need none of it.
+"""
 
 from typing import Any
 
@@ -6,14 +9,17 @@ from optuna.trial import BaseTrial
 from sklearn.pipeline import Pipeline
 
 from benchmarks.models.model import Model, Parameters, told, untold
-from sparsemlp import SparseInitMLPClassifier
 
 
 def _sparse_net(seed: int, n_samples: int, n_features: int) -> Pipeline:
+    from sparsemlp import SparseInitMLPClassifier
+
     return Pipeline([("model", SparseInitMLPClassifier(random_state=seed))])
 
 
 def _dense_net(seed: int, n_samples: int, n_features: int) -> Pipeline:
+    from sparsemlp import SparseInitMLPClassifier
+
     return Pipeline([("model", SparseInitMLPClassifier(sparsity=None, random_state=seed))])
 
 
@@ -47,6 +53,8 @@ def _sparse_space(trial: BaseTrial, n_samples: int, n_features: int) -> Paramete
 
 
 def _net_defaults() -> Parameters:
+    from sparsemlp import SparseInitMLPClassifier
+
     return SparseInitMLPClassifier().get_params()
 
 
