@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from benchmarks.document import Content
     from benchmarks.store import Store
 
-HELP = "write the report of the results: index.html, report.md and the figures"
+HELP = "write the report of the results: index.html, report.md, figures and CSV files"
 TEMPLATES = Path(__file__).with_name("templates")
 
 
@@ -39,14 +39,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def write(store: "Store", folder: Path, command: str) -> "Content":
-    """Write index.html, report.md and the figures into ``folder``; return what they say.
+    """Write index.html, report.md, the figures and CSV files into ``folder``; return what they say.
 
     ``command`` is what asked for the report, for its last section.
     """
     import jinja2
     from markupsafe import Markup
 
-    from benchmarks import content, figures, speed_report
+    from benchmarks import content, csv_files, figures, speed_report
 
     folder.mkdir(parents=True, exist_ok=True)
     report = content.build(store, command)
@@ -62,6 +62,7 @@ def write(store: "Store", folder: Path, command: str) -> "Content":
     )
     for template, name in (("report.html", "index.html"), ("report.md", "report.md")):
         (folder / name).write_text(templates.get_template(template).render(vars(report)), encoding="utf-8")
+    csv_files.write(folder, store.frame("evaluations"), store.frame("environments"))
     return report
 
 

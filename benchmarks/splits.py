@@ -60,7 +60,8 @@ class Size:
         if self.kind == "rows":
             return f"{self.value:g} training rows"
         of = {None: " (uncapped)", TRAIN_CAP: ""}.get(self.cap, f" (at most {self.cap} of them)")
-        return f"{self.value:.4g} of the training rows{of}"
+        what = "all training rows" if self.value == 1 else f"{100 * self.value:g}% of the training rows"
+        return what + of
 
     def n_rows(self, n_pool: int) -> int:
         """Return the number of rows out of a pool of ``n_pool``."""

@@ -78,11 +78,11 @@ def start(*options):
     )
 
 
-def test_a_cluster_of_which_a_worker_is_killed_finds_what_one_process_finds(cluster, storage, tmp_path):
+def test_a_cluster_of_which_a_worker_is_killed_finds_what_one_process_finds(cluster, tmp_path):
     address, workers = cluster
-    running = start(
-        "--storage", storage, "--backend", "dask", "--scheduler", address, "--jobs", "2", "--lease", "2"
-    )
+    storage = f"sqlite:///{tmp_path / 'shared.sqlite'}"
+    options = words(f"--backend dask --scheduler {address} --jobs 2 --lease 2")
+    running = start("--storage", storage, *options)
     deadline = time.monotonic() + 100
     while True:  # until both workers are at work
         assert time.monotonic() < deadline

@@ -6,7 +6,7 @@ from benchmarks.arguments import UsageError, known_names
 from benchmarks.models import boosting, forest, nets, peers, sklearn_models
 from benchmarks.models.model import Model, Parameters
 
-__all__ = ["MODELS", "Model", "Parameters", "chosen"]
+__all__ = ["MODELS", "Model", "Parameters", "chosen", "label"]
 
 MODELS = {
     model.name: model for module in (forest, nets, sklearn_models, boosting, peers) for model in module.MODELS
@@ -23,3 +23,8 @@ def chosen(names: Sequence[str]) -> tuple[str, ...]:
                 f"model {model.name!r} needs the package {model.package}: pip install 'sparsemlp[{model.extra}]'"
             )
     return wanted
+
+
+def label(name: str) -> str:
+    """Return what the report calls a competitor."""
+    return MODELS[name].label if name in MODELS else name
