@@ -29,7 +29,14 @@ def build(store: Store, report_command: str) -> Content:
     sections.append(method_section(store, evaluations, report_command))
     lead = [line for setting in found for line in setting_sections.headlines(setting)]
     lead += [frontier_headline(shared, cells) for shared, cells in summary.frontiers(runs)]
-    return Content(TITLE, lead or ["There are no results yet."], sections)
+    return Content(TITLE, lead or [_without_duels(evaluations)], sections)
+
+
+def _without_duels(evaluations: pd.DataFrame) -> str:
+    """Say what there is where the sparse net has met no forest."""
+    if evaluations.empty:
+        return "There are no results yet."
+    return f"{len(evaluations)} evaluations, but the sparse net and the random forest have met on no task."
 
 
 # Sparse parity ---------------------------------------------------------------------------------------

@@ -37,4 +37,17 @@ def storage(request, tmp_path):
     return throwaway_postgresql.new_database(request.getfixturevalue("postgresql"), f"test_{next(_numbers)}")
 
 
+@pytest.fixture
+def registries():
+    """Competitors and tasks may be added; afterwards they are as they were."""
+    from benchmarks.models import MODELS
+    from benchmarks.tasks import TASKS
+
+    before = dict(MODELS), dict(TASKS)
+    yield
+    for known, former in zip((MODELS, TASKS), before, strict=True):
+        known.clear()
+        known.update(former)
+
+
 _numbers = itertools.count()

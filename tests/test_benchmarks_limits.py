@@ -20,7 +20,7 @@ TOYS = "tests/benchmark_toys.py"
 
 
 @pytest.fixture
-def toys(monkeypatch, request):
+def toys(monkeypatch, request, registries):
     monkeypatch.chdir(request.config.rootpath)
     return (Plugin.read(request.config.rootpath / TOYS),)
 

@@ -198,6 +198,16 @@ def test_data_that_cannot_be_had_are_named_and_the_rest_go_on(toys, tmp_path, ca
         ("tabular --train-size 1", "--train-size.*at least 2"),
         ("tabular --profile huge", "--profile.*smoke"),
         ("tabular --task credit", "--task"),
+        ("tabular --jobs 0", "--jobs.*at least 1"),
+        ("tabular --max-train some", "--max-train.*'some'"),
+        ("tabular --time-limit 0", "--time-limit.*above 0"),
+        ("tabular --backend dask", "--backend dask and --scheduler ADDRESS belong together"),
+        ("tabular --scheduler tcp://127.0.0.1:9", "--backend dask and --scheduler ADDRESS belong together"),
+        ("tabular --backend spark", "--backend.*loky"),
+        ("tabular --storage nonsense", "--storage must be a URL.*'nonsense'"),
+        ("tabular --storage sqlite://", "--storage sqlite needs a file"),
+        ("tabular --storage oracle+nothing://host/x", "SQLAlchemy knows no database"),
+        ("tabular --storage postgresql://nobody@127.0.0.1:9/x", "--storage postgresql.* cannot be used"),
         ("parity --n-features 5 --n-informative 6", "--n-informative 6.*--n-features 5"),
         ("parity --n-features 5 --sparsities 9", "--sparsities 9.*--n-features 5"),
         ("parity --sparsities thin", "--sparsities.*'thin'"),
@@ -256,6 +266,8 @@ def test_the_command_is_recorded_without_absolute_paths(tmp_path, monkeypatch):
     inside, outside = str(tmp_path / "results"), "/somewhere/else/results"
     assert command_line(["report", "--results", inside]) == "python -m benchmarks report --results results"
     assert command_line(["report", f"--results={outside}"]) == "python -m benchmarks report --results=results"
+    secrets = ["--storage", "postgresql://me:secret@host/x", "--scheduler", "10.0.0.1:8786"]
+    assert command_line(["tabular", *secrets]) == "python -m benchmarks tabular --storage URL --scheduler ADDRESS"
 
 
 # Sparse parity ---------------------------------------------------------------------------------------
