@@ -5,7 +5,8 @@ A contender is a function from a problem to a function that trains once; making 
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
@@ -34,6 +35,7 @@ class Problem:
     n_epochs: int
     n_members: int = 1
     device: str = "cpu"
+    precision: str = "float32"
 
     @property
     def n_steps(self) -> int:
@@ -54,6 +56,7 @@ def sparsemlp(problem: Problem) -> Train:
         "max_epochs": problem.n_epochs,
         "batch_size": problem.batch_size,
         "n_members": problem.n_members,
+        "precision": problem.precision,
         "device": problem.device,
         "random_state": 0,
     }
@@ -66,11 +69,19 @@ def sparsemlp(problem: Problem) -> Train:
     return lambda: estimator.fit(X, y)
 
 
-def one_after_another(problem: Problem) -> Train:
-    """Train every member in a fit of its own."""
-    alone = Problem(**{**vars(problem), "n_members": 1})
-    train = sparsemlp(alone)
-    return lambda: [train() for _ in range(problem.n_members)]
+def sparsemlp_bf16(problem: Problem) -> Train:
+    """Train by the public estimator with its products in bfloat16."""
+    return sparsemlp(replace(problem, precision="bf16"))
+
+
+def each_member(make: Callable[[Problem], Train]) -> Callable[[Problem], Train]:
+    """Return a contender that trains every member in a fit of its own, one after the other."""
+
+    def made(problem: Problem) -> Train:
+        train = make(replace(problem, n_members=1))
+        return lambda: [train() for _ in range(problem.n_members)]
+
+    return made
 
 
 def skorch_path(problem: Problem) -> Train:
@@ -175,6 +186,19 @@ def floor(problem: Problem) -> Train:
             torch.cuda.synchronize()
 
     return train
+
+
+def peers_at_their_defaults() -> dict[str, Callable[[], Any]]:
+    """Return classifiers of other packages that are installed, by name, as their defaults have them."""
+    if find_spec("pytabkit") is None:
+        return {}
+    from pytabkit import RealMLP_TD_Classifier, TabM_D_Classifier
+
+    options = {"device": "cpu", "random_state": 0}
+    return {
+        "RealMLP (pytabkit)": lambda: RealMLP_TD_Classifier(**options),
+        "TabM (pytabkit)": lambda: TabM_D_Classifier(**options),
+    }
 
 
 class _Perceptron(nn.Sequential):

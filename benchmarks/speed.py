@@ -9,6 +9,8 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from itertools import pairwise
+from math import log
 from statistics import median
 from typing import Any
 
@@ -19,7 +21,7 @@ HELP = "time per step, fit and prediction against the peers and the floor"
 FILE = "speed.json"
 PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {"repeats": 1, "scale": 0.02, "widths": [100, 1000]},
-    "quick": {"repeats": 5, "scale": 0.3, "widths": [100, 1000, 10_000]},
+    "quick": {"repeats": 5, "scale": 0.3, "widths": [100, 1000, 10_000, 100_000]},
     "full": {"repeats": 7, "scale": 1.0, "widths": [100, 1000, 10_000, 100_000]},
 }
 Times = dict[str, float]
@@ -55,9 +57,11 @@ def run(args: argparse.Namespace) -> int:
     }
     if torch.cuda.is_available():
         measured["machine"]["gpu"] = torch.cuda.get_device_name()
+    measured["slopes"] = slopes(measured["rows"])
     path = args.results / FILE
     path.write_text(json.dumps(measured, indent=1), encoding="utf-8")
     print(table(measured["rows"]))
+    print(slopes_table(measured["slopes"]))
     print(f"\nWritten to {path}; `python -m benchmarks report` puts it into the report.")
     return 0
 
@@ -69,7 +73,7 @@ def measure(repeats: int, scale: float, widths: list[int]) -> list[dict[str, Any
     rows = []
     for case in speed_cases.cases(scale, widths):
         print(f"{case.title} ...", file=sys.stderr, flush=True)
-        times = interleaved(case.contenders, repeats)
+        times = once(case.contenders) if case.once else interleaved(case.contenders, repeats)
         rows += [
             {
                 "case": case.title,
@@ -78,6 +82,7 @@ def measure(repeats: int, scale: float, widths: list[int]) -> list[dict[str, Any
                 "value": value * case.factor,
                 "ratio": value / times[case.contender],
                 "floor": value / times["floor"] if "floor" in times else None,
+                "grows_with": case.grows_with,
             }
             for name, value in times.items()
         ]
@@ -99,7 +104,18 @@ def memory(n_samples: int, n_features: int, width: int, scale: float) -> dict[st
         "value": found["peak"] / 2**20,
         "ratio": 1.0,
         "floor": found["peak"] / found["floor"],
+        "grows_with": None,
     }
+
+
+def once(contenders: Mapping[str, Callable[[], Any]]) -> Times:
+    """Run each contender once, for what takes minutes; return seconds."""
+    seconds = {}
+    for name, work in contenders.items():
+        start = time.perf_counter()
+        work()
+        seconds[name] = time.perf_counter() - start
+    return seconds
 
 
 def interleaved(contenders: Mapping[str, Callable[[], Any]], repeats: int) -> Times:
@@ -114,6 +130,20 @@ def interleaved(contenders: Mapping[str, Callable[[], Any]], repeats: int) -> Ti
     return {name: median(values) for name, values in seconds.items()}
 
 
+def slopes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return by which power a time grows: for each contender, between the sizes of every series."""
+    series: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for row in rows:
+        if row["grows_with"] is not None:
+            what, size = row["grows_with"]
+            series.setdefault((what, row["contender"]), []).append((size, row["value"]))
+    return [
+        {"what": what, "contender": name, "from": a[0], "to": b[0], "power": log(b[1] / a[1]) / log(b[0] / a[0])}
+        for (what, name), points in series.items()
+        for a, b in pairwise(sorted(points))
+    ]
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """Return the rows as text."""
     head = f"{'':<44}{'':<34}{'median':>12}  {'/ ours':>8}{'/ floor':>9}"
@@ -126,3 +156,17 @@ def table(rows: list[dict[str, Any]]) -> str:
         value = f"{row['value']:.4g} {row['unit']}"
         lines.append(f"{title:<44}{row['contender']:<34}{value:>12}  {row['ratio']:8.2f}{floor}")
     return "\n".join(lines)
+
+
+def slopes_table(found: list[dict[str, Any]]) -> str:
+    """Return the slopes as text."""
+    head = f"\n{'time grows as a power of':<44}{'':<34}{'between':>20}{'power':>8}"
+    return "\n".join(
+        [
+            head,
+            *(
+                f"{row['what']:<44}{row['contender']:<34}{row['from']:>9g} - {row['to']:<8g}{row['power']:8.2f}"
+                for row in found
+            ),
+        ]
+    )

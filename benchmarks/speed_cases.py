@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from sparsemlp import SparseInitMLPClassifier
 from sparsemlp.init import s_hot_
 
 OURS = "sparsemlp"
+BF16 = "sparsemlp, bf16"
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Case:
     unit: str = "s"
     factor: float = 1.0
     contender: str = OURS  # the one that ratios are to
+    once: bool = False  # for what takes minutes
+    grows_with: tuple[str, float] | None = None  # what slopes are fitted to: "width" at 1000, say
 
 
 def cases(scale: float, widths: list[int]) -> Iterator[Case]:
@@ -40,6 +44,8 @@ def cases(scale: float, widths: list[int]) -> Iterator[Case]:
     for n_samples in (100, 1000, 10_000):
         if n_samples <= 1000 or scale >= 0.3:
             yield defaults(n_samples)
+    if scale >= 1:
+        yield from peers(1000)
     yield prediction(int(1_000_000 * scale))
     yield initialisation()
     yield importing()
@@ -49,9 +55,10 @@ def cases(scale: float, widths: list[int]) -> Iterator[Case]:
 
 def paper(width: int, scale: float, device: str = "cpu") -> Case:
     """Time a step of the paper's net, n=50, batches of 32."""
-    n_steps = int(np.clip(4e6 / width * scale, 100, 2000))
-    problem = Problem("sgd", 3200, 50, (width,), 32, n_epochs=max(1, n_steps // 100), device=device)
-    return _per_step(
+    n_steps = int(np.clip(4e6 / width * scale, 20, 2000))
+    n_batches = min(n_steps, 100)
+    problem = Problem("sgd", 32 * n_batches, 50, (width,), 32, n_epochs=n_steps // n_batches, device=device)
+    case = _per_step(
         f"paper's net, width {width}, a step",
         problem,
         {
@@ -62,6 +69,7 @@ def paper(width: int, scale: float, device: str = "cpu") -> Case:
             "scikit-learn MLPClassifier": contenders.scikit_learn,
         },
     )
+    return replace(case, grows_with=("width, paper's net", width))
 
 
 def tabular(hidden: tuple[int, ...], scale: float, device: str = "cpu") -> Case:
@@ -73,6 +81,7 @@ def tabular(hidden: tuple[int, ...], scale: float, device: str = "cpu") -> Case:
         problem,
         {
             OURS: contenders.sparsemlp,
+            BF16: contenders.sparsemlp_bf16,
             "floor": contenders.floor,
             "plain PyTorch loop": contenders.torch_loop,
             "skorch": contenders.skorch_path,
@@ -87,7 +96,10 @@ def members(scale: float) -> Case:
     problem = Problem("adamw", n_rows, 30, (256,), 256, n_epochs=2, n_members=8)
     return Case(
         "8 members of width 256, a fit",
-        {OURS: contenders.sparsemlp(problem), "8 fits one after another": contenders.one_after_another(problem)},
+        {
+            OURS: contenders.sparsemlp(problem),
+            "8 fits one after another": contenders.each_member(contenders.sparsemlp)(problem),
+        },
     )
 
 
@@ -95,13 +107,29 @@ def member_scaling(n_members: int, scale: float) -> Case:
     """Time a step of several members, to see how the cost grows with them."""
     problem = Problem("sgd", 3200, 50, (100,), 32, n_epochs=max(1, int(20 * scale)), n_members=n_members)
     pair = {OURS: contenders.sparsemlp, "floor": contenders.floor}
-    return _per_step(f"paper's net, width 100, {n_members} members, a step", problem, pair)
+    title = f"paper's net, width 100, {n_members} members, a step"
+    return replace(_per_step(title, problem, pair), grows_with=("members, paper's net, width 100", n_members))
 
 
 def defaults(n_samples: int) -> Case:
     """Time whole fits with the defaults, rows small and large."""
     X, y = _table(n_samples)
-    return Case(f"defaults, {n_samples} rows x 20, a fit", {OURS: lambda: _classifier().fit(X, y)})
+    return Case(
+        f"defaults, {n_samples} rows x 20, a fit",
+        {OURS: lambda: _classifier().fit(X, y), BF16: lambda: _classifier(precision="bf16").fit(X, y)},
+        grows_with=("rows, whole fit with the defaults", n_samples),
+    )
+
+
+def peers(n_samples: int) -> Iterator[Case]:
+    """Time whole fits of other packages' nets at their defaults, where they are installed."""
+    X, y = _table(n_samples)
+    makers = contenders.peers_at_their_defaults()
+    if makers:
+        works: dict[str, Callable[[], Any]] = {
+            name: partial(_fit, make, X, y) for name, make in ({OURS: _classifier} | makers).items()
+        }
+        yield Case(f"defaults of other packages, {n_samples} rows x 20, a fit", works, once=True)
 
 
 def prediction(n_samples: int) -> Case:
@@ -140,6 +168,13 @@ def on_gpu(scale: float) -> Iterator[Case]:
     yield replace(paper(1000, scale, "cuda"), title="GPU: paper's net, width 1000, a step")
     for hidden in ((1024,), (4096, 256)):
         yield replace(tabular(hidden, scale, "cuda"), title=f"GPU: table 20000 x 30, width {hidden}, a step")
+    default = Problem("adamw", 10_000, 20, (512, 128), 256, n_epochs=20, n_members=8, device="cuda")
+    contestants = {
+        OURS: contenders.sparsemlp,
+        "plain PyTorch loop": contenders.each_member(contenders.torch_loop),
+        "skorch": contenders.each_member(contenders.skorch_path),
+    }
+    yield _per_step("GPU: 8 nets of (512, 128) on 10000 rows, a step", default, contestants)
 
 
 def _per_step(title: str, problem: Problem, made_by: dict[str, Callable]) -> Case:
@@ -151,6 +186,10 @@ def _table(n_samples: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n_samples, 20)).astype(np.float32)
     return X, (X[:, 0] * X[:, 1] > 0).astype(int)
+
+
+def _fit(make: Callable[[], Any], X: np.ndarray, y: np.ndarray) -> Any:
+    return make().fit(X, y)
 
 
 def _classifier(**options: Any) -> SparseInitMLPClassifier:

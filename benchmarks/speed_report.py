@@ -28,7 +28,7 @@ def section(results: Path) -> Section | None:
             "and best copy, and the activations of one batch.",
             f"Machine: {machine}.",
         ],
-        [_table(measured["rows"])],
+        [_table(measured["rows"]), _slopes(measured["slopes"])],
         [Picture("speed", "Time per step over that of the matrix products alone.", _figure(measured["rows"]))],
         [measured["command"]],
         brief=1,
@@ -47,6 +47,19 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         cells.append([Cell(title), mark(row["contender"]), Cell(value), Cell(f"{row['ratio']:.2f}"), Cell(floor)])
     head = ["what", "who", "median", "over sparsemlp", "over floor"]
     return Table("Time and memory", head, cells, words=(0, 1))
+
+
+def _slopes(found: list[dict[str, Any]]) -> Table:
+    cells = [
+        [
+            Cell(row["what"]),
+            Cell(row["contender"]),
+            Cell(f"{row['from']:g} to {row['to']:g}"),
+            Cell(f"{row['power']:.2f}"),
+        ]
+        for row in found
+    ]
+    return Table("How time grows", ["as a power of", "who", "between", "power"], cells, words=(0, 1))
 
 
 def _figure(rows: list[dict[str, Any]]) -> Figure:

@@ -27,6 +27,7 @@ from sparsemlp.losses import Criterion, Loss
 from sparsemlp.module import ACTIVATIONS, SparseInitMLP
 from sparsemlp.net import LR_SCHEDULES, optimizer_options
 from sparsemlp.persistence import net_state, restore_module, restore_optimizer
+from sparsemlp.precision import PRECISIONS
 from sparsemlp.predicting import predict_in_chunks, rows_a_chunk
 from sparsemlp.preprocessing import SCALINGS, InputScaler
 
@@ -55,6 +56,7 @@ class BaseSparseInitMLP(BaseEstimator):
         "optimizer": [StrOptions({"adamw", "sgd"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [StrOptions(set(LR_SCHEDULES))],
+        "precision": [StrOptions(set(PRECISIONS))],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -293,6 +295,7 @@ class BaseSparseInitMLP(BaseEstimator):
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
             lr_schedule=self.lr_schedule,
+            precision=self.precision,
             optimizer__weight_decay=self.weight_decay,
             **optimizer_options(self.optimizer, self.learning_rate, device),
             train_split=None,

@@ -6,8 +6,6 @@ number a row, summed over the outputs; the training objective is the weighted me
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,10 +55,9 @@ class HingeLoss(Loss):
 
     def gradient_(self, output: Tensor, target: Tensor, out: Tensor) -> None:
         """Write -target where the margin is below one."""
-        # hardtanh's backward passes the target on where the margin is below its upper end
         torch.mul(target, output, out=out)
-        torch.ops.aten.hardtanh_backward.grad_input(target, out, -math.inf, 1.0, grad_input=out)
-        out.neg_()
+        torch.lt(out, 1, out=out)
+        out.mul_(target).neg_()
 
 
 class BinaryCrossEntropy(Loss):

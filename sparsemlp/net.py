@@ -23,8 +23,10 @@ from torch.utils.data import Dataset
 
 from sparsemlp.batches import Batch, BatchStream, ChunkStream, DeviceRows, SparseRows, TabularDataset
 from sparsemlp.devices import summing_dtype
+from sparsemlp.optimizers import can_split, set_learning_rate
+from sparsemlp.precision import product_dtype, tensor_cores
 from sparsemlp.threads import compute_threads
-from sparsemlp.training import Slot, can_split, make_steps, set_learning_rate
+from sparsemlp.training import Slot, make_steps
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 LR_SCHEDULES = ("constant", "cosine")
@@ -50,12 +52,14 @@ class _FastLoop(NeuralNet):
         module: Any,
         *args: Any,
         lr_schedule: str = "constant",
+        precision: str = "float32",
         batch_generator: torch.Generator | None = None,
         chunk_size: int = 4096,
         **kwargs: Any,
     ) -> None:
         super().__init__(module, *args, **kwargs)
         self.lr_schedule = lr_schedule
+        self.precision = precision
         self.batch_generator = batch_generator
         self.chunk_size = chunk_size
 
@@ -89,7 +93,9 @@ class _FastLoop(NeuralNet):
         self._is_cosine = self.lr_schedule == "cosine" and not own
         self._said_slow = False
         self._groups = self._n_groups()  # asked here: inside, torch has fewer threads
-        with compute_threads(self._groups, self._n_inner(self._groups)) as self._compute:
+        device = self.module_.input_layer.weight.device
+        threads = compute_threads(self._groups, self._n_inner(self._groups))
+        with tensor_cores(self.precision, device), threads as self._compute:
             try:
                 return super().fit_loop(X, y, epochs=epochs, **kwargs)
             finally:
@@ -112,6 +118,8 @@ class _FastLoop(NeuralNet):
         self, iterator: Any, training: bool, prefix: str, step_fn: Callable, **kwargs: Any
     ) -> None:
         """Train or validate one epoch, in the training thread."""
+        if iterator is None:  # no rows to validate on
+            return
         run = super().run_single_epoch
         if not isinstance(iterator, BatchStream):
             self._compute(run, iterator, training, prefix, step_fn, **kwargs)
@@ -131,7 +139,12 @@ class _FastLoop(NeuralNet):
         """Train one epoch; the only wait for the device is for the epoch's mean loss at its end."""
         if not self._steps:
             self._steps = make_steps(
-                self.module_, self.criterion_.loss, self.optimizer_, list(stream.slabs), self._groups
+                self.module_,
+                self.criterion_.loss,
+                self.optimizer_,
+                list(stream.slabs),
+                self._groups,
+                product_dtype(self.precision),
             )
         device = stream.dataset.target.device
         total = torch.zeros((), dtype=summing_dtype(device), device=device)

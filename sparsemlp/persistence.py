@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sparsemlp.module import SparseInitMLP
-from sparsemlp.training import laid_out_like
+from sparsemlp.optimizers import laid_out_like
 
 
 def net_state(net: Any) -> dict[str, Any]:

@@ -152,7 +152,8 @@ class _ColumnBlock(BaseEstimator):
         self.indicator_ = missing.any(axis=0)
         self.median_ = np.zeros(values.shape[1])
         some = ~missing.all(axis=0)  # a column without any value is a column of zeros
-        self.median_[some] = np.nanmedian(values[:, some], axis=0)
+        median = np.nanmedian if self.indicator_.any() else np.median  # the first takes twice as long
+        self.median_[some] = median(values[:, some], axis=0)
         values = np.where(missing, self.median_, values) if self.indicator_.any() else values
         names = ["squash", "quantile"] if scaling == "both" else [scaling] if scaling else []
         self.scalers_ = [_fit_scaler(name, values, sample_weight, random_state) for name in names]

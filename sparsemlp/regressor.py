@@ -64,6 +64,11 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         Epochs without improvement after which early stopping stops.
     warm_start : bool, default=False
         Go on from the fitted weights for `max_epochs` more.
+    precision : {"float32", "tf32", "bf16"}, default="float32"
+        Of the matrix products in training. "bf16" computes hidden layers on bfloat16 copies of the weights, which
+        takes about two thirds of the time where the hardware has such products (CPUs with AVX512-BF16 or AMX,
+        GPUs) and layers are large, and longer where it has not; weights, updates, losses and
+        predictions stay in float32. "tf32" acts on CUDA alone.
     device : str or torch.device, default="auto"
         "auto" takes CUDA, then XPU, then MPS, then the CPU.
     random_state : int, RandomState or None, default=None
@@ -142,6 +147,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         validation_fraction: float = 0.15,
         n_iter_no_change: int = 10,
         warm_start: bool = False,
+        precision: str = "float32",
         device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -165,6 +171,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
+        self.precision = precision
         self.device = device
         self.random_state = random_state
         self.verbose = verbose

@@ -60,8 +60,14 @@ def compute_threads(n_threads: int = 1, n_inner: int | None = None) -> Iterator[
     if inner != before:
         torch.set_num_threads(inner)
     try:
-        with ThreadPoolExecutor(n_threads, "sparsemlp", torch.set_flush_denormal, (True,)) as executor:
+        with ThreadPoolExecutor(n_threads, "sparsemlp", _prepare_thread, (inner,)) as executor:
             yield Compute(executor)
     finally:
         if inner != before:
             torch.set_num_threads(before)
+
+
+def _prepare_thread(n_inner: int) -> None:
+    torch.set_flush_denormal(True)
+    # OpenMP keeps this number for each thread: a new one would use all processors for the smallest kernel.
+    torch.set_num_threads(n_inner)

@@ -56,7 +56,7 @@ def test_our_contender_and_scikit_learns_run_the_epochs_of_the_problem():
     ours = contenders.sparsemlp(problem)()
     assert ours.n_iter_ == 2
     assert ours.net_.module_.input_layer.weight.shape == (2, 6, 4)
-    assert len(contenders.one_after_another(problem)()) == 2
+    assert len(contenders.each_member(contenders.sparsemlp)(problem)()) == 2
     contenders.scikit_learn(problem)()
 
 
@@ -67,6 +67,15 @@ def test_contenders_take_turns_and_the_first_round_is_not_counted(monkeypatch):
     works = {name: (lambda name=name: order.append(name)) for name in "ab"}
     assert speed.interleaved(works, repeats=3) == {"a": 3, "b": 4}
     assert order == list("abababab")
+
+
+def test_slopes_are_the_powers_by_which_times_grow():
+    def row(size, value):
+        return {"grows_with": ("rows", size), "contender": "a", "value": value}
+
+    rows = [row(100, 3.0), row(10, 3.0), row(1000, 300.0), {"grows_with": None}]
+    found = [(slope["from"], slope["to"], slope["power"]) for slope in speed.slopes(rows)]
+    assert found == [(10, 100, pytest.approx(0.0)), (100, 1000, pytest.approx(2.0))]
 
 
 def test_a_run_writes_its_rows_machine_and_command(tmp_path, monkeypatch, capsys):

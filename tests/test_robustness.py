@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from scipy import sparse
@@ -200,3 +201,15 @@ def test_a_calm_training_warns_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         small_classifier(early_stopping=True).fit(X, Y).predict(X)
+
+
+def test_a_hundred_fits_leave_no_rows_behind():
+    rows, labels = labelled_rows(5000)
+    rows = np.tile(rows, (1, 25)).astype(np.float32)
+    estimator = small_classifier(width=4, max_epochs=1, batch_size=5000, n_members=1, scaling=None)
+    for _ in range(5):
+        estimator.fit(rows, labels)
+    before = psutil.Process().memory_info().rss
+    for _ in range(100):
+        estimator.fit(rows, labels)
+    assert psutil.Process().memory_info().rss - before < 10 * rows.nbytes

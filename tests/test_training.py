@@ -266,3 +266,18 @@ def test_members_are_shared_out_to_the_threads_and_train_the_same(monkeypatch, n
         torch.set_num_threads(before)
     assert groups == [{n_groups}, {1}]
     np.testing.assert_allclose(shared.decision_function(X), alone.decision_function(X), atol=1e-5)
+
+
+def test_no_batch_waits_for_the_device(monkeypatch):
+    """Whatever brings a tensor's value to Python makes the host wait; an epoch does so a fixed number of times."""
+    waits = []
+    for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__"):
+        method = getattr(torch.Tensor, name)
+        monkeypatch.setattr(torch.Tensor, name, lambda *a, m=method, **k: (waits.append(1), m(*a, **k))[1])
+    X, y = labelled_rows(200)
+    counts = []
+    for batch_size in (5, 2):  # 40 and 100 batches an epoch
+        small_classifier(batch_size=batch_size).fit(X, y)
+        counts.append(len(waits))
+        waits.clear()
+    assert counts[0] == counts[1]

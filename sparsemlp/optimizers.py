@@ -1,0 +1,109 @@
+"""The updates that a training step makes: plain SGD in closed form, AdamW by its fused kernel alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:
+    """Say whether `optimizer` is SGD on one parameter group, without momentum or other extras."""
+    if type(optimizer) is not torch.optim.SGD or len(optimizer.param_groups) != 1:
+        return False
+    group = optimizer.param_groups[0]
+    return not (group["momentum"] or group["nesterov"] or group["maximize"])
+
+
+class FusedAdamW:
+    """``torch.optim.AdamW(fused=True).step()`` without its bookkeeping, which outweighs a small net's update.
+
+    The moments stay in the optimizer's own state.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.AdamW
+        An optimizer that :meth:`can_take` accepts, whose parameters all have a members dimension.
+    members : slice, default=slice(None)
+        The members to update. The count of steps in the optimizer's state is that of the first members.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, members: slice = slice(None)) -> None:
+        self.group = optimizer.param_groups[0]
+        parameters = self.group["params"]
+        states = [_adamw_state(optimizer, parameter) for parameter in parameters]
+        self.parameters = [_in_memory_order(parameter.detach()[members]) for parameter in parameters]
+        self.gradients: list[Tensor] = []
+        self.whole_parameters, self.members = parameters, members
+        self.means = [_in_memory_order(state["exp_avg"][members]) for state in states]
+        self.squares = [_in_memory_order(state["exp_avg_sq"][members]) for state in states]
+        counts_for_all = not members.start
+        self.steps = [state["step"] if counts_for_all else state["step"].clone() for state in states]
+
+    @staticmethod
+    def can_take(optimizer: torch.optim.Optimizer) -> bool:
+        """Say whether `optimizer` is a fused AdamW on one group of parameters, as this torch knows it."""
+        if type(optimizer) is not torch.optim.AdamW or len(optimizer.param_groups) != 1:
+            return False
+        group = optimizer.param_groups[0]
+        return bool(group["fused"] and not group["amsgrad"] and hasattr(torch, "_fused_adamw_"))
+
+    def __call__(self, rate: float | None = None) -> None:
+        """Update all parameters from their gradients."""
+        if not self.gradients:
+            gradients = [parameter.grad[self.members] for parameter in self.whole_parameters]
+            self.gradients = [_in_memory_order(gradient) for gradient in gradients]
+        group = self.group
+        torch._foreach_add_(self.steps, 1)
+        torch._fused_adamw_(
+            self.parameters,
+            self.gradients,
+            self.means,
+            self.squares,
+            [],
+            self.steps,
+            lr=group["lr"] if rate is None else rate,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            amsgrad=False,
+            maximize=group["maximize"],
+        )
+
+
+def _in_memory_order(values: Tensor) -> Tensor:
+    """Return a contiguous view of values that may be stored transposed; an update takes them one by one."""
+    return values if values.is_contiguous() else values.mT
+
+
+def _adamw_state(optimizer: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:
+    """Return the optimizer's state of a parameter, made as its first step would make it."""
+    state = optimizer.state[parameter]
+    if not state:
+        state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+        state["exp_avg"] = torch.zeros_like(parameter)
+        state["exp_avg_sq"] = torch.zeros_like(parameter)
+    for name in ("exp_avg", "exp_avg_sq"):
+        state[name] = laid_out_like(parameter, state[name])
+    return state
+
+
+def laid_out_like(parameter: Tensor, values: Tensor) -> Tensor:
+    """Return values that lie in memory as the parameter does, which an update of both relies on."""
+    if values.shape != parameter.shape or values.stride() == parameter.stride():
+        return values
+    return torch.empty_like(parameter, requires_grad=False).copy_(values)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
+    """Set the learning rate of all groups; in place where a CUDA graph holds it as a tensor."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(value)
+        else:
+            group["lr"] = value
+
+
+def can_split(optimizer: torch.optim.Optimizer) -> bool:
+    """Say whether groups of members can be updated apart from each other."""
+    return is_plain_sgd(optimizer) or FusedAdamW.can_take(optimizer)
