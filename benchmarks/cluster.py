@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from dask.distributed import Client, Event, get_client
+from dask.distributed import Client, Event, KilledWorker, as_completed, get_client
 
 from benchmarks.arguments import UsageError
 from benchmarks.worker import Order, work
@@ -30,16 +30,22 @@ def work_on_cluster(order: Order, jobs: int, scheduler: str) -> Sequence[dict[st
     with client:
         _upload_code(client)
         over = Event(f"{order.run} is over", client=client)
-        futures = client.map(_work, [order] * jobs, [str(number) for number in range(jobs)], pure=False)
+        running = as_completed([client.submit(_work, order, pure=False) for _ in range(jobs)])
+        found = []
         try:
-            return list(client.gather(futures))
+            for future in running:
+                try:
+                    found.append(future.result())
+                except KilledWorker:  # dask gives a task up when its machine has gone away for the fourth time
+                    running.add(client.submit(_work, order, pure=False))
         finally:
             over.set()  # a task that has begun cannot be cancelled: it looks here between two evaluations
+        return found
 
 
-def _work(order: Order, name: str) -> dict[str, str]:
+def _work(order: Order) -> dict[str, str]:
     over = Event(f"{order.run} is over", client=get_client())
-    return work(order, name, over.is_set)
+    return work(order, over.is_set)
 
 
 def _upload_code(client: Client) -> None:

@@ -10,7 +10,7 @@ from optuna.trial import Trial
 from sklearn.pipeline import Pipeline
 
 from benchmarks.environment import n_cores
-from benchmarks.evaluation import MEASURED, chance_accuracy, measure
+from benchmarks.evaluation import MEASURED, chance_accuracy, measure, reason
 from benchmarks.models import MODELS, Parameters
 from benchmarks.plan import Piece, Row, Study
 from benchmarks.splits import make_split
@@ -60,7 +60,10 @@ class Evaluator:
         }
 
     def describe(self, piece: Piece, earlier: Sequence[Row]) -> Row:
-        """Return the part of an evaluation's row that is known before any fit, the rest empty."""
+        """Return the part of an evaluation's row that is known before any fit, the rest empty.
+
+        Where the row has a failure, there is nothing to evaluate.
+        """
         rows = self._train_test(piece.study)
         row = {
             "n_train": len(rows.y),
@@ -72,7 +75,10 @@ class Evaluator:
             **UNMEASURED,
         }
         if not piece.is_default:
-            _, trial, parameters = _ask(piece, rows, earlier)
+            try:
+                _, trial, parameters = _ask(piece, rows, earlier)
+            except Exception as error:  # a space that does not work is its model's failure, as a fit is
+                return row | {"failure": reason(error)}
             row |= {"parameters": parameters, "suggestions": trial.params}
         return row
 

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from itertools import count
 
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -52,19 +51,18 @@ def _work(order: Order, store: Store, jobs: int, scheduler: str | None) -> Seque
 
         return work_on_cluster(order, jobs, scheduler)
     if jobs == 1:
-        return [work(order, "0")]
+        return [work(order)]
     return _work_in_processes(order, store, jobs)
 
 
 def _work_in_processes(order: Order, store: Store, jobs: int) -> Sequence[dict[str, str]]:
     """Run workers in processes of joblib's. Where one is killed, joblib ends the others, and we begin again."""
-    for attempt in count():
+    while True:
         try:
             return Parallel(jobs, backend="loky", batch_size=1, pre_dispatch="all")(
-                delayed(work)(order, f"{attempt}.{number}") for number in range(jobs)
+                delayed(work)(order) for _ in range(jobs)
             )
         except TerminatedWorkerError:
             print("a worker was killed; its evaluation begins again", file=sys.stderr)
         finally:
             store.end_leases(order.run)
-    raise AssertionError("count() has no end")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import make_url
 
@@ -54,15 +55,14 @@ class Order:
     lease_seconds: float = LEASE_SECONDS
 
 
-def work(order: Order, name: str, stopped: Callable[[], bool] = lambda: False) -> dict[str, str]:
+def work(order: Order, stopped: Callable[[], bool] = lambda: False) -> dict[str, str]:
     """Do evaluations until none is left that this worker could do, or until ``stopped()``.
 
-    ``name`` sets it apart from the other workers of the same run. Returns the tasks whose data could not be
-    had, with the reason.
+    Returns the tasks whose data could not be had, with the reason.
     """
     with closing(Store.open(make_url(order.storage), create=False)) as store, _evaluator(order) as evaluator:
         worker = _Worker(order, store, evaluator, stopped)
-        leases = store.leases(f"{order.run}/{name}", order.lease_seconds)
+        leases = store.leases(f"{order.run}/{uuid4().hex[:12]}", order.lease_seconds)
         while not stopped():
             missing = worker.missing()
             if not missing:
@@ -121,8 +121,8 @@ class _Worker:
         stored = self._store.trials(piece.study.key)
         earlier = [stored[number] for number in range(max(piece.trial, 0))]
         row = dict(zip(EVALUATION_KEY, piece.key, strict=True)) | self._evaluator.describe(piece, earlier)
-        if lease.n_lost < MAX_LOST:
-            row |= self._evaluator.evaluate(piece, earlier)
-        else:
-            row["failure"] = f"{lease.n_lost} workers were lost during it, as when memory runs out"
-        return row
+        if row["failure"] is not None:
+            return row
+        if lease.n_lost >= MAX_LOST:
+            return row | {"failure": f"{lease.n_lost} workers were lost during it, as when memory runs out"}
+        return row | self._evaluator.evaluate(piece, earlier)

@@ -106,7 +106,7 @@ def test_an_evaluation_that_loses_its_workers_is_given_up(toys, tmp_path, monkey
     order = worker.Order(
         Plan((study("nearest"),), 1), url.render_as_string(), "run", threads=1, plugins=toys, lease_seconds=10
     )
-    assert worker.work(order, "0") == {}
+    assert worker.work(order) == {}
     frame = store.frame("evaluations").set_index("trial")
     store.close()
     assert frame.loc[-1, "failure"] == "4 workers were lost during it, as when memory runs out"

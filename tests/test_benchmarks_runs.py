@@ -164,6 +164,18 @@ def test_a_failing_model_is_a_row_with_its_reason_and_the_rest_go_on(toys, tmp_p
     assert f"{100 * chance:.1f} †" in text
 
 
+def test_a_space_that_does_not_work_is_a_row_with_its_reason(toys, tmp_path, monkeypatch):
+    def space(trial, n_samples, n_features):
+        return {"model__scale": trial.suggest_float("scale", 2.0, 1.0)}
+
+    model = dataclasses.replace(models.MODELS["nearest"], space=space)
+    monkeypatch.setitem(models.MODELS, "nearest", model)
+    assert tabular(tmp_path, *words("--tasks toy --train-size 50 --models nearest --seeds 1 --trials 2")) == 0
+    rows = evaluations(tmp_path).set_index("trial")
+    assert rows.loc[-1, "test_accuracy"] > 0.5
+    assert rows.loc[[0, 1], "failure"].str.contains("ValueError.*low").all()
+
+
 def test_failures_are_tried_again_on_request_only(toys, tmp_path, monkeypatch):
     options = words("--tasks toy --train-size 50 --models broken --seeds 1")
     tabular(tmp_path, *options)
