@@ -36,13 +36,23 @@ def rows(folder):
     return frame
 
 
-def test_what_breaks_a_limit_or_its_process_is_a_row_and_the_rest_go_on(toys, tmp_path, capsys):
-    plan = words("--tasks toy --train-size 60 --models endless hungry crash broken nearest --seeds 1 --trials 0")
-    limits = words("--time-limit 4 --memory-limit 0.75")
-    assert main(["tabular", "--plugin", TOYS, "--results", str(tmp_path), *plan, *limits]) == 0
-    found = rows(tmp_path).set_index("model")
+def run(folder, options):
+    plan = words("--tasks toy --train-size 60 --seeds 1")
+    assert main(["tabular", "--plugin", TOYS, "--results", str(folder), *plan, *words(options)]) == 0
+    return rows(folder)
+
+
+def test_what_takes_too_long_is_a_row_with_the_parameters_it_drew(toys, tmp_path):
+    found = run(tmp_path, "--models endless --trials 1 --time-limit 0.5").set_index("trial")
+    assert (found["failure"] == "time limit: not finished within 0.5 s").all()
+    assert found["test_accuracy"].isna().all()
+    assert found["parameters"].to_dict() == {-1: "{}", 0: '{"model__scale": 1.0}'}
+    assert (found["n_train"] == 60).all()
+
+
+def test_what_takes_too_much_memory_or_its_process_with_it_is_a_row_and_the_rest_go_on(toys, tmp_path, capsys):
+    found = run(tmp_path, "--models hungry crash broken nearest --trials 0 --memory-limit 0.75").set_index("model")
     assert found["failure"].fillna("none").to_dict() == {
-        "endless": "time limit: not finished within 4 s",
         "hungry": "memory limit: more than 0.75 GiB",
         "crash": "the process that fitted was killed by signal 9 (9: as when memory runs out)",
         "broken": "ValueError: this one never fits",
@@ -50,17 +60,7 @@ def test_what_breaks_a_limit_or_its_process_is_a_row_and_the_rest_go_on(toys, tm
     }
     assert found.loc["nearest", "test_accuracy"] > found.loc["nearest", "chance_accuracy"]
     assert found["test_accuracy"].notna().sum() == 1
-    assert (found["n_train"] == 60).all()
-    assert "4 evaluations failed" in capsys.readouterr().err
-
-
-def test_a_trial_beyond_its_limit_leaves_the_parameters_that_it_drew(toys, tmp_path):
-    plan = words("--tasks toy --train-size 60 --models endless --seeds 1 --trials 1 --time-limit 0.5")
-    assert main(["tabular", "--plugin", TOYS, "--results", str(tmp_path), *plan]) == 0
-    row = rows(tmp_path).set_index("trial").loc[0]
-    assert row["failure"].startswith("time limit")
-    assert row["parameters"] == '{"model__scale": 1.0}'
-    assert not row["pruned"]
+    assert "3 evaluations failed" in capsys.readouterr().err
 
 
 def test_a_process_of_its_own_finds_what_this_one_finds(toys):
