@@ -83,7 +83,7 @@ def test_a_cluster_of_which_a_worker_is_killed_finds_what_one_process_finds(clus
     storage = f"sqlite:///{tmp_path / 'shared.sqlite'}"
     options = words(f"--backend dask --scheduler {address} --jobs 2 --lease 2")
     running = start("--storage", storage, *options)
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 200
     while True:  # until both workers are at work
         assert time.monotonic() < deadline
         with contextlib.suppress(Exception):  # the store may not be there yet
@@ -91,12 +91,12 @@ def test_a_cluster_of_which_a_worker_is_killed_finds_what_one_process_finds(clus
                 break
         time.sleep(0.1)
     workers[0].kill()
-    _, errors = running.communicate(timeout=120)
+    _, errors = running.communicate(timeout=300)
     assert running.returncode == 0, errors
     assert "left out: gone (OpenML task 0) cannot be had" in errors
 
     alone = start("--results", str(tmp_path / "alone"))
-    assert alone.wait(120) == 0
+    assert alone.wait(300) == 0
     found, expected = rows(storage), rows(f"sqlite:///{tmp_path / 'alone' / 'results.sqlite'}")
     pd.testing.assert_frame_equal(found[KEY + RESULT], expected[KEY + RESULT])
     assert len(found) == 2 * 2 * 5

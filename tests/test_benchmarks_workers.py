@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
+from benchmark_toys import words
 from sqlalchemy.exc import OperationalError
 
 from benchmarks.arguments import UsageError
@@ -23,26 +24,13 @@ RESULT = [
     *("parameters", "suggestions", "validation", "validation_score", "fold_scores", "pruned"),
     *("test_accuracy", "test_roc_auc", "test_log_loss", "test_brier", "calibration", "failure"),
 ]
-PLAN = [
-    "--tasks",
-    "toy",
-    "small",
-    "--train-size",
-    "60",
-    "--models",
-    "slow",
-    "broken",
-    "--trials",
-    "5",
-    "--seeds",
-    "2",
-]
-N_ROWS = 2 * 2 * 2 * 6
+PLAN = words("--tasks toy small --train-size 60 --models slow broken --trials 4 --seeds 1")
+N_ROWS = 2 * 2 * 5
 
 
 def start(storage, *options, seconds=0.0, **environment):
     """Start the command in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks", "tabular", "--plugin", "tests/benchmark_toys.py", *PLAN.split()]
+    command = [sys.executable, "-m", "benchmarks", "tabular", "--plugin", "tests/benchmark_toys.py", *PLAN]
     return subprocess.Popen(
         [*command, "--storage", storage, *options],
         cwd=ROOT,
@@ -54,7 +42,7 @@ def start(storage, *options, seconds=0.0, **environment):
 
 
 def finish(process):
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return errors
 
@@ -80,7 +68,7 @@ def n_rows(storage):
 
 
 def wait_for_rows(storage, number):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while n_rows(storage) < number:
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -101,8 +89,8 @@ def assert_same(storage, undisturbed):
     pd.testing.assert_frame_equal(rows(storage)[KEY + RESULT], undisturbed[0][KEY + RESULT])
 
 
-def test_two_commands_on_one_store_share_the_work_and_do_nothing_twice(storage, undisturbed, tmp_path):
-    log = tmp_path / "log"
+def test_two_commands_on_one_store_share_the_work_and_do_nothing_twice(undisturbed, tmp_path):
+    storage, log = f"sqlite:///{tmp_path / 'results.sqlite'}", tmp_path / "log"
     processes = [start(storage, seconds=0.01, TOY_LOG=str(log)) for _ in range(2)]
     for process in processes:
         finish(process)
