@@ -158,7 +158,7 @@ def method_section(store: Store, evaluations: pd.DataFrame, report_command: str)
             "said otherwise. Where models are tuned, trials are scored by cross-validation on the training "
             "rows (repeated where there are few, a holdout where there are many), the default configuration "
             "first, and the test rows have no say; a trial that is surely worse on the same folds is given up.",
-            f"{_seeds(evaluations)} {_threads(evaluations)}",
+            f"{_validation(evaluations)}{_seeds(evaluations)} {_threads(evaluations)}",
         ]
     if len(environments) > 1:
         text.append("Caution: the results come from several machines or versions; all are listed.")
@@ -167,6 +167,16 @@ def method_section(store: Store, evaluations: pd.DataFrame, report_command: str)
     text.append("To run it again, in the project's folder:")
     commands = list(dict.fromkeys([*commands, report_command]))
     return Section("How these numbers were made", text, commands=commands)
+
+
+def _validation(evaluations: pd.DataFrame) -> str:
+    """Say how trials were validated, and how many were given up."""
+    trials = evaluations[evaluations["validation"].notna()]
+    if trials.empty:
+        return ""
+    shares = trials["validation"].value_counts(normalize=True)
+    schemes = ", ".join(f"{name} ({share:.0%} of the trials)" for name, share in shares.items())
+    return f"Validation: {schemes}; {trials['pruned'].astype(bool).mean():.0%} of the trials were given up. "
 
 
 def _threads(evaluations: pd.DataFrame) -> str:

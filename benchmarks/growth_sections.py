@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmarks import curves, figures_tabular
-from benchmarks.document import Cell, Picture, Section, Table
+from benchmarks.document import Cell, Picture, Section, Table, number
 from benchmarks.models import label
 from benchmarks.splits import Size
 from benchmarks.summary import Setting
@@ -62,7 +62,9 @@ def _averages(averaged: pd.DataFrame, labels: dict[str, str]) -> list[Table]:
     rows = []
     for size, of_size in averaged.groupby("size", sort=False):
         means = of_size.set_index("model")["mean"]
-        rows.append([Cell(str(Size.parse(str(size)))), *(Cell(f"{means[model]:.3f}") for model in models)])
+        rows.append(
+            [Cell(str(Size.parse(str(size)))), *(Cell(number(means.get(model), "{:.3f}")) for model in models)]
+        )
     return [Table("Normalised accuracy, mean over tasks.", ["training set", *(labels[m] for m in models)], rows)]
 
 

@@ -33,7 +33,9 @@ def headlines(setting: Setting) -> list[str]:
 
 
 def _rivals(setting: Setting) -> list[str]:
-    return [rival for rival in RIVALS if {SUBJECT, rival} <= set(setting.models)]
+    """Return the rivals that the sparse net has met, on the same task and seed."""
+    present = [rival for rival in RIVALS if {SUBJECT, rival} <= set(setting.models)]
+    return [rival for rival in present if len(summary.paired(setting, SUBJECT, rival))]
 
 
 def _p_value(comparison: pd.DataFrame) -> str:
@@ -182,8 +184,8 @@ def model_table(setting: Setting) -> Table:
         rows.append(
             [
                 Cell(f"{label(str(model))} ({model})"),
-                mark(f"{100 * row['accuracy']:.2f}", row["accuracy"] == best_accuracy),
-                mark(f"{row['rank']:.2f}", row["rank"] == best_rank),
+                mark(number(100 * row["accuracy"], "{:.2f}"), row["accuracy"] == best_accuracy),
+                mark(number(row["rank"], "{:.2f}"), row["rank"] == best_rank),
                 *map(Cell, duels),
                 *(Cell(number(row[name], "{:.3f}")) for name in SCORES),
                 *(Cell(number(row[name], "{:.2f}")) for name in ("fit_seconds", "predict_seconds")),

@@ -44,7 +44,8 @@ class Setting:
     @property
     def size_label(self) -> str:
         """The size in words."""
-        return str(Size.parse(self.size))
+        text = str(Size.parse(self.size))
+        return text[0].upper() + text[1:]
 
     @property
     def slug(self) -> str:

@@ -1,5 +1,6 @@
 """The report: its numbers are those of the store, and the page stands on its own."""
 
+import itertools
 import re
 import sqlite3
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import summary
+from benchmarks import content, summary
 from benchmarks.__main__ import main
 from benchmarks.database import FILE_NAME
 from benchmarks.document import Best, Cell, Table
@@ -223,6 +224,29 @@ def test_names_are_escaped_in_the_page(results):
     text, page = write(results)
     assert "&lt;b&gt;a &amp; b&lt;/b&gt;" in page
     assert r"</b> \| c" in text
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_report_can_be_written_at_any_moment_of_a_run(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    store = Store.open(tmp_path)
+    for task in ("alpha", "beta"):
+        facts = {"n_rows": 5000, "n_features": 7, "n_published": 5000, "statement": "all", "complete": True}
+        store.record_dataset(task, facts)
+    grid = itertools.product(("alpha", "beta"), (100, 101), ACCURACY["alpha", 100], (-1, 0, 1), (0.1, 1.0))
+    for task, split, model, trial, fraction in grid:
+        if rng.random() < 0.1 + 0.15 * seed:
+            known = {"validation_score": 0.7, "tuning_seconds": 1.0, "validation": "5-fold"} if trial >= 0 else {}
+            if rng.random() < 0.2:
+                known |= {"failure": "ValueError: no", "test_accuracy": None, "validation_score": None}
+            row = evaluation(task, split, model, rng.random(), trial, size=f"fraction:{fraction}")
+            store.add_evaluation(row | known)
+    store.close()
+    store = Store.open(tmp_path)
+    report = content.build(store, "python -m benchmarks report")
+    store.close()
+    shown = [*report.lead, *(table.markdown() for section in report.sections for table in section.tables)]
+    assert not any("nan" in text for text in shown)
 
 
 # The numbers behind it -------------------------------------------------------------------------------
