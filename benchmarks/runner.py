@@ -1,11 +1,13 @@
 """Sets workers to a plan: here, in processes of joblib's, or on a dask cluster; and shows how far they are."""
 
+import os
 import sys
 from collections.abc import Sequence
 
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from benchmarks.orphans import end_with
 from benchmarks.progress import watching
 from benchmarks.store import Store
 from benchmarks.worker import Order, work
@@ -60,9 +62,14 @@ def _work_in_processes(order: Order, store: Store, jobs: int) -> Sequence[dict[s
     while True:
         try:
             return Parallel(jobs, backend="loky", batch_size=1, pre_dispatch="all")(
-                delayed(work)(order) for _ in range(jobs)
+                delayed(_work_for)(os.getpid(), order) for _ in range(jobs)
             )
         except TerminatedWorkerError:
             print("a worker was killed; its evaluation begins again", file=sys.stderr)
         finally:
             store.end_leases(order.run)
+
+
+def _work_for(parent: int, order: Order) -> dict[str, str]:
+    end_with(parent)
+    return work(order)

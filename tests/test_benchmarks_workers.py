@@ -115,14 +115,17 @@ def test_workers_killed_at_random_moments_cost_nothing_but_their_running_evaluat
     assert_same(storage, undisturbed)
 
 
-def test_a_killed_command_that_is_run_again_ends_with_the_same_rows(undisturbed, tmp_path):
+def test_a_killed_command_leaves_nothing_running_and_ends_with_the_same_rows_when_run_again(undisturbed, tmp_path):
     storage = f"sqlite:///{tmp_path / 'results.sqlite'}"
-    for number in (3, 10):
-        process = start(storage, "--lease", "1", seconds=0.01)
+    for number, jobs in ((3, "1"), (10, "2")):
+        process = start(storage, "--lease", "1", "--jobs", jobs, seconds=0.02)
         wait_for_rows(storage, number)
+        helpers = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
         assert n_rows(storage) < N_ROWS
+        _, alive = psutil.wait_procs(helpers, timeout=30)
+        assert alive == []
     finish(start(storage, "--lease", "1"))
     assert_same(storage, undisturbed)
 
