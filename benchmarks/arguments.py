@@ -38,6 +38,16 @@ def whole_number(minimum: int) -> Any:
     return convert
 
 
+def whole_number_or_all(minimum: int) -> Any:
+    """Return an argparse type: an integer of at least ``minimum``, or ``all`` (None)."""
+    convert = whole_number(minimum)
+
+    def convert_or_all(text: str) -> int | None:
+        return None if text == "all" else convert(text)
+
+    return convert_or_all
+
+
 def _finite(text: str) -> float:
     try:
         value = float(text)
@@ -122,6 +132,16 @@ def add_common(parser: argparse.ArgumentParser, *, profiles: Sequence[str] = PRO
         )
 
 
+def add_storage(parser: argparse.ArgumentParser) -> None:
+    """Add ``--storage``."""
+    parser.add_argument(
+        "--storage",
+        metavar="URL",
+        help="where the results are kept: any SQLAlchemy URL, such as postgresql://user@host/database "
+        "(default: a SQLite file in DIR)",
+    )
+
+
 def with_profile(args: argparse.Namespace, profiles: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the options of the profile, overridden by those given on the command line.
 
@@ -148,12 +168,14 @@ def known_names(
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """Return the command as a user would repeat it, with no absolute path of this machine in it."""
-    shown = []
+    """Return the command as a user would repeat it, with no absolute path, address or password in it."""
+    shown: list[str] = []
     for argument in arguments:
         option, equals, value = argument.rpartition("=")
         path = Path(value)
-        if path.is_absolute():
+        if "://" in value or (shown and shown[-1] == "--scheduler") or option == "--scheduler":
+            value = "URL" if "://" in value else "ADDRESS"
+        elif path.is_absolute():
             inside = path.is_relative_to(Path.cwd())
             value = str(path.relative_to(Path.cwd())) if inside else path.name
         shown.append(f"{option}{equals}{value}")

@@ -13,8 +13,9 @@ import torch
 
 from benchmarks import parity_runner, parity_store
 from benchmarks.__main__ import main
+from benchmarks.database import FILE_NAME
 from benchmarks.parity_grids import EXPERIMENTS, PROFILES, cells_of
-from benchmarks.store import FILE_NAME, Store
+from benchmarks.store import Store
 from sparsemlp.frontier import Cell, success_frontier
 
 GRID = [

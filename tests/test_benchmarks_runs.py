@@ -2,90 +2,28 @@
 
 import dataclasses
 
+import benchmark_toys
 import numpy as np
-import optuna
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.pipeline import Pipeline
+from benchmark_toys import Nearest, competitor, toy_data, words
 
-from benchmarks import pipelines, tasks
+from benchmarks import models, tasks
 from benchmarks.__main__ import main
 from benchmarks.arguments import command_line
 from benchmarks.splits import Size, make_split
 from benchmarks.store import Store
-from benchmarks.tuning import Tuning
 
 SCORES = ["validation_score", "test_accuracy", "test_roc_auc", "test_log_loss", "test_brier", "parameters"]
 
 
-def words(text):
-    return text.split()
-
-
-def toy_data(n_rows=600):
-    """Three informative columns and the row's own number in a fourth."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(n_rows, 4))
-    y = (X[:, 0] + X[:, 1] * X[:, 2] > 0).astype(np.int64)
-    X[:, 3] = np.arange(n_rows)
-    return tasks.Data(X, y, 2 * n_rows, "a subset: half of it", False)
-
-
-def unavailable():
-    raise tasks.DataUnavailableError("gone (OpenML task 0) cannot be had: OSError: offline")
-
-
-class Nearest(ClassifierMixin, BaseEstimator):
-    """Says the class of the nearest mean; remembers in ``seen`` which rows it was fitted on."""
-
-    seen: tuple = ()
-
-    def __init__(self, scale=1.0):
-        self.scale = scale
-
-    def fit(self, X, y):
-        type(self).seen = (*self.seen, X[:, 3].astype(int))
-        self.classes_ = np.unique(y)
-        self.means_ = np.stack([X[y == label, :3].mean(0) for label in self.classes_])
-        return self
-
-    def predict_proba(self, X):
-        distance = ((X[:, None, :3] - self.means_) ** 2).sum(-1)
-        weights = np.exp(-self.scale * (distance - distance.min(1, keepdims=True)))
-        return weights / weights.sum(1, keepdims=True)
-
-    def predict(self, X):
-        return self.classes_[self.predict_proba(X).argmax(1)]
-
-
-class Broken(Nearest):
-    def fit(self, X, y):
-        raise ValueError("this one\nnever fits")
-
-
-class NotANumber(Nearest):
-    def predict_proba(self, X):
-        return np.full((len(X), 2), np.nan)
-
-
-def competitor(name, estimator):
-    return pipelines.Model(
-        name,
-        name.title(),
-        lambda seed, n_samples, n_features: Pipeline([("model", estimator())]),
-        lambda trial, n_samples, n_features: {"model__scale": trial.suggest_float("scale", 0.01, 10, log=True)},
-        lambda: {"scale": 1.0},
-    )
-
-
 @pytest.fixture
 def toys(monkeypatch):
-    """Two small tasks, one that cannot be had, and three competitors of which two do not work."""
-    for name, load in {"toy": toy_data, "small": lambda: toy_data(60), "gone": unavailable}.items():
-        monkeypatch.setitem(tasks.TASKS, name, tasks.Task(name, load))
-    for name, estimator in {"nearest": Nearest, "broken": Broken, "nan": NotANumber}.items():
-        monkeypatch.setitem(pipelines.MODELS, name, competitor(name, estimator))
+    """Small tasks, one that cannot be had, and competitors of which some do not work."""
+    for task in benchmark_toys.TASKS:
+        monkeypatch.setitem(tasks.TASKS, task.name, task)
+    for model in benchmark_toys.MODELS:
+        monkeypatch.setitem(models.MODELS, model.name, model)
     monkeypatch.setattr(Nearest, "seen", ())
 
 
@@ -130,7 +68,7 @@ def test_every_model_sees_the_same_training_rows_and_never_a_test_row(toys, tmp_
     fits = [set(rows.tolist()) for rows in Nearest.seen]
     assert all(fit <= train for fit in fits)
     assert sum(fit == train for fit in fits) == 3  # the default and two trials; all else are folds
-    assert len(fits) == 3 + 2 * 5
+    assert len(fits) == 3 + 2 * 15
     assert not train & set(split.test.tolist())
 
 
@@ -191,7 +129,7 @@ def test_tuning_begins_with_the_default_configuration(toys, tmp_path):
     assert rows.loc[0, "parameters"] == '{"model__scale": 1.0}'
     assert rows.loc[0, "test_log_loss"] == rows.loc[-1, "test_log_loss"]
     assert rows.loc[[0, 1, 2], "parameters"].nunique() == 3
-    assert set(rows.loc[[0, 1, 2], "validation"]) == {"5-fold"}
+    assert set(rows.loc[[0, 1, 2], "validation"]) == {"3 x 5-fold"}
     assert np.isnan(rows.loc[-1, "validation_score"])
 
 
@@ -224,10 +162,22 @@ def test_a_failing_model_is_a_row_with_its_reason_and_the_rest_go_on(toys, tmp_p
     assert f"{100 * chance:.1f} †" in text
 
 
+def test_a_space_that_does_not_work_is_a_row_with_its_reason(toys, tmp_path, monkeypatch):
+    def space(trial, n_samples, n_features):
+        return {"model__scale": trial.suggest_float("scale", 2.0, 1.0)}
+
+    model = dataclasses.replace(models.MODELS["nearest"], space=space)
+    monkeypatch.setitem(models.MODELS, "nearest", model)
+    assert tabular(tmp_path, *words("--tasks toy --train-size 50 --models nearest --seeds 1 --trials 2")) == 0
+    rows = evaluations(tmp_path).set_index("trial")
+    assert rows.loc[-1, "test_accuracy"] > 0.5
+    assert rows.loc[[0, 1], "failure"].str.contains("ValueError.*low").all()
+
+
 def test_failures_are_tried_again_on_request_only(toys, tmp_path, monkeypatch):
     options = words("--tasks toy --train-size 50 --models broken --seeds 1")
     tabular(tmp_path, *options)
-    monkeypatch.setitem(pipelines.MODELS, "broken", competitor("broken", Nearest))
+    monkeypatch.setitem(models.MODELS, "broken", competitor("broken", Nearest))
     tabular(tmp_path, *options)
     assert evaluations(tmp_path)["failure"].notna().all()
     tabular(tmp_path, *options, "--retry-failures")
@@ -258,6 +208,16 @@ def test_data_that_cannot_be_had_are_named_and_the_rest_go_on(toys, tmp_path, ca
         ("tabular --train-size 1", "--train-size.*at least 2"),
         ("tabular --profile huge", "--profile.*smoke"),
         ("tabular --task credit", "--task"),
+        ("tabular --jobs 0", "--jobs.*at least 1"),
+        ("tabular --max-train some", "--max-train.*'some'"),
+        ("tabular --time-limit 0", "--time-limit.*above 0"),
+        ("tabular --backend dask", "--backend dask and --scheduler ADDRESS belong together"),
+        ("tabular --scheduler tcp://127.0.0.1:9", "--backend dask and --scheduler ADDRESS belong together"),
+        ("tabular --backend spark", "--backend.*loky"),
+        ("tabular --storage nonsense", "--storage must be a URL.*'nonsense'"),
+        ("tabular --storage sqlite://", "--storage sqlite needs a file"),
+        ("tabular --storage oracle+nothing://host/x", "SQLAlchemy knows no database"),
+        ("tabular --storage postgresql://nobody@127.0.0.1:9/x", "--storage postgresql.* cannot be used"),
         ("parity --n-features 5 --n-informative 2 6", "--n-informative 6.*--n-features 5"),
         ("parity --n-features 50 5 --sparsities 9", "--sparsities 9.*--n-features 5"),
         ("parity --sparsities thin", "--sparsities.*'thin'"),
@@ -325,42 +285,8 @@ def test_the_command_is_recorded_without_absolute_paths(tmp_path, monkeypatch):
     inside, outside = str(tmp_path / "results"), "/somewhere/else/results"
     assert command_line(["report", "--results", inside]) == "python -m benchmarks report --results results"
     assert command_line(["report", f"--results={outside}"]) == "python -m benchmarks report --results=results"
-
-
-# Competitors -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", list(pipelines.MODELS))
-def test_the_default_of_a_space_is_the_default_of_its_pipeline(name):
-    model = pipelines.MODELS[name]
-    trial = optuna.trial.FixedTrial(model.default())
-    parameters = model.space(trial, 1000, 10)
-    default = model.build(0, 1000, 10).get_params()
-    floor = {
-        "model__l2_regularization": 1e-6,
-        "model__weight_decay": max(default.get("model__weight_decay", 0), 1e-6),
-    }
-    for key, value in parameters.items():
-        assert value == floor.get(key, default[key]), key
-    model.build(0, 1000, 10).set_params(**parameters)
-
-
-@pytest.mark.parametrize("name", list(pipelines.MODELS))
-def test_a_space_draws_what_its_pipeline_takes(name):
-    model = pipelines.MODELS[name]
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    drawn = [model.space(study.ask(), 1000, 1) for _ in range(20)]
-    for parameters in drawn:
-        model.build(0, 1000, 1).set_params(**parameters)
-        assert parameters.get("model__sparsity", 1) in (1, "auto"), "a table of one column has one to keep"
-    assert len({str(parameters) for parameters in drawn}) == 20
-
-
-def test_forest_depths_are_drawn_with_the_published_weights():
-    trials = [optuna.trial.FixedTrial({"max_depth": position}) for position in np.linspace(0, 1, 1001)]
-    drawn = [pipelines._weighted(trial, "max_depth", pipelines.FOREST_DEPTHS) for trial in trials]
-    assert drawn.count(None) == pytest.approx(700, abs=2)
-    assert drawn.count(4) == pytest.approx(100, abs=2)
+    secrets = ["--storage", "postgresql://me:secret@host/x", "--scheduler", "10.0.0.1:8786"]
+    assert command_line(["tabular", *secrets]) == "python -m benchmarks tabular --storage URL --scheduler ADDRESS"
 
 
 # Everything ------------------------------------------------------------------------------------------
@@ -389,25 +315,3 @@ def test_a_data_set_may_have_more_than_two_classes(toys, tmp_path, monkeypatch):
     rows = evaluations(tmp_path).set_index("model")
     assert rows.loc["rf", "test_accuracy"] > 0.9
     assert rows[["test_roc_auc", "test_log_loss", "test_brier"]].notna().all(axis=None)
-
-
-def test_a_study_that_goes_on_from_stored_trials_draws_as_if_undisturbed():
-    def score(trial):
-        return -abs(np.log(trial.params["scale"]) - 1)
-
-    model = competitor("nearest", Nearest)
-    whole, drawn = Tuning(model, ("toy", 100), 100, 4), []
-    for number in range(14):  # more than the sampler's random start
-        trial, _ = whole.ask(number)
-        failed = number == 3
-        whole.tell(trial, None if failed else score(trial))
-        drawn.append({"suggestions": trial.params, "validation_score": None if failed else score(trial)})
-    resumed = Tuning(model, ("toy", 100), 100, 4)
-    for stored in drawn[:12]:
-        resumed.replay(stored)
-    for number in (12, 13):
-        trial, _ = resumed.ask(number)
-        assert trial.params == drawn[number]["suggestions"]
-        resumed.tell(trial, drawn[number]["validation_score"])
-    other, _ = Tuning(model, ("toy", 101), 100, 4).ask(1)
-    assert other.params != drawn[1]["suggestions"]
