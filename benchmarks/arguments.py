@@ -38,6 +38,16 @@ def whole_number(minimum: int) -> Any:
     return convert
 
 
+def whole_number_or_all(minimum: int) -> Any:
+    """Return an argparse type: an integer of at least ``minimum``, or ``all`` (None)."""
+    convert = whole_number(minimum)
+
+    def convert_or_all(text: str) -> int | None:
+        return None if text == "all" else convert(text)
+
+    return convert_or_all
+
+
 def _finite(text: str) -> float:
     try:
         value = float(text)
@@ -83,8 +93,29 @@ def sparsity(text: str) -> int | None:
     return value
 
 
-def add_common(parser: argparse.ArgumentParser, *, profiles: bool = True) -> None:
-    """Add ``--results`` and ``--profile``."""
+def number_of_rows(text: str) -> int | None:
+    """Argparse type: training rows, or ``online`` (None)."""
+    if text.lower() == "online":
+        return None
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, or 'online', got {text!r}")
+    return value
+
+
+def flip_probability(text: str) -> float:
+    """Argparse type: a number of at least 0 and below 0.5."""
+    value = _finite(text)
+    if not 0 <= value < 0.5:
+        raise argparse.ArgumentTypeError(f"must be at least 0 and below 0.5, got {text!r}")
+    return value
+
+
+def add_common(parser: argparse.ArgumentParser, *, profiles: Sequence[str] = PROFILE_NAMES) -> None:
+    """Add ``--results``, and ``--profile`` where there are any."""
     parser.add_argument(
         "--results",
         type=Path,
@@ -95,10 +126,20 @@ def add_common(parser: argparse.ArgumentParser, *, profiles: bool = True) -> Non
     if profiles:
         parser.add_argument(
             "--profile",
-            choices=PROFILE_NAMES,
+            choices=profiles,
             default="quick",
             help="preset of every option that is not given (default: %(default)s)",
         )
+
+
+def add_storage(parser: argparse.ArgumentParser) -> None:
+    """Add ``--storage``."""
+    parser.add_argument(
+        "--storage",
+        metavar="URL",
+        help="where the results are kept: any SQLAlchemy URL, such as postgresql://user@host/database "
+        "(default: a SQLite file in DIR)",
+    )
 
 
 def with_profile(args: argparse.Namespace, profiles: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -127,12 +168,14 @@ def known_names(
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """Return the command as a user would repeat it, with no absolute path of this machine in it."""
-    shown = []
+    """Return the command as a user would repeat it, with no absolute path, address or password in it."""
+    shown: list[str] = []
     for argument in arguments:
         option, equals, value = argument.rpartition("=")
         path = Path(value)
-        if path.is_absolute():
+        if "://" in value or (shown and shown[-1] == "--scheduler") or option == "--scheduler":
+            value = "URL" if "://" in value else "ADDRESS"
+        elif path.is_absolute():
             inside = path.is_relative_to(Path.cwd())
             value = str(path.relative_to(Path.cwd())) if inside else path.name
         shown.append(f"{option}{equals}{value}")

@@ -1,7 +1,9 @@
 """The parts a report is made of, before any markup: sections, tables, pictures."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 
@@ -15,6 +17,16 @@ class Best(Cell):
     """The best of its row: bold."""
 
     best = True
+
+
+def mark(text: str, best: bool) -> Cell:
+    """Return a cell, bold if it is the best."""
+    return Best(text) if best else Cell(text)
+
+
+def number(value: Any, form: str) -> str:
+    """Return a number in a format, or a dash where there is none."""
+    return "-" if pd.isna(value) else form.format(value)
 
 
 @dataclass

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import joblib
 
-PACKAGES = ("sparsemlp", "scikit-learn", "torch", "skorch", "numpy", "pandas", "optuna", "openml")
+PACKAGES = (
+    *("sparsemlp", "scikit-learn", "torch", "skorch", "numpy", "pandas", "optuna", "openml"),
+    *("xgboost", "lightgbm", "catboost", "pytabkit"),  # where they are installed
+)
 
 
 def n_cores() -> int:

@@ -8,11 +8,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
-from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 
-MAX_FOLDS = 5
+from benchmarks.memory import forget_peak, peak_mib
+
 MAX_MESSAGE = 500
+
+N_BINS = 10
+MEASURED = (
+    "test_accuracy",
+    "test_roc_auc",
+    "test_log_loss",
+    "test_brier",
+    "calibration",
+    "fit_seconds",
+    "predict_seconds",
+    "peak_memory",
+    "warnings",
+    "failure",
+)
 
 Features = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -26,20 +40,10 @@ def measure(
     Returns
     -------
     dict
-        ``test_accuracy``, ``test_roc_auc``, ``test_log_loss``, ``test_brier``, ``fit_seconds``,
-        ``predict_seconds``, ``warnings`` and ``failure``: None, or the reason, with the scores None.
+        MEASURED: ``failure`` is None, or the reason, with the scores None.
     """
-    row: dict[str, Any] = dict.fromkeys(
-        (
-            "test_accuracy",
-            "test_roc_auc",
-            "test_log_loss",
-            "test_brier",
-            "fit_seconds",
-            "predict_seconds",
-            "failure",
-        )
-    )
+    row: dict[str, Any] = dict.fromkeys(MEASURED)
+    forget_peak()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -54,32 +58,8 @@ def measure(
         except Exception as error:  # whatever goes wrong is the model's result, and the run goes on
             row["failure"] = reason(error)
     row["warnings"] = _messages(caught)
+    row["peak_memory"] = peak_mib()
     return row
-
-
-def cross_validate(
-    make: Callable[[], Pipeline], X: Features, y: Labels, seed: int
-) -> tuple[str, float | None, float, str | None]:
-    """Return how it was validated, the mean accuracy on held-out folds, the seconds, and a failure's reason.
-
-    The folds are stratified and drawn from ``seed`` alone, so that every trial and model sees the same.
-    """
-    n_folds = int(min(MAX_FOLDS, np.bincount(y)[np.unique(y)].min()))
-    start = time.perf_counter()
-    score, failure = None, None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(X, y)
-            score = float(np.mean([_fold_accuracy(make(), X, y, *fold) for fold in folds]))
-        except Exception as error:  # as above
-            failure = reason(error)
-    return f"{n_folds}-fold", score, time.perf_counter() - start, failure
-
-
-def _fold_accuracy(pipeline: Pipeline, X: Features, y: Labels, train: Any, held_out: Any) -> float:
-    pipeline.fit(X[train], y[train])
-    return float(accuracy_score(y[held_out], pipeline.predict(X[held_out])))
 
 
 def chance_accuracy(y: Labels, y_test: Labels) -> float:
@@ -92,8 +72,8 @@ def reason(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:MAX_MESSAGE]
 
 
-def _scores(pipeline: Pipeline, X_test: Features, y_test: Labels, predicted: Any) -> dict[str, float]:
-    scores = {"test_accuracy": float(accuracy_score(y_test, predicted))}
+def _scores(pipeline: Pipeline, X_test: Features, y_test: Labels, predicted: Any) -> dict[str, Any]:
+    scores: dict[str, Any] = {"test_accuracy": float(accuracy_score(y_test, predicted))}
     if not hasattr(pipeline, "predict_proba"):
         return scores
     probabilities = np.asarray(pipeline.predict_proba(X_test), dtype=np.float64)
@@ -106,7 +86,21 @@ def _scores(pipeline: Pipeline, X_test: Features, y_test: Labels, predicted: Any
         scores["test_roc_auc"] = float(roc_auc_score(y_test == classes[1], probabilities[:, 1]))
     else:
         scores["test_roc_auc"] = float(roc_auc_score(y_test, probabilities, multi_class="ovr", labels=classes))
+    scores["calibration"] = calibration(probabilities, y_test == classes[probabilities.argmax(axis=1)])
     return scores
+
+
+def calibration(probabilities: NDArray[np.float64], hits: NDArray[np.bool_]) -> dict[str, list[float]]:
+    """Return by bin of confidence, N_BINS of equal width: rows, their summed confidence, and hits.
+
+    Confidence is the probability of the class that is said, and a hit is a row whose class that is.
+    """
+    confidence = probabilities.max(axis=1)
+    bins = np.minimum((N_BINS * confidence).astype(int), N_BINS - 1)
+    return {
+        name: np.bincount(bins, weights, N_BINS).tolist()
+        for name, weights in (("rows", None), ("confidence", confidence), ("hits", hits))
+    }
 
 
 def _messages(caught: list[warnings.WarningMessage]) -> str | None:

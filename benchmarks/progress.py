@@ -1,11 +1,17 @@
 """The progress bar: what is running, how much is done, how long is left."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from benchmarks.plan import Piece
+    from benchmarks.store import Store
 
 Item = TypeVar("Item")
 
@@ -28,3 +34,44 @@ def progress(items: Sequence[Item]) -> Iterator[Item]:
             yield item
             bar.update()
         bar.set_description_str("")
+
+
+@contextmanager
+def watching(store: "Store", pieces: "Sequence[Piece]") -> Iterator[None]:
+    """Show, as long as the context lasts, how many of the evaluations are stored and which are being done.
+
+    Whoever does them, here or elsewhere, the store knows of it.
+    """
+    wanted = {piece.key for piece in pieces}
+    terminal = sys.stderr.isatty()
+    ended = threading.Event()
+    with tqdm(total=len(wanted), bar_format=FORMAT, dynamic_ncols=terminal) as bar:
+
+        def look() -> None:
+            bar.update(len(wanted & store.finished()) - bar.n)
+            bar.set_description_str(_running(store.running()))
+
+        def watch() -> None:
+            while not ended.wait(0.5 if terminal else 10.0):
+                look()
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+            bar.set_description_str("", refresh=False)
+            bar.update(len(wanted & store.finished()) - bar.n)
+
+
+def _running(leases: list[dict[str, object]]) -> str:
+    """Say what is being done: one evaluation, and how many beside it."""
+    if not leases:
+        return ""
+    first = min(leases, key=lambda lease: str(lease["owner"]))
+    text = f"{first['task']} {first['size']} seed {first['seed']} {first['model']}"
+    if first["trial"] != -1:
+        text += f" trial {first['trial']}"
+    return text if len(leases) == 1 else f"{text} and {len(leases) - 1} more"

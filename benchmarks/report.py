@@ -4,26 +4,28 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.arguments import UsageError, add_common
+from benchmarks.arguments import UsageError, add_common, add_storage
 
 if TYPE_CHECKING:
     from benchmarks.document import Content
     from benchmarks.store import Store
 
-HELP = "write the report of the results: index.html, report.md and the figures"
+HELP = "write the report of the results: index.html, report.md, figures and CSV files"
 TEMPLATES = Path(__file__).with_name("templates")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``report``."""
-    add_common(parser, profiles=False)
+    add_common(parser, profiles=())
+    add_storage(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the report, print its main tables and say where it is."""
+    from benchmarks.database import locate
     from benchmarks.store import Store
 
-    store = Store.open(args.results, create=False)
+    store = Store.open(locate(args.results, args.storage), create=False)
     folder = args.results / "report"
     try:
         content = write(store, folder, args.command_line)
@@ -37,17 +39,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def write(store: "Store", folder: Path, command: str) -> "Content":
-    """Write index.html, report.md and the figures into ``folder``; return what they say.
+    """Write index.html, report.md, the figures and CSV files into ``folder``; return what they say.
 
     ``command`` is what asked for the report, for its last section.
     """
     import jinja2
     from markupsafe import Markup
 
-    from benchmarks import content, figures, speed_report
+    from benchmarks import content, csv_files, figures, speed_report
 
     folder.mkdir(parents=True, exist_ok=True)
-    report = content.build(store, command)
+    report = content.build(store, folder.parent, command)
     if (speed := speed_report.section(folder.parent)) is not None:
         report.sections.insert(-1, speed)
     for section in report.sections:
@@ -60,6 +62,7 @@ def write(store: "Store", folder: Path, command: str) -> "Content":
     )
     for template, name in (("report.html", "index.html"), ("report.md", "report.md")):
         (folder / name).write_text(templates.get_template(template).render(vars(report)), encoding="utf-8")
+    csv_files.write(folder, store.frame("evaluations"), store.frame("environments"))
     return report
 
 

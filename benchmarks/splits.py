@@ -16,31 +16,58 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Size:
-    """How many training rows: a share of the capped training pool, or a number of rows."""
+    """How many training rows: a share of the training pool, or a number of rows.
+
+    Attributes
+    ----------
+    kind : str
+        ``fraction`` or ``rows``.
+    value : float
+    cap : int or None
+        The most rows of the pool that a fraction is taken of; None: all of them.
+    """
 
     kind: str
     value: float
+    cap: int | None = TRAIN_CAP
 
     @classmethod
-    def fraction(cls, value: float) -> "Size":
-        """Return the size that is ``value`` of the training pool (at most TRAIN_CAP rows)."""
-        return cls("fraction", value)
+    def fraction(cls, value: float, cap: int | None = TRAIN_CAP) -> "Size":
+        """Return the size that is ``value`` of the first ``cap`` rows of the training pool."""
+        return cls("fraction", value, cap)
 
     @classmethod
     def rows(cls, value: int) -> "Size":
         """Return the size of ``value`` rows, or of the whole pool where that is smaller."""
         return cls("rows", value)
 
+    @classmethod
+    def parse(cls, key: str) -> "Size":
+        """Return the size that ``key`` was made of."""
+        what, _, cap = key.partition("/")
+        kind, _, value = what.partition(":")
+        return cls(kind, float(value), (None if cap == "all" else int(cap)) if cap else TRAIN_CAP)
+
     @property
     def key(self) -> str:
-        """The size as the store writes it, such as ``fraction:0.1`` or ``rows:1000``."""
-        return f"{self.kind}:{self.value:g}"
+        """The size as the store writes it: ``fraction:0.1``, ``rows:1000``, ``fraction:0.1/all`` (no cap)."""
+        text = f"{self.kind}:{self.value:g}"
+        if self.cap == TRAIN_CAP:
+            return text
+        return f"{text}/{'all' if self.cap is None else self.cap}"
+
+    def __str__(self) -> str:
+        if self.kind == "rows":
+            return f"{self.value:g} training rows"
+        of = {None: " (uncapped)", TRAIN_CAP: ""}.get(self.cap, f" (at most {self.cap} of them)")
+        what = "all training rows" if self.value == 1 else f"{100 * self.value:g}% of the training rows"
+        return what + of
 
     def n_rows(self, n_pool: int) -> int:
         """Return the number of rows out of a pool of ``n_pool``."""
         if self.kind == "rows":
             return min(int(self.value), n_pool)
-        return max(1, round(self.value * min(n_pool, TRAIN_CAP)))
+        return max(1, round(self.value * (n_pool if self.cap is None else min(n_pool, self.cap))))
 
 
 @dataclass(frozen=True)

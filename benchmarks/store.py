@@ -1,341 +1,190 @@
-"""The results file: every finished evaluation is a row, written as soon as it is finished.
+"""The results: every finished evaluation is a row, written as soon as it is finished.
 
-SQLite through SQLAlchemy. A row is never written twice for the same piece of work, so that running a
-command again does what is missing and nothing else. A file that is not ours is refused and left alone.
+A row is never written twice for the same piece of work, so that running a command again does what is missing
+and nothing else.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import (
-    URL,
-    Boolean,
-    Column,
-    Connection,
-    Engine,
-    Float,
-    ForeignKey,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-    create_engine,
-    event,
-    inspect,
-    select,
-    text,
-)
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import URL, ColumnElement, Engine, RowMapping, Table, and_, select, true
+from sqlalchemy.exc import IntegrityError
 
-from benchmarks import environment
+from benchmarks import environment, leases, schema
 from benchmarks.arguments import UsageError
+from benchmarks.database import OTHER_FOLDER, connect, locate, writing
+from benchmarks.leases import Lease, Leases
+from benchmarks.schema import DEFAULT_TRIAL, EVALUATION_KEY, STUDY_KEY
 
-APPLICATION = "sparsemlp benchmarks"
-SCHEMA_VERSION = 1
-FILE_NAME = "results.sqlite"
-DEFAULT_TRIAL = -1
-OTHER_FOLDER = "choose another --results folder"
-
-_metadata = MetaData()
-
-_about = Table(
-    "about",
-    _metadata,
-    Column("application", String(64), primary_key=True),
-    Column("schema_version", Integer, nullable=False),
-)
-
-_environments = Table(
-    "environments",
-    _metadata,
-    Column("id", Integer, primary_key=True),
-    Column("versions", Text, nullable=False),
-    Column("machine", Text, nullable=False),
-    UniqueConstraint("versions", "machine"),
-)
-
-_commands = Table(
-    "commands",
-    _metadata,
-    Column("id", Integer, primary_key=True),
-    Column("started_at", String(32), nullable=False),
-    Column("command", Text, nullable=False),
-)
-
-_datasets = Table(
-    "datasets",
-    _metadata,
-    Column("task", String(64), primary_key=True),
-    Column("n_rows", Integer, nullable=False),
-    Column("n_features", Integer, nullable=False),
-    Column("n_published", Integer),
-    Column("statement", Text, nullable=False),
-    Column("complete", Boolean, nullable=False),
-)
-
-EVALUATION_KEY = ("task", "size", "seed", "model", "trial")
-_evaluations = Table(
-    "evaluations",
-    _metadata,
-    Column("id", Integer, primary_key=True),
-    Column("task", String(64), nullable=False),
-    Column("size", String(32), nullable=False),  # what was asked for: "fraction:0.1" or "rows:1000"
-    Column("seed", Integer, nullable=False),
-    Column("model", String(64), nullable=False),
-    Column("trial", Integer, nullable=False),  # DEFAULT_TRIAL: the untuned pipeline
-    Column("n_train", Integer, nullable=False),
-    Column("fraction", Float, nullable=False),  # n_train as a share of the whole training pool
-    Column("n_test", Integer, nullable=False),
-    Column("parameters", Text, nullable=False),  # JSON: what the trial set; {} at the defaults
-    Column("suggestions", Text, nullable=False),  # JSON: the same in Optuna's words, for replaying a study
-    Column("validation", String(64)),  # how the validation score came about: "5-fold"
-    Column("validation_score", Float),
-    Column("test_accuracy", Float),
-    Column("test_roc_auc", Float),
-    Column("test_log_loss", Float),
-    Column("test_brier", Float),
-    Column("chance_accuracy", Float, nullable=False),  # of always saying the commonest training class
-    Column("fit_seconds", Float),
-    Column("predict_seconds", Float),
-    Column("tuning_seconds", Float),  # of the fits on validation folds
-    Column("warnings", Text),
-    Column("failure", Text),
-    Column("environment", ForeignKey("environments.id"), nullable=False),
-    UniqueConstraint(*EVALUATION_KEY),
-)
-
-PARITY_KEY = (
-    "n_features",
-    "n_informative",
-    "n_samples",
-    "width",
-    "sparsity",
-    "max_steps",
-    "loss",
-    "learning_rate",
-    "weight_decay",
-    "batch_size",
-    "random_state",
-    "run",
-)
-_parity = Table(
-    "parity_runs",
-    _metadata,
-    Column("id", Integer, primary_key=True),
-    Column("n_features", Integer, nullable=False),
-    Column("n_informative", Integer, nullable=False),
-    Column("n_samples", Integer, nullable=False),
-    Column("width", Integer, nullable=False),
-    Column("sparsity", Integer, nullable=False),  # 0: dense
-    Column("max_steps", Integer, nullable=False),
-    Column("loss", String(32), nullable=False),
-    Column("learning_rate", Float, nullable=False),
-    Column("weight_decay", Float, nullable=False),
-    Column("batch_size", Integer, nullable=False),
-    Column("random_state", Integer, nullable=False),
-    Column("run", Integer, nullable=False),
-    Column("succeeded", Boolean, nullable=False),
-    Column("steps_to_success", Float),
-    Column("test_error", Float),
-    Column("cell_seconds", Float),  # of the whole cell: its runs train together
-    Column("failure", Text),
-    Column("environment", ForeignKey("environments.id"), nullable=False),
-    UniqueConstraint(*PARITY_KEY),
-)
+_JSON = ("parameters", "suggestions", "fold_scores", "calibration")
 
 
 class Store:
-    """The results of a folder; open it with `Store.open`."""
+    """Results in a database; open them with `Store.open`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._environment_id: int | None = None
 
     @classmethod
-    def open(cls, folder: Path, *, create: bool = True) -> "Store":
-        """Open the results file in ``folder``.
+    def open(cls, place: Path | URL, *, create: bool = True) -> "Store":
+        """Open the results at ``place``.
 
         Parameters
         ----------
-        folder : Path
-            Holds ``results.sqlite``.
+        place : Path or URL
+            A folder that holds ``results.sqlite``, or the URL of a database (`benchmarks.database.locate`).
         create : bool
-            Whether a missing file is made; without it, a missing file is a UsageError.
+            Whether missing results are begun; without it, they are a UsageError.
 
         Raises
         ------
         UsageError
-            When the folder cannot be written or the file is damaged, another program's, or another version's.
+            When the place cannot be written, or what is there is damaged, another program's, or another
+            version's.
         """
-        path = folder / FILE_NAME
-        new = not path.exists() or path.stat().st_size == 0
-        if new and not create:
-            raise UsageError(f"no results in {folder}: run `python -m benchmarks tabular` or `parity` first")
-        if new:
-            _make_folder(folder)
-        elif create and not os.access(path, os.W_OK):
-            raise UsageError(f"{path} cannot be written; {OTHER_FOLDER}")
-        engine = _sqlite(path)
-        if new:
-            _create(engine, path)
-        else:
-            _check(engine, path)
-        return cls(engine)
+        return cls(connect(place if isinstance(place, URL) else locate(place, None), create=create))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the connections."""
         self._engine.dispose()
 
     def record_command(self, command: str) -> None:
         """Write down the command that is about to add rows; a repeated one once."""
-        with self._engine.begin() as connection:
-            known = connection.execute(select(_commands.c.id).where(_commands.c.command == command)).first()
+        with writing(self._engine) as connection:
+            table = schema.commands
+            known = connection.execute(select(table.c.id).where(table.c.command == command)).first()
             if known is None:
                 now = datetime.now(UTC).isoformat(timespec="seconds")
-                connection.execute(_commands.insert().values(started_at=now, command=command))
+                connection.execute(table.insert().values(started_at=now, command=command))
 
     def record_dataset(self, task: str, facts: Mapping[str, Any]) -> None:
         """Write down what the data of a task are; other data than at an earlier time are a UsageError."""
-        with self._engine.begin() as connection:
-            known = connection.execute(select(_datasets).where(_datasets.c.task == task)).mappings().first()
-            if known is None:
-                connection.execute(_datasets.insert().values(task=task, **facts))
-            elif (known["n_rows"], known["n_features"]) != (facts["n_rows"], facts["n_features"]):
-                raise UsageError(
-                    f"the results hold {task} with {known['n_rows']} rows x {known['n_features']} features, "
-                    f"but the data now have {facts['n_rows']} x {facts['n_features']}; {OTHER_FOLDER}"
-                )
+        known = self._known_or_added(schema.datasets, {"task": task}, {"task": task, **facts})
+        if (known["n_rows"], known["n_features"]) != (facts["n_rows"], facts["n_features"]):
+            raise UsageError(
+                f"the results hold {task} with {known['n_rows']} rows x {known['n_features']} features, "
+                f"but the data now have {facts['n_rows']} x {facts['n_features']}; {OTHER_FOLDER}"
+            )
 
     def finished(self) -> set[tuple[Any, ...]]:
         """Return the keys (EVALUATION_KEY) of all evaluations that are there."""
-        columns = [_evaluations.c[name] for name in EVALUATION_KEY]
-        with self._engine.connect() as connection:
-            return {tuple(row) for row in connection.execute(select(*columns))}
+        return self._keys(true())
 
-    def trials(self, task: str, size: str, seed: int, model: str) -> dict[int, dict[str, Any]]:
-        """Return the finished trials of one study by number: suggestions, validation score, failure."""
-        table = _evaluations
-        query = select(table.c.trial, table.c.suggestions, table.c.validation_score, table.c.failure).where(
-            table.c.task == task,
-            table.c.size == size,
-            table.c.seed == seed,
-            table.c.model == model,
-            table.c.trial != DEFAULT_TRIAL,
-        )
+    def failed(self) -> set[tuple[Any, ...]]:
+        """Return the keys (EVALUATION_KEY) of the evaluations that failed."""
+        return self._keys(schema.evaluations.c.failure.is_not(None))
+
+    def _keys(self, condition: ColumnElement[bool]) -> set[tuple[Any, ...]]:
+        columns = [schema.evaluations.c[name] for name in EVALUATION_KEY]
+        with self._engine.connect() as connection:
+            return {tuple(row) for row in connection.execute(select(*columns).where(condition))}
+
+    def trials(self, study: tuple[Any, ...]) -> dict[int, dict[str, Any]]:
+        """Return the finished trials of a study (STUDY_KEY) by number, with what replaying them takes."""
+        table = schema.evaluations
+        names = ("trial", "suggestions", "fold_scores", "validation_score", "pruned", "failure")
+        mine = [table.c[name] == value for name, value in zip(STUDY_KEY, study, strict=True)]
+        query = select(*(table.c[name] for name in names)).where(and_(*mine), table.c.trial != DEFAULT_TRIAL)
         with self._engine.connect() as connection:
             rows = [dict(row) for row in connection.execute(query).mappings()]
-        return {row["trial"]: row | {"suggestions": json.loads(row["suggestions"])} for row in rows}
+        return {row["trial"]: {name: _loaded(name, value) for name, value in row.items()} for row in rows}
 
-    def add_evaluation(self, row: Mapping[str, Any]) -> None:
-        """Add one finished evaluation; parameters and suggestions as dicts."""
-        texts = {name: json.dumps(row[name], sort_keys=True) for name in ("parameters", "suggestions")}
-        self._insert(_evaluations, [{**row, **texts}])
+    def add_evaluation(self, row: Mapping[str, Any], lease: Lease | None = None) -> bool:
+        """Add one finished evaluation, if its study is still ours and nobody else has added it.
+
+        Parameters
+        ----------
+        row : mapping
+            A value for every column; those kept as JSON as they are.
+        lease : Lease or None
+            The claim on its study; None where no other worker can be about.
+
+        Returns
+        -------
+        bool
+            Whether it was added.
+        """
+        texts = {name: json.dumps(row[name], sort_keys=True) for name in _JSON if row.get(name) is not None}
+        values = {**row, **texts, "environment": self._current_environment()}
+        try:
+            with writing(self._engine) as connection:
+                if lease is not None and not lease.holds(connection, row["trial"] + 1):
+                    return False
+                connection.execute(schema.evaluations.insert(), [values])
+        except IntegrityError:
+            if lease is None:
+                raise
+            return False
+        return True
+
+    def leases(self, owner: str, seconds: float) -> Leases:
+        """Return the leases of the worker called ``owner``."""
+        return Leases(self._engine, owner, seconds)
+
+    def running(self) -> list[dict[str, Any]]:
+        """Return the leases that are held: a study's key, the trial, the owner."""
+        with self._engine.connect() as connection:
+            return leases.live(connection)
+
+    def end_leases(self, run: str) -> None:
+        """Let the leases of a run's workers run out, which are known to be dead."""
+        leases.end_all(self._engine, run)
 
     def forget_failures(self) -> int:
-        """Delete the rows of failed evaluations and parity runs, so that they are tried again."""
-        with self._engine.begin() as connection:
-            results = [
-                connection.execute(table.delete().where(table.c.failure.is_not(None)))
-                for table in (_evaluations, _parity)
-            ]
-        return sum(result.rowcount for result in results)
+        """Delete the rows of failed evaluations, so that they are tried again."""
+        table = schema.evaluations
+        with writing(self._engine) as connection:
+            return connection.execute(table.delete().where(table.c.failure.is_not(None))).rowcount
 
-    def finished_parity(self) -> set[tuple[Any, ...]]:
-        """Return the keys (PARITY_KEY) of all parity runs that are there."""
-        columns = [_parity.c[name] for name in PARITY_KEY]
+    def keys(self, table: str, columns: Sequence[str]) -> set[tuple[Any, ...]]:
+        """Return some columns of all rows of a table."""
+        wanted = [schema.metadata.tables[table].c[name] for name in columns]
         with self._engine.connect() as connection:
-            return {tuple(row) for row in connection.execute(select(*columns))}
+            return {tuple(row) for row in connection.execute(select(*wanted))}
 
-    def add_parity_runs(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add the runs of a cell in one transaction."""
-        self._insert(_parity, rows)
+    def add_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows to a table in one transaction: all of them are there afterwards, or none."""
+        self._insert(schema.metadata.tables[table], rows)
 
     def frame(self, name: str) -> pd.DataFrame:
-        """Return a whole table: evaluations, parity_runs, datasets, environments or commands."""
+        """Return a whole table."""
         with self._engine.connect() as connection:
-            return pd.read_sql_query(select(_metadata.tables[name]), connection)
+            return pd.read_sql_query(select(schema.metadata.tables[name]), connection)
 
     def _insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         if not rows:
             return
         environment_id = self._current_environment()
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(table.insert(), [{**row, "environment": environment_id} for row in rows])
 
     def _current_environment(self) -> int:
         """Return the id of this machine and these versions, added when new."""
         if self._environment_id is None:
-            table = _environments
             values = {
                 "versions": json.dumps(environment.versions(), sort_keys=True),
                 "machine": json.dumps(environment.machine(), sort_keys=True),
             }
-            query = select(table.c.id).filter_by(**values)
-            with self._engine.begin() as connection:
-                known = connection.execute(query).scalar()
-                if known is None:
-                    connection.execute(table.insert().values(**values))
-                    known = connection.execute(query).scalar_one()
-            self._environment_id = int(known)
+            self._environment_id = int(self._known_or_added(schema.environments, values, values)["id"])
         return self._environment_id
 
-
-def _sqlite(path: Path) -> Engine:
-    engine = create_engine(URL.create("sqlite", database=str(path)))
-
-    # Python's driver begins no transaction before CREATE TABLE. With these two, making the file is all or
-    # nothing, and a run that is killed at that moment leaves no file that the next one would refuse.
-    @event.listens_for(engine, "connect")
-    def _leave_transactions_to_us(connection: Any, record: Any) -> None:
-        connection.isolation_level = None
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
-
-    return engine
+    def _known_or_added(self, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> RowMapping:
+        """Return the row with this key, added with these values where there is none."""
+        query = select(table).where(and_(*(table.c[name] == value for name, value in key.items())))
+        try:
+            with writing(self._engine) as connection:
+                if connection.execute(query).first() is None:
+                    connection.execute(table.insert().values(**values))
+        except IntegrityError:  # another worker was faster
+            pass
+        with self._engine.connect() as connection:
+            return connection.execute(query).mappings().one()
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--results {folder} cannot be made: {error.strerror}") from error
-
-
-def _create(engine: Engine, path: Path) -> None:
-    try:
-        with engine.begin() as connection:
-            _metadata.create_all(connection)
-            connection.execute(_about.insert().values(application=APPLICATION, schema_version=SCHEMA_VERSION))
-    except DatabaseError as error:
-        raise UsageError(f"{path} cannot be written: {error.orig}") from error
-
-
-def _check(engine: Engine, path: Path) -> None:
-    """Refuse a file that is damaged or not ours, having only read it."""
-    try:
-        with engine.connect() as connection:
-            health = connection.execute(text("PRAGMA quick_check(1)")).scalar()
-            ours = inspect(connection).has_table("about")
-            row = connection.execute(select(_about)).first() if ours else None
-    except DatabaseError as error:
-        raise UsageError(
-            f"{path} is no results file, or is damaged ({error.orig}); it was left as it is: {OTHER_FOLDER}"
-        ) from error
-    if health != "ok":
-        raise UsageError(f"{path} is damaged ({health}); it was left as it is: choose another --results folder")
-    if row is None or row.application != APPLICATION:
-        raise UsageError(f"{path} is another program's file; it was left as it is: {OTHER_FOLDER}")
-    if row.schema_version != SCHEMA_VERSION:
-        raise UsageError(
-            f"{path} has results format {row.schema_version} and this version reads {SCHEMA_VERSION}; "
-            f"it was left as it is: {OTHER_FOLDER}"
-        )
+def _loaded(name: str, value: Any) -> Any:
+    return json.loads(value) if name in _JSON else value

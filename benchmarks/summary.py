@@ -1,5 +1,6 @@
 """The numbers of the report, computed from the rows of the store and from nothing else."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -7,7 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from benchmarks.store import DEFAULT_TRIAL
+from benchmarks.schema import DEFAULT_TRIAL
+from benchmarks.splits import Size
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,13 @@ class Setting:
     @property
     def size_label(self) -> str:
         """The size in words."""
-        kind, _, value = self.size.partition(":")
-        return f"{value} training rows" if kind == "rows" else f"{float(value):.4g} of the training rows"
+        text = str(Size.parse(self.size))
+        return text[0].upper() + text[1:]
 
     @property
     def slug(self) -> str:
         """The setting as a part of a file name."""
-        return f"{self.size.replace(':', '-')}-{'tuned' if self.tuned else 'default'}"
+        return f"{re.sub('[:/]', '-', self.size).replace('.', 'p')}-{'tuned' if self.tuned else 'default'}"
 
     @property
     def models(self) -> list[str]:
@@ -79,26 +81,29 @@ def settings(evaluations: pd.DataFrame) -> list[Setting]:
         default = rows[rows["trial"] == DEFAULT_TRIAL]
         trials = rows[rows["trial"] != DEFAULT_TRIAL]
         if len(default):
-            found.append(Setting(size, False, _scored(default)))
+            found.append(Setting(size, False, with_accuracy(default)))
         if len(trials):
             counts = trials.groupby(["task", "seed", "model"]).size()
-            found.append(Setting(size, True, _scored(_best(trials)), (int(counts.min()), int(counts.max()))))
+            found.append(
+                Setting(size, True, with_accuracy(choose_trials(trials)), (int(counts.min()), int(counts.max())))
+            )
     return found
 
 
 def _size_order(size: str) -> tuple[str, float]:
-    kind, _, value = size.partition(":")
-    return kind, float(value)
+    parsed = Size.parse(size)
+    return parsed.kind, parsed.value
 
 
-def _best(trials: pd.DataFrame) -> pd.DataFrame:
+def choose_trials(trials: pd.DataFrame) -> pd.DataFrame:
     """Return of every study the trial of the best validation score; the test scores have no say."""
     order = trials.sort_values(["validation_score", "trial"], ascending=[False, True], na_position="last")
     return order.groupby(["task", "seed", "model"], sort=False).head(1)
 
 
-def _scored(rows: pd.DataFrame) -> pd.DataFrame:
-    failed = rows["failure"].notna()
+def with_accuracy(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add ``failed``, and ``accuracy``: on the test rows or, where it failed, of saying the commonest class."""
+    failed = rows["failure"].notna() | rows["test_accuracy"].isna()
     accuracy = rows["test_accuracy"].where(~failed, rows["chance_accuracy"]).astype(float)
     return rows.assign(accuracy=accuracy, failed=failed)
 
@@ -129,13 +134,14 @@ def per_model(setting: Setting) -> pd.DataFrame:
     tasks; seconds are medians over evaluations.
     """
     scores = setting.complete()
-    by_task = scores.groupby(["model", "task"])[["accuracy", "test_roc_auc", "test_log_loss"]].mean()
+    by_task = scores.groupby(["model", "task"])[["accuracy", "test_roc_auc", "test_log_loss", "test_brier"]].mean()
     ranks = by_task["accuracy"].unstack("task").rank(ascending=False)
     table = by_task.groupby("model").mean()
     table["rank"] = ranks.mean(axis=1)
     by_model = scores.groupby("model")
     table["fit_seconds"] = by_model["fit_seconds"].median()
     table["predict_seconds"] = by_model["predict_seconds"].median()
+    table["peak_memory"] = by_model["peak_memory"].median()
     table["n_failed"] = by_model["failed"].sum()
     return table.reindex(setting.models)
 
@@ -171,50 +177,3 @@ def counts(comparison: pd.DataFrame) -> tuple[int, int, int]:
 def chance_of_a_verdict(n_seeds: int) -> float:
     """Return how often two equal models are called a win or a loss on a task, with normal differences."""
     return float(2 * stats.t.sf(1, n_seeds - 1)) if n_seeds > 1 else 1.0
-
-
-FRONTIER_KEY = (
-    "n_features",
-    "n_informative",
-    "max_steps",
-    "loss",
-    "learning_rate",
-    "weight_decay",
-    "batch_size",
-    "random_state",
-)
-
-
-def frontiers(runs: pd.DataFrame) -> list[tuple[dict[str, object], pd.DataFrame]]:
-    """Return for every frontier what its cells share, and a row per cell.
-
-    Returns
-    -------
-    list of (dict, DataFrame)
-        The rows hold ``sparsity`` (0: dense), ``n_samples``, ``width``, ``successes``, ``runs``, ``rate``,
-        ``low`` and ``high`` (95 % Wilson interval), ``median_steps`` of the successes, and ``failure``.
-    """
-    found = []
-    for key, group in runs.groupby(list(FRONTIER_KEY)):
-        cells = [
-            {"sparsity": sparsity, "n_samples": n_samples, "width": width, **_cell(rows)}
-            for (sparsity, n_samples, width), rows in group.groupby(["sparsity", "n_samples", "width"])
-        ]
-        found.append((dict(zip(FRONTIER_KEY, key, strict=True)), pd.DataFrame(cells)))
-    return found
-
-
-def _cell(rows: pd.DataFrame) -> dict[str, object]:
-    finished = rows[rows["failure"].isna()]
-    successes, n_runs = int(finished["succeeded"].sum()), len(finished)
-    interval = stats.binomtest(successes, n_runs).proportion_ci(method="wilson") if n_runs else None
-    failures = rows["failure"].dropna()
-    return {
-        "successes": successes,
-        "runs": n_runs,
-        "rate": successes / n_runs if n_runs else float("nan"),
-        "low": interval.low if interval else float("nan"),
-        "high": interval.high if interval else float("nan"),
-        "median_steps": finished.loc[finished["succeeded"].astype(bool), "steps_to_success"].median(),
-        "failure": failures.iloc[0] if len(failures) else None,
-    }

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-DEFAULT_CACHE = Path(__file__).resolve().parents[1] / ".cache" / "openml"
+PROJECT = Path(__file__).resolve().parents[1]
 
 
 class DataUnavailableError(Exception):
@@ -106,8 +106,12 @@ def describe_rows(n_rows: int, n_published: int) -> tuple[str, bool]:
 
 
 def cache_directory() -> Path:
-    """Return the cache of the openml client: ``OPENML_CACHE_DIR``, or .cache/openml in the project."""
-    return Path(os.environ.get("OPENML_CACHE_DIR") or DEFAULT_CACHE)
+    """Return the cache of the openml client: ``OPENML_CACHE_DIR``, or .cache/openml in the project.
+
+    Where the project is an archive, as on a dask worker, the latter is in the home directory.
+    """
+    folder = PROJECT if PROJECT.is_dir() else Path.home()
+    return Path(os.environ.get("OPENML_CACHE_DIR") or folder / ".cache" / "openml")
 
 
 def _fetch(source: OpenMLSource) -> tuple[NDArray[np.float64], NDArray[np.int64], bool]:

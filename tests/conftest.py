@@ -1,6 +1,9 @@
 """What all tests share: a hypothesis profile for slow machines, and no GPU tests where there is no GPU."""
 
+import itertools
+
 import pytest
+import throwaway_postgresql
 import torch
 from hypothesis import settings
 
@@ -16,3 +19,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """The URL of a PostgreSQL server, without a database."""
+    pytest.importorskip("psycopg")
+    with throwaway_postgresql.server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def storage(request, tmp_path):
+    """The URL of an empty database for results."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'shared.sqlite'}"
+    return throwaway_postgresql.new_database(request.getfixturevalue("postgresql"), f"test_{next(_numbers)}")
+
+
+@pytest.fixture
+def registries():
+    """Competitors and tasks may be added; afterwards they are as they were."""
+    from benchmarks.models import MODELS
+    from benchmarks.tasks import TASKS
+
+    before = dict(MODELS), dict(TASKS)
+    yield
+    for known, former in zip((MODELS, TASKS), before, strict=True):
+        known.clear()
+        known.update(former)
+
+
+_numbers = itertools.count()

@@ -1,93 +1,29 @@
-"""Runs on small synthetic tables: rows, failures, resumption, tuning, parity cells, exit statuses."""
+"""Runs on small synthetic tables: rows, failures, resumption, tuning, exit statuses."""
 
 import dataclasses
-import sys
-import types
 
+import benchmark_toys
 import numpy as np
-import optuna
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.pipeline import Pipeline
+from benchmark_toys import Nearest, competitor, toy_data, words
 
-from benchmarks import pipelines, tasks
+from benchmarks import models, tasks
 from benchmarks.__main__ import main
 from benchmarks.arguments import command_line
 from benchmarks.splits import Size, make_split
 from benchmarks.store import Store
-from benchmarks.tuning import Tuning
 
 SCORES = ["validation_score", "test_accuracy", "test_roc_auc", "test_log_loss", "test_brier", "parameters"]
 
 
-def words(text):
-    return text.split()
-
-
-def toy_data(n_rows=600):
-    """Three informative columns and the row's own number in a fourth."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(n_rows, 4))
-    y = (X[:, 0] + X[:, 1] * X[:, 2] > 0).astype(np.int64)
-    X[:, 3] = np.arange(n_rows)
-    return tasks.Data(X, y, 2 * n_rows, "a subset: half of it", False)
-
-
-def unavailable():
-    raise tasks.DataUnavailableError("gone (OpenML task 0) cannot be had: OSError: offline")
-
-
-class Nearest(ClassifierMixin, BaseEstimator):
-    """Says the class of the nearest mean; remembers in ``seen`` which rows it was fitted on."""
-
-    seen: tuple = ()
-
-    def __init__(self, scale=1.0):
-        self.scale = scale
-
-    def fit(self, X, y):
-        type(self).seen = (*self.seen, X[:, 3].astype(int))
-        self.classes_ = np.unique(y)
-        self.means_ = np.stack([X[y == label, :3].mean(0) for label in self.classes_])
-        return self
-
-    def predict_proba(self, X):
-        distance = ((X[:, None, :3] - self.means_) ** 2).sum(-1)
-        weights = np.exp(-self.scale * (distance - distance.min(1, keepdims=True)))
-        return weights / weights.sum(1, keepdims=True)
-
-    def predict(self, X):
-        return self.classes_[self.predict_proba(X).argmax(1)]
-
-
-class Broken(Nearest):
-    def fit(self, X, y):
-        raise ValueError("this one\nnever fits")
-
-
-class NotANumber(Nearest):
-    def predict_proba(self, X):
-        return np.full((len(X), 2), np.nan)
-
-
-def competitor(name, estimator):
-    return pipelines.Model(
-        name,
-        name.title(),
-        lambda seed, n_samples, n_features: Pipeline([("model", estimator())]),
-        lambda trial, n_samples, n_features: {"model__scale": trial.suggest_float("scale", 0.01, 10, log=True)},
-        lambda: {"scale": 1.0},
-    )
-
-
 @pytest.fixture
 def toys(monkeypatch):
-    """Two small tasks, one that cannot be had, and three competitors of which two do not work."""
-    for name, load in {"toy": toy_data, "small": lambda: toy_data(60), "gone": unavailable}.items():
-        monkeypatch.setitem(tasks.TASKS, name, tasks.Task(name, load))
-    for name, estimator in {"nearest": Nearest, "broken": Broken, "nan": NotANumber}.items():
-        monkeypatch.setitem(pipelines.MODELS, name, competitor(name, estimator))
+    """Small tasks, one that cannot be had, and competitors of which some do not work."""
+    for task in benchmark_toys.TASKS:
+        monkeypatch.setitem(tasks.TASKS, task.name, task)
+    for model in benchmark_toys.MODELS:
+        monkeypatch.setitem(models.MODELS, model.name, model)
     monkeypatch.setattr(Nearest, "seen", ())
 
 
@@ -132,7 +68,7 @@ def test_every_model_sees_the_same_training_rows_and_never_a_test_row(toys, tmp_
     fits = [set(rows.tolist()) for rows in Nearest.seen]
     assert all(fit <= train for fit in fits)
     assert sum(fit == train for fit in fits) == 3  # the default and two trials; all else are folds
-    assert len(fits) == 3 + 2 * 5
+    assert len(fits) == 3 + 2 * 15
     assert not train & set(split.test.tolist())
 
 
@@ -193,7 +129,7 @@ def test_tuning_begins_with_the_default_configuration(toys, tmp_path):
     assert rows.loc[0, "parameters"] == '{"model__scale": 1.0}'
     assert rows.loc[0, "test_log_loss"] == rows.loc[-1, "test_log_loss"]
     assert rows.loc[[0, 1, 2], "parameters"].nunique() == 3
-    assert set(rows.loc[[0, 1, 2], "validation"]) == {"5-fold"}
+    assert set(rows.loc[[0, 1, 2], "validation"]) == {"3 x 5-fold"}
     assert np.isnan(rows.loc[-1, "validation_score"])
 
 
@@ -226,10 +162,22 @@ def test_a_failing_model_is_a_row_with_its_reason_and_the_rest_go_on(toys, tmp_p
     assert f"{100 * chance:.1f} †" in text
 
 
+def test_a_space_that_does_not_work_is_a_row_with_its_reason(toys, tmp_path, monkeypatch):
+    def space(trial, n_samples, n_features):
+        return {"model__scale": trial.suggest_float("scale", 2.0, 1.0)}
+
+    model = dataclasses.replace(models.MODELS["nearest"], space=space)
+    monkeypatch.setitem(models.MODELS, "nearest", model)
+    assert tabular(tmp_path, *words("--tasks toy --train-size 50 --models nearest --seeds 1 --trials 2")) == 0
+    rows = evaluations(tmp_path).set_index("trial")
+    assert rows.loc[-1, "test_accuracy"] > 0.5
+    assert rows.loc[[0, 1], "failure"].str.contains("ValueError.*low").all()
+
+
 def test_failures_are_tried_again_on_request_only(toys, tmp_path, monkeypatch):
     options = words("--tasks toy --train-size 50 --models broken --seeds 1")
     tabular(tmp_path, *options)
-    monkeypatch.setitem(pipelines.MODELS, "broken", competitor("broken", Nearest))
+    monkeypatch.setitem(models.MODELS, "broken", competitor("broken", Nearest))
     tabular(tmp_path, *options)
     assert evaluations(tmp_path)["failure"].notna().all()
     tabular(tmp_path, *options, "--retry-failures")
@@ -260,12 +208,31 @@ def test_data_that_cannot_be_had_are_named_and_the_rest_go_on(toys, tmp_path, ca
         ("tabular --train-size 1", "--train-size.*at least 2"),
         ("tabular --profile huge", "--profile.*smoke"),
         ("tabular --task credit", "--task"),
-        ("parity --n-features 5 --n-informative 6", "--n-informative 6.*--n-features 5"),
-        ("parity --n-features 5 --sparsities 9", "--sparsities 9.*--n-features 5"),
+        ("tabular --jobs 0", "--jobs.*at least 1"),
+        ("tabular --max-train some", "--max-train.*'some'"),
+        ("tabular --time-limit 0", "--time-limit.*above 0"),
+        ("tabular --backend dask", "--backend dask and --scheduler ADDRESS belong together"),
+        ("tabular --scheduler tcp://127.0.0.1:9", "--backend dask and --scheduler ADDRESS belong together"),
+        ("tabular --backend spark", "--backend.*loky"),
+        ("tabular --storage nonsense", "--storage must be a URL.*'nonsense'"),
+        ("tabular --storage sqlite://", "--storage sqlite needs a file"),
+        ("tabular --storage oracle+nothing://host/x", "SQLAlchemy knows no database"),
+        ("tabular --storage postgresql://nobody@127.0.0.1:9/x", "--storage postgresql.* cannot be used"),
+        ("parity --n-features 5 --n-informative 2 6", "--n-informative 6.*--n-features 5"),
+        ("parity --n-features 50 5 --sparsities 9", "--sparsities 9.*--n-features 5"),
         ("parity --sparsities thin", "--sparsities.*'thin'"),
         ("parity --learning-rate 0", "--learning-rate.*'0'"),
         ("parity --weight-decay -1", "--weight-decay.*'-1'"),
         ("parity --widths 0", "--widths.*'0'"),
+        ("parity --sizes 0", "--sizes.*at least 1, or 'online'.*'0'"),
+        ("parity --max-steps -100", "--max-steps.*at least 1.*'-100'"),
+        ("parity --flip-y 0.5", "--flip-y.*below 0.5.*'0.5'"),
+        ("parity --target parity xor", "--target.*'xor'.*staircase"),
+        ("parity --target polynomial --sizes online", "polynomial.*cannot be drawn online"),
+        ("parity --experiment loss --widths 5", "--experiment loss has a grid of its own; leave out --widths"),
+        ("parity --experiment magic", "--experiment.*'magic'.*loss"),
+        ("parity --profile smoke --device abacus", "--device.*'abacus' is unknown"),
+        ("parity --profile smoke --results FILE", "cannot be made"),
         ("report --results FOLDER/nowhere", "no results in"),
         ("tabular --tasks toy --results FILE", "cannot be made"),
     ],
@@ -318,122 +285,18 @@ def test_the_command_is_recorded_without_absolute_paths(tmp_path, monkeypatch):
     inside, outside = str(tmp_path / "results"), "/somewhere/else/results"
     assert command_line(["report", "--results", inside]) == "python -m benchmarks report --results results"
     assert command_line(["report", f"--results={outside}"]) == "python -m benchmarks report --results=results"
-
-
-# Competitors -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", list(pipelines.MODELS))
-def test_the_default_of_a_space_is_the_default_of_its_pipeline(name):
-    model = pipelines.MODELS[name]
-    trial = optuna.trial.FixedTrial(model.default())
-    parameters = model.space(trial, 1000, 10)
-    default = model.build(0, 1000, 10).get_params()
-    floor = {
-        "model__l2_regularization": 1e-6,
-        "model__weight_decay": max(default.get("model__weight_decay", 0), 1e-6),
-    }
-    for key, value in parameters.items():
-        assert value == floor.get(key, default[key]), key
-    model.build(0, 1000, 10).set_params(**parameters)
-
-
-@pytest.mark.parametrize("name", list(pipelines.MODELS))
-def test_a_space_draws_what_its_pipeline_takes(name):
-    model = pipelines.MODELS[name]
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    drawn = [model.space(study.ask(), 1000, 1) for _ in range(20)]
-    for parameters in drawn:
-        model.build(0, 1000, 1).set_params(**parameters)
-        assert parameters.get("model__sparsity", 1) in (1, "auto"), "a table of one column has one to keep"
-    assert len({str(parameters) for parameters in drawn}) == 20
-
-
-def test_forest_depths_are_drawn_with_the_published_weights():
-    trials = [optuna.trial.FixedTrial({"max_depth": position}) for position in np.linspace(0, 1, 1001)]
-    drawn = [pipelines._weighted(trial, "max_depth", pipelines.FOREST_DEPTHS) for trial in trials]
-    assert drawn.count(None) == pytest.approx(700, abs=2)
-    assert drawn.count(4) == pytest.approx(100, abs=2)
-
-
-# Sparse parity ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def frontier(monkeypatch):
-    """A stand-in with the signature of sparsemlp.frontier.success_frontier that notes its calls."""
-    calls = []
-
-    def success_frontier(
-        n_features=50, n_informative=3, n_samples=(1000,), width=(1000,), sparsity=(2, None), *, n_runs=50,
-        max_steps=100_000, loss="hinge", learning_rate=0.1, weight_decay=0.01, batch_size=32, online=False,
-        device="auto", random_state=0,
-    ):  # fmt: skip
-        calls.append((n_samples, width, sparsity, n_runs))
-        if width == (13,):
-            raise MemoryError("too wide")
-        assert max_steps == 77
-        steps = [10.0 * (run + 1) if run % 2 == 0 else np.nan for run in range(n_runs)]
-        return pd.DataFrame(
-            {
-                "n_features": n_features,
-                "n_informative": n_informative,
-                "n_samples": n_samples[0],
-                "width": width[0],
-                "sparsity": np.nan if sparsity[0] is None else sparsity[0],
-                "run": range(n_runs),
-                "succeeded": np.isfinite(steps),
-                "steps_to_success": steps,
-                "test_error": 0.25,
-            }
-        )
-
-    module = types.ModuleType("sparsemlp.frontier")
-    module.success_frontier = success_frontier
-    monkeypatch.setitem(sys.modules, "sparsemlp.frontier", module)
-    return calls
-
-
-PARITY = words("--n-features 10 --n-informative 2 --max-steps 77 --sparsities 2 dense")
-
-
-def test_parity_cells_are_trained_once_and_resumed(frontier, tmp_path):
-    options = ["parity", "--results", str(tmp_path), *PARITY, "--sizes", "50", "90"]
-    assert main([*options, "--widths", "20", "--runs", "3"]) == 0
-    assert frontier == [((m,), (20,), (s,), 3) for m in (50, 90) for s in (2, None)]
-    main([*options, "--widths", "20", "--runs", "3"])
-    assert len(frontier) == 4
-    main([*options, "--widths", "20", "30", "--runs", "2"])
-    assert [call[1] for call in frontier[4:]] == [(30,)] * 4
-    main([*options, "--widths", "20", "--runs", "5"])
-    store = Store.open(tmp_path)
-    rows = store.frame("parity_runs")
-    store.close()
-    assert rows.groupby("width").size().to_dict() == {20: 20, 30: 8}
-    of_cell = rows[(rows["width"] == 20) & (rows["n_samples"] == 50) & (rows["sparsity"] == 0)]
-    assert sorted(of_cell["run"]) == [0, 1, 2, 3, 4]
-    assert of_cell.set_index("run")["succeeded"].to_dict() == {0: 1, 1: 0, 2: 1, 3: 0, 4: 1}
-
-
-def test_a_parity_cell_that_fails_is_recorded_and_the_rest_go_on(frontier, tmp_path, capsys):
-    options = ["parity", "--results", str(tmp_path), *PARITY, "--sizes", "50", "--runs", "2"]
-    assert main([*options, "--widths", "13", "20"]) == 0
-    assert "2 parity cells failed" in capsys.readouterr().err
-    assert main(["report", "--results", str(tmp_path)]) == 0
-    text = (tmp_path / "report" / "report.md").read_text()
-    assert "failed: MemoryError: too wide" in text
-    assert "1/2" in text
+    secrets = ["--storage", "postgresql://me:secret@host/x", "--scheduler", "10.0.0.1:8786"]
+    assert command_line(["tabular", *secrets]) == "python -m benchmarks tabular --storage URL --scheduler ADDRESS"
 
 
 # Everything ------------------------------------------------------------------------------------------
 
 
-def test_the_smoke_profile_runs_from_end_to_end(toys, frontier, tmp_path, monkeypatch, capsys):
-    from benchmarks import parity, tabular
+def test_the_smoke_profile_runs_from_end_to_end(toys, tmp_path, monkeypatch, capsys):
+    from benchmarks import tabular
 
     smoke = tabular.PROFILES["smoke"] | {"tasks": ["small"], "train_size": [40]}
     monkeypatch.setitem(tabular.PROFILES, "smoke", smoke)
-    monkeypatch.setitem(parity.PROFILES, "smoke", parity.PROFILES["smoke"] | {"max_steps": 77})
     assert main(["all", "--profile", "smoke", "--results", str(tmp_path / "results")]) == 0
     output = capsys.readouterr().out
     assert "Sparse net (sparse_mlp)" in output
@@ -452,25 +315,3 @@ def test_a_data_set_may_have_more_than_two_classes(toys, tmp_path, monkeypatch):
     rows = evaluations(tmp_path).set_index("model")
     assert rows.loc["rf", "test_accuracy"] > 0.9
     assert rows[["test_roc_auc", "test_log_loss", "test_brier"]].notna().all(axis=None)
-
-
-def test_a_study_that_goes_on_from_stored_trials_draws_as_if_undisturbed():
-    def score(trial):
-        return -abs(np.log(trial.params["scale"]) - 1)
-
-    model = competitor("nearest", Nearest)
-    whole, drawn = Tuning(model, ("toy", 100), 100, 4), []
-    for number in range(14):  # more than the sampler's random start
-        trial, _ = whole.ask(number)
-        failed = number == 3
-        whole.tell(trial, None if failed else score(trial))
-        drawn.append({"suggestions": trial.params, "validation_score": None if failed else score(trial)})
-    resumed = Tuning(model, ("toy", 100), 100, 4)
-    for stored in drawn[:12]:
-        resumed.replay(stored)
-    for number in (12, 13):
-        trial, _ = resumed.ask(number)
-        assert trial.params == drawn[number]["suggestions"]
-        resumed.tell(trial, drawn[number]["validation_score"])
-    other, _ = Tuning(model, ("toy", 101), 100, 4).ask(1)
-    assert other.params != drawn[1]["suggestions"]

@@ -56,6 +56,27 @@ def test_smaller_training_sets_are_nested_in_larger_ones():
     assert all(small < large for small, large in pairwise(found))
 
 
+@pytest.mark.parametrize("cap", [TRAIN_CAP, 25_000, None])
+@pytest.mark.parametrize("value", [1, 0.1, 0.001])
+def test_a_fraction_is_of_the_capped_pool_and_its_key_says_the_cap(cap, value):
+    y = labels(60_000)
+    size = Size.fraction(value, cap)
+    rows = make_split("a task", y, seed=100).training_rows(size, y)
+    assert len(rows) == round(value * min(42_000, cap or 42_000))
+    assert Size.parse(size.key) == size
+    assert size.key == f"fraction:{value}" + {TRAIN_CAP: "", 25_000: "/25000", None: "/all"}[cap]
+
+
+def test_sizes_read_as_words():
+    sizes = [Size.fraction(1), Size.fraction(0.001), Size.fraction(0.1, None), Size.rows(1000)]
+    assert [str(size) for size in sizes] == [
+        "all training rows",
+        "0.1% of the training rows",
+        "10% of the training rows (uncapped)",
+        "1000 training rows",
+    ]
+
+
 def test_a_size_above_the_pool_takes_the_whole_pool():
     y = labels(100)
     split = make_split("a task", y, seed=100)

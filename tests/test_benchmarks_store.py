@@ -1,29 +1,16 @@
 """The results file: what it keeps, what it refuses."""
 
 import sqlite3
+from pathlib import Path
 
 import pytest
+import throwaway_postgresql
+from benchmark_toys import evaluation
+from sqlalchemy import create_engine, inspect
 
 from benchmarks.arguments import UsageError
-from benchmarks.store import FILE_NAME, Store
-
-
-def evaluation(**changes):
-    row = {
-        "task": "toy",
-        "size": "rows:100",
-        "seed": 100,
-        "model": "rf",
-        "trial": -1,
-        "n_train": 100,
-        "fraction": 0.1,
-        "n_test": 50,
-        "parameters": {},
-        "suggestions": {},
-        "chance_accuracy": 0.5,
-        "test_accuracy": 0.8,
-    }
-    return row | changes
+from benchmarks.database import FILE_NAME, NoResultsError, locate
+from benchmarks.store import Store
 
 
 @pytest.fixture
@@ -120,6 +107,20 @@ def test_a_foreign_or_damaged_file_is_refused_and_left_alone(tmp_path, write, wo
     with pytest.raises(UsageError, match=words):
         Store.open(tmp_path, create=create)
     assert path.read_bytes() == before
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(postgresql):
+    url = throwaway_postgresql.new_database(postgresql, "another")
+    place = locate(Path("unused"), url)
+    with pytest.raises(NoResultsError, match=r"no results at postgresql\+psycopg://tester@"):
+        Store.open(place, create=False)
+    engine = create_engine(place)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("create table thesis (title text)")
+    with pytest.raises(UsageError, match="is another program's"):
+        Store.open(place)
+    assert inspect(engine).get_table_names() == ["thesis"]
+    engine.dispose()
 
 
 def test_a_results_folder_that_cannot_be_made_is_a_usage_error(tmp_path):

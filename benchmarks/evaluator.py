@@ -1,0 +1,144 @@
+"""Does one evaluation: what it finds depends on the piece and the study's earlier trials, and on nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.trial import Trial
+from sklearn.pipeline import Pipeline
+
+from benchmarks.environment import n_cores
+from benchmarks.evaluation import MEASURED, chance_accuracy, measure, reason
+from benchmarks.models import MODELS, Parameters
+from benchmarks.plan import Piece, Row, Study
+from benchmarks.splits import make_split
+from benchmarks.tasks import Data, load
+from benchmarks.tuning import Tuning
+from benchmarks.validation import validate
+
+UNTUNED: Row = {
+    "parameters": {},
+    "suggestions": {},
+    "validation": None,
+    "validation_score": None,
+    "fold_scores": [],
+    "pruned": False,
+    "tuning_seconds": None,
+}
+UNMEASURED: Row = dict.fromkeys(MEASURED)
+
+
+@dataclass(frozen=True)
+class TrainTest:
+    """The rows of one split at one size, the same for every model."""
+
+    X: NDArray[np.float64]
+    y: NDArray[np.int64]
+    X_test: NDArray[np.float64]
+    y_test: NDArray[np.int64]
+    fraction: float
+
+
+class Evaluator:
+    """Describes evaluations and does them; keeps the rows that the next one can use again."""
+
+    def __init__(self) -> None:
+        self._data: tuple[str, Data] | None = None
+        self._rows: tuple[Any, TrainTest] | None = None
+
+    def dataset(self, task: str) -> Row:
+        """Return what there is to say about a task's data; raises DataUnavailableError."""
+        data = self._load(task)
+        return {
+            "n_rows": data.X.shape[0],
+            "n_features": data.X.shape[1],
+            "n_published": data.n_published,
+            "statement": data.statement,
+            "complete": data.complete,
+        }
+
+    def describe(self, piece: Piece, earlier: Sequence[Row]) -> Row:
+        """Return the part of an evaluation's row that is known before any fit, the rest empty.
+
+        Where the row has a failure, there is nothing to evaluate.
+        """
+        rows = self._train_test(piece.study)
+        row = {
+            "n_train": len(rows.y),
+            "fraction": rows.fraction,
+            "n_test": len(rows.y_test),
+            "chance_accuracy": chance_accuracy(rows.y, rows.y_test),
+            "threads": n_cores(),
+            **UNTUNED,
+            **UNMEASURED,
+        }
+        if not piece.is_default:
+            try:
+                _, trial, parameters = _ask(piece, rows, earlier)
+            except Exception as error:  # a space that does not work is its model's failure, as a fit is
+                return row | {"failure": reason(error)}
+            row |= {"parameters": parameters, "suggestions": trial.params}
+        return row
+
+    def evaluate(self, piece: Piece, earlier: Sequence[Row]) -> Row:
+        """Fit and measure; return the part of the row that `describe` left empty."""
+        rows = self._train_test(piece.study)
+        if piece.is_default:
+            return _measure(piece.study, rows, {})
+        return _trial(piece, rows, earlier)
+
+    def _train_test(self, study: Study) -> TrainTest:
+        key = (study.task, study.size, study.seed)
+        if self._rows is None or self._rows[0] != key:
+            data = self._load(study.task)
+            split = make_split(study.task, data.y, study.seed)
+            train = split.training_rows(study.size, data.y)
+            fraction = len(train) / len(split.pool)
+            rows = TrainTest(data.X[train], data.y[train], data.X[split.test], data.y[split.test], fraction)
+            self._rows = (key, rows)
+        return self._rows[1]
+
+    def _load(self, task: str) -> Data:
+        if self._data is None or self._data[0] != task:
+            self._data = (task, load(task))
+        return self._data[1]
+
+
+def _ask(piece: Piece, rows: TrainTest, earlier: Sequence[Row]) -> tuple[Tuning, Trial, Parameters]:
+    """Return the study with its earlier trials, and the trial that it draws next."""
+    study = piece.study
+    tuning = Tuning(MODELS[study.model], study.key, *rows.X.shape).replay_all(earlier)
+    return tuning, *tuning.ask(piece.trial)
+
+
+def _trial(piece: Piece, rows: TrainTest, earlier: Sequence[Row]) -> Row:
+    """Score a trial on the folds; only then, and unseen by the study, measure it on the test rows."""
+    study = piece.study
+    tuning, trial, parameters = _ask(piece, rows, earlier)
+    found = validate(
+        lambda: _pipeline(study, rows, parameters),
+        rows.X,
+        rows.y,
+        study.seed,
+        lambda step, score: tuning.should_prune(trial, step, score),
+    )
+    row = UNMEASURED | {"failure": found.failure}
+    if found.score is not None:
+        row = _measure(study, rows, parameters)
+    return row | {
+        "validation": found.scheme,
+        "validation_score": found.score,
+        "fold_scores": found.fold_scores,
+        "pruned": found.pruned,
+        "tuning_seconds": found.seconds,
+    }
+
+
+def _measure(study: Study, rows: TrainTest, parameters: Parameters) -> Row:
+    return measure(lambda: _pipeline(study, rows, parameters), rows.X, rows.y, rows.X_test, rows.y_test)
+
+
+def _pipeline(study: Study, rows: TrainTest, parameters: Parameters) -> Pipeline:
+    return MODELS[study.model].build(study.seed, *rows.X.shape).set_params(**parameters)

@@ -1,0 +1,83 @@
+"""What a competitor is: a pipeline, its default configuration and an Optuna search space."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import pairwise
+from typing import Any
+
+from optuna.trial import BaseTrial
+from sklearn.pipeline import Pipeline
+
+Parameters = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A competitor.
+
+    Every estimator may use `benchmarks.environment.n_cores` cores and should take its random numbers from
+    the seed.
+
+    Attributes
+    ----------
+    name : str
+        What the command line and the store call it.
+    label : str
+        What the report calls it.
+    build : callable (seed, n_samples, n_features) -> Pipeline
+        Returns an unfitted pipeline at its defaults, for a training set of that size.
+    space : callable (trial, n_samples, n_features) -> dict
+        Draws the parameters that tuning may change, as ``Pipeline.set_params`` takes them. Choices are
+        numbers, texts, booleans or None, which is what Optuna can store; `told` writes others as text.
+    default : callable () -> dict
+        The default configuration in terms of the space's own suggestions; tuning tries it first.
+    package, extra : str
+        The package that ``build`` needs beyond scikit-learn and sparsemlp, and the group of optional
+        dependencies that has it.
+    """
+
+    name: str
+    label: str
+    build: Callable[[int, int, int], Pipeline]
+    space: Callable[[BaseTrial, int, int], Parameters]
+    default: Callable[[], Parameters]
+    package: str = ""
+    extra: str = ""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the package that it needs is there."""
+        return not self.package or find_spec(self.package) is not None
+
+
+def told(value: Any) -> str:
+    """Write a value as text, for a choice that Optuna could not store, such as a tuple."""
+    return json.dumps(value)
+
+
+def untold(text: str) -> Any:
+    """Return the value that `told` wrote; lists are tuples."""
+    value = json.loads(text)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def weighted(trial: BaseTrial, name: str, weights: Mapping[Any, float]) -> Any:
+    """Suggest one of the keys, drawn with its weight: a uniform number falls in its stretch of [0, 1]."""
+    position = trial.suggest_float(name, 0.0, 1.0)
+    edge = 0.0
+    for choice, weight in weights.items():
+        edge += weight
+        if position < edge:
+            return choice
+    return choice
+
+
+def position(choice: Any, weights: Mapping[Any, float]) -> float:
+    """Return the middle of the stretch of [0, 1] that `weighted` reads as ``choice``."""
+    edges = [0.0]
+    for weight in weights.values():
+        edges.append(edges[-1] + weight)
+    low, high = list(pairwise(edges))[list(weights).index(choice)]
+    return (low + high) / 2

@@ -1,0 +1,74 @@
+"""Three more classifiers of scikit-learn: boosted trees, a neural network, logistic regression."""
+
+from optuna.trial import BaseTrial
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks.models.model import Model, Parameters, told, untold
+
+
+def _boosting(seed: int, n_samples: int, n_features: int) -> Pipeline:
+    return Pipeline([("model", HistGradientBoostingClassifier(random_state=seed))])
+
+
+def _boosting_space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
+    return {
+        "model__learning_rate": trial.suggest_float("learning_rate", 0.01, 0.5, log=True),
+        "model__max_iter": trial.suggest_int("max_iter", 30, 1000, log=True),
+        "model__max_leaf_nodes": trial.suggest_int("max_leaf_nodes", 4, 128, log=True),
+        "model__min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 100, log=True),
+        "model__l2_regularization": trial.suggest_float("l2_regularization", 1e-6, 1e2, log=True),
+        "model__max_features": trial.suggest_float("max_features", 0.3, 1.0),
+    }
+
+
+def _boosting_default() -> Parameters:
+    default = HistGradientBoostingClassifier().get_params()
+    names = ("learning_rate", "max_iter", "max_leaf_nodes", "min_samples_leaf", "max_features")
+    # The default of no penalty lies at the end of a logarithmic scale.
+    return {name: default[name] for name in names} | {"l2_regularization": 1e-6}
+
+
+def _sklearn_mlp(seed: int, n_samples: int, n_features: int) -> Pipeline:
+    return Pipeline([("scale", StandardScaler()), ("model", MLPClassifier(random_state=seed))])
+
+
+def _sklearn_mlp_space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
+    widths = [told(width) for width in ((100,), (256,), (1024,), (256, 64), (512, 128))]
+    return {
+        "model__hidden_layer_sizes": untold(trial.suggest_categorical("hidden_layer_sizes", widths)),
+        "model__learning_rate_init": trial.suggest_float("learning_rate_init", 1e-4, 1e-1, log=True),
+        "model__alpha": trial.suggest_float("alpha", 1e-6, 10.0, log=True),
+        "model__early_stopping": trial.suggest_categorical("early_stopping", [False, True]),
+    }
+
+
+def _sklearn_mlp_default() -> Parameters:
+    return {
+        "hidden_layer_sizes": told((100,)),
+        "learning_rate_init": 1e-3,
+        "alpha": 1e-4,
+        "early_stopping": False,
+    }
+
+
+def _logistic(seed: int, n_samples: int, n_features: int) -> Pipeline:
+    return Pipeline([("scale", StandardScaler()), ("model", LogisticRegression(max_iter=1000, random_state=seed))])
+
+
+def _logistic_space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
+    return {"model__C": trial.suggest_float("C", 1e-4, 1e4, log=True)}
+
+
+def _logistic_default() -> Parameters:
+    return {"C": 1.0}
+
+
+MODELS = (
+    Model("hgb", "Boosted trees", _boosting, _boosting_space, _boosting_default),
+    Model("sklearn_mlp", "scikit-learn MLP", _sklearn_mlp, _sklearn_mlp_space, _sklearn_mlp_default),
+    Model("logistic", "Logistic regression", _logistic, _logistic_space, _logistic_default),
+)
