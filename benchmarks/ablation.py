@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ FILE = "ablation.csv"
 DEFAULTS = "defaults"
 FOREST = "forest"
 KEY = ["task", "n_rows", "seed", "setting"]
+MEASURES = ("test_accuracy", "test_log_loss", "test_roc_auc", "fit_seconds", "failure")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Setting:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``ablation``."""
-    add_common(parser, profiles=False)
+    add_common(parser, profiles=())
     parser.add_argument(
         "--settings",
         type=Setting.parse,
@@ -72,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
     args.results.mkdir(parents=True, exist_ok=True)
     store = args.results / FILE
     rows = measured(settings, tasks, args.rows, args.seeds, store)
-    print(table(rows, args.against))
+    with pd.option_context("display.width", 200, "display.max_columns", None):
+        print(table(rows, args.against))
     return 0
 
 
@@ -86,8 +89,8 @@ def measured(
     wanted = pd.MultiIndex.from_product([tasks, sizes, seeds, [one.name for one in settings]], names=KEY)
     known = pd.read_csv(store) if store.exists() else pd.DataFrame(columns=[*KEY, "parameters"])
     parameters = {one.name: one.parameters for one in settings}
-    for name, group in known.groupby("setting"):
-        if name in parameters and set(group["parameters"]) != {parameters[name]}:
+    for name, held in known[["setting", "parameters"]].drop_duplicates().itertuples(index=False):
+        if parameters.get(name, held) != held:
             raise UsageError(f"{store} holds the setting {name!r} with other parameters; choose another name")
     missing = wanted.difference(pd.MultiIndex.from_frame(known[KEY]))
     for task in progress(sorted(set(missing.get_level_values("task")), key=tasks.index)):
@@ -102,15 +105,16 @@ def _fits(task: str, data: Any, pieces: pd.MultiIndex, parameters: dict[str, str
     from benchmarks.evaluation import measure
     from benchmarks.splits import Size, make_split
 
-    for _, n_rows, seed, name in pieces:
-        split = make_split(task, data.y, int(seed))
-        train = split.training_rows(Size.rows(int(n_rows)), data.y)
+    for piece in pieces:
+        _, n_rows, seed, name = piece
+        split = make_split(task, data.y, seed)
+        train = split.training_rows(Size.rows(n_rows), data.y)
         rows = (data.X[train], data.y[train], data.X[split.test], data.y[split.test])
-        found = measure(lambda name=name, seed=seed: _model(name, parameters[name], int(seed)), *rows)
+        found = measure(partial(_model, name, parameters[name], seed), *rows)
         if found["failure"]:
             print(f"{task} {n_rows} {seed} {name}: {found['failure']}", file=sys.stderr)
-        key = dict(zip(KEY, (task, n_rows, seed, name), strict=True))
-        yield key | {"parameters": parameters[name]} | found
+        kept = {measure: found[measure] for measure in MEASURES}
+        yield dict(zip(KEY, piece, strict=True)) | {"parameters": parameters[name]} | kept
 
 
 def _model(name: str, parameters: str, seed: int) -> Any:
@@ -120,9 +124,10 @@ def _model(name: str, parameters: str, seed: int) -> Any:
 
     if name == FOREST:
         return RandomForestClassifier(250, n_jobs=-1, random_state=seed)
-    given = json.loads(parameters).items()
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in given}
-    return SparseInitMLPClassifier(random_state=seed, **values)
+    values = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(parameters).items()
+    }
+    return SparseInitMLPClassifier(random_state=seed).set_params(**values)
 
 
 def differences(rows: pd.DataFrame, against: str) -> pd.DataFrame:
@@ -131,8 +136,8 @@ def differences(rows: pd.DataFrame, against: str) -> pd.DataFrame:
     Columns: difference (mean over seeds), error (its standard error; NaN for one seed).
     """
     wide = rows.pivot_table(index=["task", "n_rows", "seed"], columns="setting", values="test_accuracy")
-    paired = 100 * wide.sub(wide[against], axis=0)
-    long = paired.drop(columns=against).stack().rename("difference").reset_index()
+    paired = 100 * wide.sub(wide[against], axis=0).drop(columns=against)
+    long = paired.reset_index().melt(["task", "n_rows", "seed"], value_name="difference")
     groups = long.groupby(["setting", "n_rows", "task"], sort=False)["difference"]
     return groups.agg(difference="mean", error="sem").reset_index()
 
@@ -143,24 +148,22 @@ def table(rows: pd.DataFrame, against: str) -> str:
     parts = []
     for n_rows, group in found.groupby("n_rows"):
         by_task = group.pivot_table(index="task", columns="setting", values="difference").round(2)
-        summary = group.groupby("setting").apply(_summary, include_groups=False)
-        for column in ("fit_seconds", "test_log_loss", "test_roc_auc"):
-            summary[column] = rows[rows["n_rows"] == n_rows].groupby("setting")[column].mean()
-        text = f"{by_task.to_string()}\n\n{summary.round(3).to_string()}"
-        parts.append(f"{n_rows} rows, accuracy in points above {against}\n\n{text}\n")
+        means = rows[rows["n_rows"] == n_rows].groupby("setting")[list(MEASURES[1:4])]
+        summary = summarised(group).join(means.mean()).round(3)
+        parts.append(f"{n_rows} rows, accuracy in points above {against}\n\n{by_task}\n\n{summary}\n")
     return "\n".join(parts)
 
 
-def _summary(group: pd.DataFrame) -> pd.Series:
-    difference, error = group["difference"], group["error"].fillna(0)
-    won, lost = int((difference > error).sum()), int((difference < -error).sum())
-    overall = np.sqrt((error**2).sum()) / len(group)
-    return pd.Series(
-        {
-            "mean": difference.mean(),
-            "error": overall,
-            "won": won,
-            "tied": len(group) - won - lost,
-            "lost": lost,
-        }
+def summarised(found: pd.DataFrame) -> pd.DataFrame:
+    """Return for each setting its mean difference over tasks, the error of that, and what it won and lost.
+
+    A difference within its own standard error is a tie.
+    """
+    error = found["error"].fillna(0)
+    marked = found.assign(
+        won=found["difference"] > error, lost=found["difference"] < -error, squared_error=error**2
     )
+    groups = marked.groupby("setting")
+    summary = groups.agg(difference=("difference", "mean"), won=("won", "sum"), lost=("lost", "sum"))
+    summary.insert(1, "error", np.sqrt(groups["squared_error"].sum()) / groups.size())
+    return summary

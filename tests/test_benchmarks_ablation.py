@@ -1,0 +1,83 @@
+"""Ablations: differences are paired by task, size and seed, and finished fits are not done again."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import ablation
+from benchmarks.__main__ import main
+
+TASK = ["--tasks", "sparse_parity", "--rows", "40", "--seeds", "0", "1"]
+SMALL = 'small={"width": [8, 4], "max_epochs": 1, "n_members": 1}'
+
+
+def rows_of(accuracies):
+    """Rows from {(setting, task, seed): accuracy}."""
+    keys = ["setting", "task", "seed"]
+    rows = pd.DataFrame([dict(zip(keys, key, strict=True)) | {"a": value} for key, value in accuracies.items()])
+    return rows.rename(columns={"a": "test_accuracy"}).assign(n_rows=100)
+
+
+def test_differences_are_paired_by_seed():
+    rows = rows_of(
+        {
+            ("forest", "t", 0): 0.5,
+            ("forest", "t", 1): 0.9,
+            ("net", "t", 0): 0.6,
+            ("net", "t", 1): 0.94,
+        }
+    )
+    (found,) = ablation.differences(rows, "forest").to_dict("records")
+    assert found["difference"] == pytest.approx(7.0)
+    assert found["error"] == pytest.approx(3.0)  # of 10 and 4 points
+
+
+def test_a_difference_within_its_error_is_a_tie():
+    found = pd.DataFrame(
+        {"setting": "net", "difference": [2.0, 0.5, -1.0, -3.0], "error": [1.0, 1.0, np.nan, 2.0]}
+    )
+    (summary,) = ablation.summarised(found).to_dict("records")
+    assert (summary["won"], summary["lost"]) == (1, 2)
+    assert summary["difference"] == pytest.approx(-0.375)
+    assert summary["error"] == pytest.approx(np.sqrt(1 + 1 + 0 + 4) / 4)
+
+
+def test_a_run_goes_on_from_what_it_holds(tmp_path, monkeypatch, capsys):
+    command = ["ablation", *TASK, "--settings", SMALL, "--results", str(tmp_path)]
+    monkeypatch.setattr(ablation, "DEFAULTS", "plain")
+    fitted = []
+    model = ablation._model
+    monkeypatch.setattr(ablation, "_model", lambda *args: (fitted.append(args[0]), model(*args))[1])
+    assert main(command) == 0
+    assert sorted(fitted) == ["forest"] * 2 + ["plain"] * 2 + ["small"] * 2
+    printed = capsys.readouterr().out
+    assert "sparse_parity" in printed
+    fitted.clear()
+    assert main(command) == 0
+    assert not fitted
+    assert capsys.readouterr().out == printed
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ([SMALL, "--against", "best"], "--against best: not among the settings"),
+        (["small={width}"], "must be NAME or NAME={JSON}"),
+    ],
+)
+def test_a_mistake_is_one_line(settings, said, tmp_path, capsys):
+    try:
+        status = main(["ablation", *TASK, "--results", str(tmp_path), "--settings", *settings])
+    except SystemExit as stopped:
+        status = stopped.code
+    assert status == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_other_parameters_under_a_known_name_are_refused(tmp_path, capsys):
+    base = ["ablation", *TASK, "--results", str(tmp_path), "--settings"]
+    assert main([*base, SMALL]) == 0
+    assert main([*base, 'small={"n_members": 2}']) == 2
+    assert "holds the setting 'small' with other parameters" in capsys.readouterr().err
