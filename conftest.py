@@ -36,7 +36,7 @@ pages = Sybil(
 )
 docstrings = Sybil(
     parsers=[DocTestParser(optionflags=ELLIPSIS | NORMALIZE_WHITESPACE)],
-    patterns=["sparsemlp/*.py"],
+    patterns=["sparsemlp/*.py", "sparsemlp/*/*.py"],
 )
 
 pytest_collect_file = (pages + docstrings).pytest()

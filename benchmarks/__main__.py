@@ -7,10 +7,17 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import everything, parity, report, speed, tabular
+from benchmarks import ablation, everything, parity, report, speed, tabular
 from benchmarks.arguments import Parser, UsageError, command_line
 
-COMMANDS = {"tabular": tabular, "parity": parity, "speed": speed, "report": report, "all": everything}
+COMMANDS = {
+    "tabular": tabular,
+    "parity": parity,
+    "speed": speed,
+    "ablation": ablation,
+    "report": report,
+    "all": everything,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -93,8 +93,29 @@ def sparsity(text: str) -> int | None:
     return value
 
 
-def add_common(parser: argparse.ArgumentParser, *, profiles: bool = True) -> None:
-    """Add ``--results`` and ``--profile``."""
+def number_of_rows(text: str) -> int | None:
+    """Argparse type: training rows, or ``online`` (None)."""
+    if text.lower() == "online":
+        return None
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, or 'online', got {text!r}")
+    return value
+
+
+def flip_probability(text: str) -> float:
+    """Argparse type: a number of at least 0 and below 0.5."""
+    value = _finite(text)
+    if not 0 <= value < 0.5:
+        raise argparse.ArgumentTypeError(f"must be at least 0 and below 0.5, got {text!r}")
+    return value
+
+
+def add_common(parser: argparse.ArgumentParser, *, profiles: Sequence[str] = PROFILE_NAMES) -> None:
+    """Add ``--results``, and ``--profile`` where there are any."""
     parser.add_argument(
         "--results",
         type=Path,
@@ -105,7 +126,7 @@ def add_common(parser: argparse.ArgumentParser, *, profiles: bool = True) -> Non
     if profiles:
         parser.add_argument(
             "--profile",
-            choices=PROFILE_NAMES,
+            choices=profiles,
             default="quick",
             help="preset of every option that is not given (default: %(default)s)",
         )

@@ -2,34 +2,35 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import figures, growth_sections, setting_sections, summary
-from benchmarks.document import Cell, Content, Picture, Section, Table, number
+from benchmarks import growth_sections, parity_report, setting_sections, summary
+from benchmarks.document import Cell, Content, Section, Table
 from benchmarks.store import Store
 from benchmarks.tabular import REPORT_SEED
 
 TITLE = "Sparse-initialised nets against random forests"
+PARITY_TITLE = "The parity study"
 
 
-def build(store: Store, report_command: str) -> Content:
+def build(store: Store, results: Path, report_command: str) -> Content:
     """Read the store and make the report's content of it; ``report_command`` is what asked for it."""
-    evaluations, runs, datasets = (store.frame(name) for name in ("evaluations", "parity_runs", "datasets"))
+    evaluations, datasets = (store.frame(name) for name in ("evaluations", "datasets"))
     found = summary.settings(evaluations)
     incomplete = set(datasets.loc[~datasets["complete"].astype(bool), "task"])
     sections = setting_sections.overview(found)
     sections += [setting_sections.section(setting, incomplete) for setting in found]
     sections += growth_sections.sections(found, evaluations)
-    sections += [frontier_section(shared, cells) for shared, cells in summary.frontiers(runs)]
+    sections += parity_report.sections(store, results)
     if len(evaluations):
         sections.append(data_section(datasets, evaluations))
     sections += trouble_sections(evaluations)
     sections.append(method_section(store, evaluations, report_command))
     lead = [line for setting in found for line in setting_sections.headlines(setting)]
-    lead += [frontier_headline(shared, cells) for shared, cells in summary.frontiers(runs)]
-    return Content(TITLE, lead or [_without_duels(evaluations)], sections)
+    lead += parity_report.headlines(store)
+    return Content(TITLE if len(evaluations) else PARITY_TITLE, lead or [_without_duels(evaluations)], sections)
 
 
 def _without_duels(evaluations: pd.DataFrame) -> str:
@@ -37,61 +38,6 @@ def _without_duels(evaluations: pd.DataFrame) -> str:
     if evaluations.empty:
         return "There are no results yet."
     return f"{len(evaluations)} evaluations, but the sparse net and the random forest have met on no task."
-
-
-# Sparse parity ---------------------------------------------------------------------------------------
-
-
-def frontier_section(shared: dict[str, Any], cells: pd.DataFrame) -> Section:
-    """Return the section of one success frontier."""
-    name = f"({shared['n_features']}, {shared['n_informative']})-parity"
-    steps = f"{shared['max_steps']:,}".replace(",", " ")
-    text = (
-        f"Labels are the product of {shared['n_informative']} hidden inputs out of {shared['n_features']}. "
-        f"A run succeeds when its test error is at most 10 % within {steps} steps of SGD ({shared['loss']} "
-        f"loss, learning rate {shared['learning_rate']:g}, weight decay {shared['weight_decay']:g} in "
-        f"torch's convention, batches of {shared['batch_size']}, seed {shared['random_state']})."
-    )
-    slug = f"parity-{shared['n_features']}-{shared['n_informative']}-{shared['max_steps']}-{shared['loss']}"
-    slug += f"-{shared['learning_rate']:g}-{shared['weight_decay']:g}-{shared['batch_size']}"
-    slug += f"-seed-{shared['random_state']}"
-    picture = Picture(
-        slug.replace("_", "-").replace(".", "p"),
-        f"Success frontier of {name} by training rows and width: runs that succeeded out of all, and below "
-        "it the median steps they took.",
-        figures.frontier(cells, f"{name}, at most {steps} steps"),
-    )
-    return Section(f"Success frontier: {name}", [text], [frontier_table(cells)], [picture])
-
-
-def frontier_table(cells: pd.DataFrame) -> Table:
-    """Return the table of a frontier, a row per cell."""
-    rows = [
-        [
-            Cell(f"s = {cell['sparsity']}" if cell["sparsity"] else "dense"),
-            Cell(str(cell["n_samples"])),
-            Cell(str(cell["width"])),
-            Cell(f"{cell['successes']}/{cell['runs']}" if cell["runs"] else f"failed: {cell['failure']}"),
-            Cell("-" if pd.isna(cell["low"]) else f"{cell['low']:.2f} to {cell['high']:.2f}"),
-            Cell(number(cell["median_steps"], "{:.0f}")),
-        ]
-        for _, cell in cells.iterrows()
-    ]
-    head = ["initialisation", "training rows", "width", "succeeded", "95 % interval", "median steps"]
-    return Table("Every cell: runs that succeeded, Wilson interval, steps of those.", head, rows, long=True)
-
-
-def frontier_headline(shared: dict[str, Any], cells: pd.DataFrame) -> str:
-    """Say how many runs succeeded for each sparsity."""
-    parts = []
-    for value, group in cells.groupby("sparsity"):
-        what = f"s = {value!s}" if value else "dense"
-        parts.append(f"{what}: {group['successes'].sum()} of {group['runs'].sum()}")
-    return (
-        f"Sparse parity ({shared['n_features']}, {shared['n_informative']}), runs that succeed within "
-        f"{shared['max_steps']} steps over the same grid of training rows and widths: "
-        f"{'; '.join(reversed(parts))}."
-    )
 
 
 # What the numbers stand on ---------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """The figures of the report, as matplotlib Figures; narrow, so that they can be read on a phone."""
 
 import re
-from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 AHEAD, BEHIND, TIED = "#0072B2", "#D55E00", "#777777"  # blue, vermilion (Okabe and Ito), grey
@@ -78,54 +75,6 @@ def differences(comparison: pd.DataFrame, model: str, against: str, subtitle: st
 
 def _count(table: pd.DataFrame, verdict: str) -> int:
     return int((table["verdict"] == verdict).sum())
-
-
-def frontier(cells: pd.DataFrame, title: str) -> Figure:
-    """Draw the success rate in the plane of sample size and width, one panel per sparsity.
-
-    Under the counts stand the median steps of the runs that succeeded.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        From `benchmarks.summary.frontiers`.
-    title : str
-    """
-    sparsities = sorted(cells["sparsity"].unique(), key=lambda value: (value == 0, value))
-    widths, sizes = sorted(cells["width"].unique()), sorted(cells["n_samples"].unique())
-    with mpl.rc_context(STYLE | {"axes.spines.left": False, "axes.spines.bottom": False}):
-        figure = Figure(
-            figsize=(1.2 + len(sparsities) * max(1.6, 0.55 * len(widths)), 1.6 + 0.45 * len(sizes)),
-            layout="constrained",
-        )
-        panels = np.atleast_1d(figure.subplots(1, len(sparsities), sharey=True))
-        for axes, sparsity in zip(panels, sparsities, strict=True):
-            image = _panel(axes, cells[cells["sparsity"] == sparsity], widths, sizes)
-            axes.set_title(f"sparse, s = {sparsity}" if sparsity else "dense")
-            axes.set_xlabel("width")
-        panels[0].set_ylabel("training rows")
-        figure.colorbar(image, ax=panels, label="share of runs that succeed", shrink=0.9)
-        figure.suptitle(title, fontsize=10, x=0.02, ha="left")
-    return figure
-
-
-def _panel(axes: Axes, cells: pd.DataFrame, widths: Sequence[int], sizes: Sequence[int]) -> QuadMesh:
-    grid = np.full((len(sizes), len(widths)), np.nan)
-    axes.set_facecolor("#eeeeee")
-    for _, cell in cells.iterrows():
-        y, x = sizes.index(cell["n_samples"]), widths.index(cell["width"])
-        grid[y, x] = cell["rate"]
-        words = f"{cell['successes']}/{cell['runs']}" if cell["runs"] else "failed"
-        if cell["successes"]:
-            words += f"\n{cell['median_steps']:.0f}"
-        color = "black" if cell["rate"] > 0.5 or not cell["runs"] else "white"
-        axes.text(x, y, words, ha="center", va="center", color=color, fontsize=8)
-    edges = np.arange(len(widths) + 1) - 0.5, np.arange(len(sizes) + 1) - 0.5
-    mesh = axes.pcolormesh(*edges, grid, vmin=0, vmax=1, cmap="cividis", edgecolors="white", linewidth=0.5)
-    axes.set_xticks(range(len(widths)), [str(width) for width in widths])
-    axes.set_yticks(range(len(sizes)), [str(size) for size in sizes])
-    axes.tick_params(length=0)
-    return mesh
 
 
 def save(figure: Figure, folder: Path, name: str) -> str:

@@ -1,209 +1,137 @@
 """Measure how often a net learns sparse parity, by sample size, width and sparsity of initialisation."""
 
 import argparse
-import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.arguments import (
     UsageError,
     add_common,
+    flip_probability,
     not_negative,
+    number_of_rows,
     positive,
     sparsity,
     whole_number,
-    with_profile,
 )
+from benchmarks.parity_grids import EXPERIMENTS, PROFILES, cells_of
 
 if TYPE_CHECKING:
-    from benchmarks.store import Store
+    from sparsemlp.frontier import Cell
+
+    #: cells, runs of each, and whether the errors at every look are kept
+    Plan = tuple[list[Cell], int, bool]
 
 HELP = "success frontier on sparse parity: sample size against width, sparse against dense"
-LOSSES = ("hinge", "cross_entropy", "squared")
+OTHER_EXPERIMENTS = ("tickets", "cost")  # they have commands of their own below
 
-_PAPER = {
-    "n_features": 50,
-    "n_informative": 3,
-    "sparsities": [2, None],
-    "loss": "hinge",
-    "learning_rate": 0.1,
-    "weight_decay": 0.01,
-    "batch_size": 32,
-    "device": "auto",
-    "first_seed": 0,
+CHOICES = {
+    "target": ("parity", "staircase", "polynomial", "interval_parity"),
+    "init": ("sign", "ones", "normal", "uniform"),
+    "loss": ("hinge", "cross_entropy", "squared"),
+    "decay": ("coupled", "uncoupled"),
 }
-PROFILES: dict[str, dict[str, Any]] = {
-    "smoke": _PAPER
-    | {"n_features": 10, "n_informative": 2, "widths": [20, 50], "sizes": [50, 200]}
-    | {"runs": 2, "max_steps": 500},
-    "quick": _PAPER | {"widths": [30, 100, 300], "sizes": [1000, 1500, 2000], "runs": 6, "max_steps": 10_000},
-    "full": _PAPER
-    | {
-        "widths": [10, 30, 100, 300, 1000, 3000, 10_000],
-        "sizes": [100, 200, 300, 600, 1000, 2000, 3000, 6000, 10_000],
-        "runs": 50,
-        "max_steps": 100_000,
-    },
-}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell of the frontier: its runs share everything but their random numbers."""
-
-    n_features: int
-    n_informative: int
-    n_samples: int
-    width: int
-    sparsity: int  # 0: dense, since a key of the store cannot be null
-    max_steps: int
-    loss: str
-    learning_rate: float
-    weight_decay: float
-    batch_size: int
-    random_state: int
-
-    def __str__(self) -> str:
-        what = f"s={self.sparsity}" if self.sparsity else "dense"
-        return f"parity ({self.n_features}, {self.n_informative}) m={self.n_samples} width={self.width} {what}"
+#: option, field of a cell, type of a value, what it is
+OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
+    ("--n-features", "n_features", whole_number(1), "length n of the inputs (default: 50)"),
+    ("--n-informative", "n_informative", whole_number(1), "degree k of the parity (default: 3)"),
+    ("--sizes", "n_samples", number_of_rows, "training rows, or online"),
+    ("--widths", "width", whole_number(1), "hidden neurons"),
+    ("--sparsities", "sparsity", sparsity, "nonzero weights per neuron, or dense"),
+    ("--target", "target", str, "what the labels are (default: parity)"),
+    ("--flip-y", "flip_y", flip_probability, "share of wrong training labels (default: 0)"),
+    ("--init", "init", str, "nonzero weights of a sparse start (default: sign)"),
+    ("--init-scale", "init_scale", positive, "factor on those (default: 1)"),
+    ("--loss", "loss", str, "loss of the nets (default: hinge)"),
+    ("--learning-rate", "learning_rate", positive, "learning rate of SGD (default: 0.1)"),
+    ("--weight-decay", "weight_decay", not_negative, "weight decay (default: 0.01)"),
+    ("--decay", "decay", str, "whether the learning rate multiplies it, as in torch (default: coupled)"),
+    ("--batch-size", "batch_size", whole_number(1), "rows of a batch (default: 32)"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``parity``; those of the profile are left out where not given."""
-    add_common(parser)
+    add_common(parser, profiles=tuple(PROFILES))
     hidden = argparse.SUPPRESS
-
-    def add(name: str, type_: Any, help_: str, **options: Any) -> None:
-        parser.add_argument(name, type=type_, default=hidden, help=help_, **options)
-
-    add("--n-features", whole_number(1), "length n of the inputs (default: 50)", metavar="N")
-    add("--n-informative", whole_number(1), "degree k of the parity (default: 3)", metavar="K")
-    add("--widths", whole_number(1), "hidden neurons", nargs="+", metavar="R")
-    add("--sizes", whole_number(1), "training rows", nargs="+", metavar="M")
-    add("--sparsities", sparsity, "nonzero weights per neuron, or dense", nargs="+", metavar="S")
-    add("--runs", whole_number(1), "runs of every cell", metavar="N")
-    add("--max-steps", whole_number(1), "training steps after which a run has failed", metavar="T")
-    add("--loss", str, "loss of the nets (default: hinge)", choices=LOSSES)
-    add("--learning-rate", positive, "learning rate of SGD (default: 0.1)", metavar="LR")
-    add("--weight-decay", not_negative, "weight decay, torch's convention (default: 0.01)", metavar="WD")
-    add("--batch-size", whole_number(1), "rows of a batch (default: 32)", metavar="B")
-    add("--device", str, "where to train: auto, cpu, cuda (default: auto)", metavar="NAME")
-    add("--first-seed", whole_number(0), "random_state of the frontier (default: 0)", metavar="SEED")
+    for option, field, type_, help_ in OPTIONS:
+        choices = CHOICES.get(field)
+        metavar = None if choices else field.upper()
+        parser.add_argument(
+            option, dest=field, type=type_, nargs="+", choices=choices, metavar=metavar, default=hidden, help=help_
+        )
+    parser.add_argument("--runs", type=whole_number(1), default=hidden, metavar="N", help="runs of every cell")
+    parser.add_argument(
+        "--max-steps", type=whole_number(1), default=hidden, metavar="T", help="steps after which a run has failed"
+    )
+    parser.add_argument(
+        "--experiment",
+        choices=(*EXPERIMENTS, *OTHER_EXPERIMENTS, "all"),
+        help="one of the study's experiments in place of a grid",
+    )
+    parser.add_argument("--curves", action="store_true", help="keep the train and test errors at every look")
+    parser.add_argument("--device", default="auto", metavar="NAME", help="where to train: auto, cpu, cuda")
+    parser.add_argument("--first-seed", type=whole_number(0), default=0, metavar="SEED", help="seed of everything")
+    parser.add_argument("--yes", action="store_true", help="train the paper profile, whose cost is printed first")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train the runs of every cell that the store does not hold in full."""
-    options = with_profile(args, PROFILES)
-    cells = plan(options)
+    """Train the runs that the store does not hold."""
+    plans = _experiments(args) if args.experiment else [_grid(args)]
 
+    from benchmarks import parity_runner
     from benchmarks.store import Store
 
+    device = parity_runner.device(args.device)
+    if not args.experiment and PROFILES[args.profile].ask:
+        print(parity_runner.cost(*plans[0][:2], device))
+        if not args.yes:
+            raise UsageError(f"--profile {args.profile} is left alone without --yes")
     store = Store.open(args.results)
     try:
         store.record_command(args.command_line)
-        return run_cells(cells, options["runs"], options["device"], store)
+        for cells, n_runs, with_curves in plans:
+            parity_runner.train(cells, n_runs, store, device, with_curves=with_curves)
+        if args.experiment in ("tickets", "all"):
+            parity_runner.train_tickets(store, device)
     finally:
         store.close()
+    if args.experiment in ("cost", "all"):
+        from benchmarks import parity_cost
+
+        parity_cost.measure(args.results, args.command_line)
+    return 0
 
 
-def plan(options: dict[str, Any]) -> list[Cell]:
-    """Return the cells, the cheap ones first, having checked that they make sense together."""
-    n_features, n_informative = options["n_features"], options["n_informative"]
-    if n_informative > n_features:
-        raise UsageError(f"--n-informative {n_informative} must be at most --n-features {n_features}")
-    for value in options["sparsities"]:
-        if value is not None and value > n_features:
-            raise UsageError(f"--sparsities {value} must be at most --n-features {n_features}")
-    return [
-        Cell(
-            n_features,
-            n_informative,
-            n_samples,
-            width,
-            value or 0,
-            options["max_steps"],
-            options["loss"],
-            options["learning_rate"],
-            options["weight_decay"],
-            options["batch_size"],
-            options["first_seed"],
-        )
-        for width in dict.fromkeys(options["widths"])
-        for n_samples in dict.fromkeys(options["sizes"])
-        for value in dict.fromkeys(options["sparsities"])
-    ]
+def _experiments(args: argparse.Namespace) -> list["Plan"]:
+    given = [option for option, field, *_ in OPTIONS if hasattr(args, field)]
+    if given:
+        raise UsageError(f"--experiment {args.experiment} has a grid of its own; leave out {given[0]}")
+    names = list(EXPERIMENTS) if args.experiment == "all" else [args.experiment]
+    chosen = [EXPERIMENTS[name] for name in names if name in EXPERIMENTS]
+    return [(each.cells, getattr(args, "runs", each.runs), each.curves or args.curves) for each in chosen]
 
 
-def run_cells(cells: Sequence[Cell], n_runs: int, device: str, store: "Store") -> int:
-    """Do the cells that miss a run; return the exit status, 1 where every cell failed."""
-    from benchmarks.progress import progress
-
-    finished = store.finished_parity()
-    missing = [cell for cell in cells if _missing_runs(cell, n_runs, finished)]
-    if len(missing) < len(cells):
-        print(f"{len(cells) - len(missing)} of {len(cells)} parity cells are there already", file=sys.stderr)
-    n_failed = 0
-    for cell in progress(missing):
-        rows = train_cell(cell, n_runs, device)
-        wanted = _missing_runs(cell, n_runs, finished)
-        store.add_parity_runs([row for row in rows if row["run"] in wanted])
-        n_failed += rows[0]["failure"] is not None
-    if n_failed:
-        print(f"{n_failed} parity cells failed; the report says why", file=sys.stderr)
-    return 1 if missing and n_failed == len(missing) else 0
-
-
-def train_cell(cell: Cell, n_runs: int, device: str) -> list[dict[str, Any]]:
-    """Train the runs of a cell together and return a row for each; a failure is a row too."""
-    import time
-
-    from benchmarks.evaluation import reason
-    from sparsemlp.frontier import success_frontier
-
-    start = time.perf_counter()
+def _grid(args: argparse.Namespace) -> "Plan":
+    """Return what the profile trains, with the options given on the command line."""
+    profile = PROFILES[args.profile]
+    given = {name: getattr(args, name) for _, name, *_ in OPTIONS if hasattr(args, name)}
+    given |= {"max_steps": args.max_steps} if hasattr(args, "max_steps") else {}
+    grid = dict(profile.grid) | given | {"random_state": args.first_seed}
+    _check(grid)
     try:
-        frame = success_frontier(
-            n_features=cell.n_features,
-            n_informative=cell.n_informative,
-            n_samples=(cell.n_samples,),
-            width=(cell.width,),
-            sparsity=(cell.sparsity or None,),
-            n_runs=n_runs,
-            max_steps=cell.max_steps,
-            loss=cell.loss,
-            learning_rate=cell.learning_rate,
-            weight_decay=cell.weight_decay,
-            batch_size=cell.batch_size,
-            device=device,
-            random_state=cell.random_state,
-        )
-        outcomes = [
-            {
-                "run": int(row["run"]),
-                "succeeded": bool(row["succeeded"]),
-                "steps_to_success": _number(row["steps_to_success"]),
-                "test_error": _number(row["test_error"]),
-                "failure": None,
-            }
-            for row in frame.to_dict("records")
-        ]
-    except Exception as error:  # out of memory, a device that is not there: recorded, and the rest goes on
-        lost: dict[str, Any] = {
-            "succeeded": False,
-            "steps_to_success": None,
-            "test_error": None,
-            "failure": reason(error),
-        }
-        outcomes = [{"run": number} | lost for number in range(n_runs)]
-    seconds = time.perf_counter() - start
-    return [asdict(cell) | outcome | {"cell_seconds": seconds} for outcome in outcomes]
+        return cells_of(grid), getattr(args, "runs", profile.runs), args.curves
+    except ValueError as error:  # what a cell alone knows, such as a target that has no online form
+        raise UsageError(str(error)) from error
 
 
-def _missing_runs(cell: Cell, n_runs: int, finished: set[tuple[Any, ...]]) -> set[int]:
-    key = tuple(asdict(cell).values())
-    return {number for number in range(n_runs) if (*key, number) not in finished}
+def _check(grid: dict[str, Any]) -> None:
+    """Refuse, in the words of the command line, settings that do not go together."""
+    n_features = min(_listed(grid.get("n_features", 50)))
+    for option, field in (("--n-informative", "n_informative"), ("--sparsities", "sparsity")):
+        largest = max((value for value in _listed(grid.get(field, 3)) if value is not None), default=0)
+        if largest > n_features:
+            raise UsageError(f"{option} {largest} must be at most --n-features {n_features}")
 
 
-def _number(value: Any) -> float | None:
-    return None if value is None or value != value else float(value)
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -16,7 +16,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``report``."""
-    add_common(parser, profiles=False)
+    add_common(parser, profiles=())
     add_storage(parser)
 
 
@@ -49,7 +49,7 @@ def write(store: "Store", folder: Path, command: str) -> "Content":
     from benchmarks import content, csv_files, figures, speed_report
 
     folder.mkdir(parents=True, exist_ok=True)
-    report = content.build(store, command)
+    report = content.build(store, folder.parent, command)
     if (speed := speed_report.section(folder.parent)) is not None:
         report.sections.insert(-1, speed)
     for section in report.sections:

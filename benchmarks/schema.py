@@ -13,8 +13,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from benchmarks import parity_store
+
 APPLICATION = "sparsemlp benchmarks"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 DEFAULT_TRIAL = -1
 
 metadata = MetaData()
@@ -105,41 +107,4 @@ leases = Table(
     Column("n_lost", Integer, nullable=False),  # workers that were lost during this very evaluation
 )
 
-PARITY_KEY = (
-    "n_features",
-    "n_informative",
-    "n_samples",
-    "width",
-    "sparsity",
-    "max_steps",
-    "loss",
-    "learning_rate",
-    "weight_decay",
-    "batch_size",
-    "random_state",
-    "run",
-)
-parity_runs = Table(
-    "parity_runs",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("n_features", Integer, nullable=False),
-    Column("n_informative", Integer, nullable=False),
-    Column("n_samples", Integer, nullable=False),
-    Column("width", Integer, nullable=False),
-    Column("sparsity", Integer, nullable=False),  # 0: dense
-    Column("max_steps", Integer, nullable=False),
-    Column("loss", String(32), nullable=False),
-    Column("learning_rate", Float, nullable=False),
-    Column("weight_decay", Float, nullable=False),
-    Column("batch_size", Integer, nullable=False),
-    Column("random_state", Integer, nullable=False),
-    Column("run", Integer, nullable=False),
-    Column("succeeded", Boolean, nullable=False),
-    Column("steps_to_success", Float),
-    Column("test_error", Float),
-    Column("cell_seconds", Float),  # of the whole cell: its runs train together
-    Column("failure", Text),
-    Column("environment", ForeignKey("environments.id"), nullable=False),
-    UniqueConstraint(*PARITY_KEY),
-)
+parity_store.define_tables(metadata)

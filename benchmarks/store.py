@@ -18,7 +18,7 @@ from benchmarks import environment, leases, schema
 from benchmarks.arguments import UsageError
 from benchmarks.database import OTHER_FOLDER, connect, locate, writing
 from benchmarks.leases import Lease, Leases
-from benchmarks.schema import DEFAULT_TRIAL, EVALUATION_KEY, PARITY_KEY, STUDY_KEY
+from benchmarks.schema import DEFAULT_TRIAL, EVALUATION_KEY, STUDY_KEY
 
 _JSON = ("parameters", "suggestions", "fold_scores", "calibration")
 
@@ -136,26 +136,23 @@ class Store:
         leases.end_all(self._engine, run)
 
     def forget_failures(self) -> int:
-        """Delete the rows of failed evaluations and parity runs, so that they are tried again."""
+        """Delete the rows of failed evaluations, so that they are tried again."""
+        table = schema.evaluations
         with writing(self._engine) as connection:
-            results = [
-                connection.execute(table.delete().where(table.c.failure.is_not(None)))
-                for table in (schema.evaluations, schema.parity_runs)
-            ]
-        return sum(result.rowcount for result in results)
+            return connection.execute(table.delete().where(table.c.failure.is_not(None))).rowcount
 
-    def finished_parity(self) -> set[tuple[Any, ...]]:
-        """Return the keys (PARITY_KEY) of all parity runs that are there."""
-        columns = [schema.parity_runs.c[name] for name in PARITY_KEY]
+    def keys(self, table: str, columns: Sequence[str]) -> set[tuple[Any, ...]]:
+        """Return some columns of all rows of a table."""
+        wanted = [schema.metadata.tables[table].c[name] for name in columns]
         with self._engine.connect() as connection:
-            return {tuple(row) for row in connection.execute(select(*columns))}
+            return {tuple(row) for row in connection.execute(select(*wanted))}
 
-    def add_parity_runs(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add the runs of a cell in one transaction."""
-        self._insert(schema.parity_runs, rows)
+    def add_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows to a table in one transaction: all of them are there afterwards, or none."""
+        self._insert(schema.metadata.tables[table], rows)
 
     def frame(self, name: str) -> pd.DataFrame:
-        """Return a whole table: evaluations, parity_runs, datasets, environments or commands."""
+        """Return a whole table."""
         with self._engine.connect() as connection:
             return pd.read_sql_query(select(schema.metadata.tables[name]), connection)
 

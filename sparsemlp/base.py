@@ -19,12 +19,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from skorch.helper import predefined_split
 
+from sparsemlp.activations import ACTIVATIONS
 from sparsemlp.batches import DeviceRows, Rows, SparseRows, TabularDataset
 from sparsemlp.callbacks import KeepBest, Progress, StopWhenExhausted
 from sparsemlp.devices import has_room, resolve_device
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
 from sparsemlp.losses import Criterion, Loss
-from sparsemlp.module import ACTIVATIONS, SparseInitMLP
+from sparsemlp.module import SparseInitMLP
 from sparsemlp.net import LR_SCHEDULES, optimizer_options
 from sparsemlp.persistence import net_state, restore_module, restore_optimizer
 from sparsemlp.precision import PRECISIONS

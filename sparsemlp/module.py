@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sparsemlp.activations import ACTIVATIONS, STEP_SLOPE, n_steps, sparse_layer_activation
 from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, s_hot_, torch_linear_
-
-ACTIVATIONS = ("relu",)
 
 
 class MemberLinear(nn.Module):
@@ -173,6 +172,8 @@ class SparseInitMLP(nn.Module):
             torch_linear_(weight, generator)
         else:
             s_hot_(weight, sparsity, init, generator, column_groups=column_groups)
+        with torch.no_grad():
+            weight[:, weight.shape[1] - n_steps(self.activation, weight.shape[1]) :] *= STEP_SLOPE
         if bias_init == "zeros":
             nn.init.zeros_(bias)
         elif bias_init == "uniform":
@@ -186,7 +187,8 @@ class SparseInitMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs to every member's outputs."""
-        *hidden, output_layer = self.layers
+        first, *hidden, output_layer = self.layers
+        x = sparse_layer_activation(self.activation, first(x))
         for layer in hidden:
             x = layer(x).relu_()
         return output_layer(x)

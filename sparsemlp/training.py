@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from sparsemlp.activations import relu_backward, sparse_layer_backward_calls, sparse_layer_calls
 from sparsemlp.losses import Loss
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.optimizers import FusedAdamW, is_plain_sgd, set_learning_rate
@@ -152,6 +153,7 @@ class TrainingStep:
         n_members = len(range(module.n_members)[members])
         squeeze = n_members == 1
         self.loss = loss
+        self.activation = module.activation
         self.optimizer = optimizer
         self.batch_size = batch_size
         self.members = members if module.n_members > 1 else None  # slots of one member have no such dimension
@@ -229,7 +231,10 @@ class TrainingStep:
             x = self.x
         for layer in self.layers[:-1]:
             yield partial(self.affine, layer.bias_row_operand, x, layer.weight_t, out=layer.output)
-            yield layer.output.relu_
+            if layer is self.layers[0]:
+                yield from sparse_layer_calls(self.activation, layer.output)
+            else:
+                yield layer.output.relu_
             x = layer.output
         if self.is_mixed:
             yield partial(self.last_hidden.copy_, x)
@@ -253,8 +258,10 @@ class TrainingStep:
             # An outer product is a broadcast multiplication.
             product = torch.mul if layer.delta.shape[-1] == 1 else self.product
             yield partial(product, layer.delta_operand, layer.weight_operand, out=below.delta)
-            mask_ = torch.ops.aten.threshold_backward.grad_input  # relu's backward, without a new tensor
-            yield partial(mask_, below.delta, below.output, 0, grad_input=below.delta)
+            if below is self.layers[0]:
+                yield from sparse_layer_backward_calls(self.activation, below.output, below.delta)
+            else:
+                yield relu_backward(below.output, below.delta)
             inputs = self.last_hidden if self.is_mixed and not layer.is_mixed else below.output
             yield from update(layer, inputs)  # after the product, which needs the weights as they were
         yield from update(self.layers[0], self.x if self.is_mixed else slot.x)

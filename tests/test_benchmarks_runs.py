@@ -1,8 +1,6 @@
-"""Runs on small synthetic tables: rows, failures, resumption, tuning, parity cells, exit statuses."""
+"""Runs on small synthetic tables: rows, failures, resumption, tuning, exit statuses."""
 
 import dataclasses
-import sys
-import types
 
 import benchmark_toys
 import numpy as np
@@ -220,12 +218,21 @@ def test_data_that_cannot_be_had_are_named_and_the_rest_go_on(toys, tmp_path, ca
         ("tabular --storage sqlite://", "--storage sqlite needs a file"),
         ("tabular --storage oracle+nothing://host/x", "SQLAlchemy knows no database"),
         ("tabular --storage postgresql://nobody@127.0.0.1:9/x", "--storage postgresql.* cannot be used"),
-        ("parity --n-features 5 --n-informative 6", "--n-informative 6.*--n-features 5"),
-        ("parity --n-features 5 --sparsities 9", "--sparsities 9.*--n-features 5"),
+        ("parity --n-features 5 --n-informative 2 6", "--n-informative 6.*--n-features 5"),
+        ("parity --n-features 50 5 --sparsities 9", "--sparsities 9.*--n-features 5"),
         ("parity --sparsities thin", "--sparsities.*'thin'"),
         ("parity --learning-rate 0", "--learning-rate.*'0'"),
         ("parity --weight-decay -1", "--weight-decay.*'-1'"),
         ("parity --widths 0", "--widths.*'0'"),
+        ("parity --sizes 0", "--sizes.*at least 1, or 'online'.*'0'"),
+        ("parity --max-steps -100", "--max-steps.*at least 1.*'-100'"),
+        ("parity --flip-y 0.5", "--flip-y.*below 0.5.*'0.5'"),
+        ("parity --target parity xor", "--target.*'xor'.*staircase"),
+        ("parity --target polynomial --sizes online", "polynomial.*cannot be drawn online"),
+        ("parity --experiment loss --widths 5", "--experiment loss has a grid of its own; leave out --widths"),
+        ("parity --experiment magic", "--experiment.*'magic'.*loss"),
+        ("parity --profile smoke --device abacus", "--device.*'abacus' is unknown"),
+        ("parity --profile smoke --results FILE", "cannot be made"),
         ("report --results FOLDER/nowhere", "no results in"),
         ("tabular --tasks toy --results FILE", "cannot be made"),
     ],
@@ -282,84 +289,14 @@ def test_the_command_is_recorded_without_absolute_paths(tmp_path, monkeypatch):
     assert command_line(["tabular", *secrets]) == "python -m benchmarks tabular --storage URL --scheduler ADDRESS"
 
 
-# Sparse parity ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def frontier(monkeypatch):
-    """A stand-in with the signature of sparsemlp.frontier.success_frontier that notes its calls."""
-    calls = []
-
-    def success_frontier(
-        n_features=50, n_informative=3, n_samples=(1000,), width=(1000,), sparsity=(2, None), *, n_runs=50,
-        max_steps=100_000, loss="hinge", learning_rate=0.1, weight_decay=0.01, batch_size=32, online=False,
-        device="auto", random_state=0,
-    ):  # fmt: skip
-        calls.append((n_samples, width, sparsity, n_runs))
-        if width == (13,):
-            raise MemoryError("too wide")
-        assert max_steps == 77
-        steps = [10.0 * (run + 1) if run % 2 == 0 else np.nan for run in range(n_runs)]
-        return pd.DataFrame(
-            {
-                "n_features": n_features,
-                "n_informative": n_informative,
-                "n_samples": n_samples[0],
-                "width": width[0],
-                "sparsity": np.nan if sparsity[0] is None else sparsity[0],
-                "run": range(n_runs),
-                "succeeded": np.isfinite(steps),
-                "steps_to_success": steps,
-                "test_error": 0.25,
-            }
-        )
-
-    module = types.ModuleType("sparsemlp.frontier")
-    module.success_frontier = success_frontier
-    monkeypatch.setitem(sys.modules, "sparsemlp.frontier", module)
-    return calls
-
-
-PARITY = words("--n-features 10 --n-informative 2 --max-steps 77 --sparsities 2 dense")
-
-
-def test_parity_cells_are_trained_once_and_resumed(frontier, tmp_path):
-    options = ["parity", "--results", str(tmp_path), *PARITY, "--sizes", "50", "90"]
-    assert main([*options, "--widths", "20", "--runs", "3"]) == 0
-    assert frontier == [((m,), (20,), (s,), 3) for m in (50, 90) for s in (2, None)]
-    main([*options, "--widths", "20", "--runs", "3"])
-    assert len(frontier) == 4
-    main([*options, "--widths", "20", "30", "--runs", "2"])
-    assert [call[1] for call in frontier[4:]] == [(30,)] * 4
-    main([*options, "--widths", "20", "--runs", "5"])
-    store = Store.open(tmp_path)
-    rows = store.frame("parity_runs")
-    store.close()
-    assert rows.groupby("width").size().to_dict() == {20: 20, 30: 8}
-    of_cell = rows[(rows["width"] == 20) & (rows["n_samples"] == 50) & (rows["sparsity"] == 0)]
-    assert sorted(of_cell["run"]) == [0, 1, 2, 3, 4]
-    assert of_cell.set_index("run")["succeeded"].to_dict() == {0: 1, 1: 0, 2: 1, 3: 0, 4: 1}
-
-
-def test_a_parity_cell_that_fails_is_recorded_and_the_rest_go_on(frontier, tmp_path, capsys):
-    options = ["parity", "--results", str(tmp_path), *PARITY, "--sizes", "50", "--runs", "2"]
-    assert main([*options, "--widths", "13", "20"]) == 0
-    assert "2 parity cells failed" in capsys.readouterr().err
-    assert main(["report", "--results", str(tmp_path)]) == 0
-    text = (tmp_path / "report" / "report.md").read_text()
-    assert "failed: MemoryError: too wide" in text
-    assert "1/2" in text
-
-
 # Everything ------------------------------------------------------------------------------------------
 
 
-def test_the_smoke_profile_runs_from_end_to_end(toys, frontier, tmp_path, monkeypatch, capsys):
-    from benchmarks import parity, tabular
+def test_the_smoke_profile_runs_from_end_to_end(toys, tmp_path, monkeypatch, capsys):
+    from benchmarks import tabular
 
     smoke = tabular.PROFILES["smoke"] | {"tasks": ["small"], "train_size": [40]}
     monkeypatch.setitem(tabular.PROFILES, "smoke", smoke)
-    monkeypatch.setitem(parity.PROFILES, "smoke", parity.PROFILES["smoke"] | {"max_steps": 77})
     assert main(["all", "--profile", "smoke", "--results", str(tmp_path / "results")]) == 0
     output = capsys.readouterr().out
     assert "Sparse net (sparse_mlp)" in output

@@ -8,7 +8,7 @@ import pytest
 import torch
 from small import labelled_rows, small_classifier
 
-import sparsemlp.lottery as lottery_module
+import sparsemlp.lottery.experiment as experiment_module
 from sparsemlp import SparseInitMLP, paper_net
 from sparsemlp.frontier import success_frontier
 from sparsemlp.losses import make_loss
@@ -255,13 +255,13 @@ def test_tickets_learn_where_random_neurons_mostly_do_not():
 
 def test_ticket_and_random_neurons_start_as_neurons_of_a_wide_net(monkeypatch):
     starts = []
-    train = lottery_module.ParityTraining
+    train = experiment_module.ParityTraining
 
-    def recording(cell, runs, device, module=None, batches=2):
+    def recording(runs, device, module=None, *batches):
         starts.append(None if module is None else copy.deepcopy(module))
-        return train(cell, runs, device, module, batches)
+        return train(runs, device, module, *batches)
 
-    monkeypatch.setattr(lottery_module, "ParityTraining", recording)
+    monkeypatch.setattr(experiment_module, "ParityTraining", recording)
     ticket_experiment(**(SMALL | {"width": 100, "max_steps": 250, "n_threads": 1}))
     assert starts[0] is None
     for start in starts[1:]:
@@ -279,9 +279,9 @@ def test_the_number_of_lucky_neurons_is_that_of_a_count_by_hand():
             module.input_layer.weight[member, neuron, held] = -1
         for neuron, held in enumerate([[0, 1], [1, 2], [2, 3], [3, 0]]):
             module.input_layer.weight[1, neuron, held] = 1
-    assert lottery_module._n_lucky(module, supports) == [2, 0]
+    assert experiment_module._n_lucky(module, supports) == [2, 0]
     dense = make_module((4,), sparsity=None)
-    assert lottery_module._n_lucky(dense, supports) == [4, 4]
+    assert experiment_module._n_lucky(dense, supports) == [4, 4]
 
 
 def test_the_experiment_is_reproducible_and_its_runs_do_not_depend_on_how_many():

@@ -33,10 +33,9 @@ OPTIMIZERS = {
 }
 
 
-def make_module(width=(12,), n_outputs=1, n_members=1):
-    generator = torch.Generator().manual_seed(0)
-    module = SparseInitMLP(5, n_outputs, width, 2, n_members=n_members, bias_init="uniform", generator=generator)
-    return module.double()
+def make_module(width=(12,), n_outputs=1, n_members=1, activation="relu"):
+    options = {"bias_init": "uniform", "activation": activation, "generator": torch.Generator().manual_seed(0)}
+    return SparseInitMLP(5, n_outputs, width, 2, n_members=n_members, **options).double()
 
 
 def draw_slot(loss_name, n_outputs, n_members, weighted, generator):
@@ -88,6 +87,24 @@ def test_the_step_is_that_of_autograd_and_torch_optim(loss_name, optimizer, widt
         step(slot)
         reference_step(reference, loss, reference_optimizer, slot)
         torch.testing.assert_close(slot.output, expected_output, rtol=1e-9, atol=1e-9)
+    assert_same_parameters(module, reference, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("width", [(12,), (13, 6)], ids=str)
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("activation", ["step", "mixed"])
+def test_a_step_through_other_activations_is_that_of_autograd(activation, optimizer, width, n_members):
+    loss, n_outputs = LOSSES["cross-entropy"]
+    module = make_module(width, n_outputs, n_members, activation)
+    reference = copy.deepcopy(module)
+    step = TrainingStep(module, loss, OPTIMIZERS[optimizer](module.parameters()), BATCH)
+    reference_optimizer = OPTIMIZERS[optimizer](reference.parameters())
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(4):
+        slot = draw_slot("cross-entropy", n_outputs, n_members, True, generator)
+        step(slot)
+        reference_step(reference, loss, reference_optimizer, slot)
     assert_same_parameters(module, reference, rtol=1e-9, atol=1e-9)
 
 

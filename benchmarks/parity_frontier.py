@@ -1,0 +1,177 @@
+"""The sections on success frontiers: what was trained, and what it says of the paper's claims."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import parity_figures, parity_store, parity_summary
+from benchmarks.document import Cell, Picture, Section, Table
+from benchmarks.parity_cells import OUTCOME, curves_picture, outcome_cells, rows_label, spaced
+from benchmarks.parity_summary import Edges, by_cell
+from sparsemlp.frontier import Cell as Setting
+from sparsemlp.theory import sq_threshold
+
+# The bound lets a learner be lucky with this probability; it is that of the edge of success.
+DELTA = 0.5
+
+
+def sections(shared: dict[str, Any], runs: pd.DataFrame) -> list[Section]:
+    """Return the section of one frontier, and where it is a grid one on what it shows."""
+    cells = by_cell(runs)
+    name = f"({shared['n_features']}, {shared['n_informative']})-{shared['target'].replace('_', ' ')}"
+    title = f"{name}, at most {spaced(shared['max_steps'])} steps"
+    slug = _slug(shared)
+    section = Section(f"Success frontier: {name}", [_setting_words(shared)], [cell_table(cells)])
+    section.figures.append(
+        Picture(
+            slug,
+            f"Success frontier of {name} by training rows and width: runs that succeeded out of all, and below it "
+            "the median steps they took.",
+            parity_figures.plane(cells, title),
+        )
+    )
+    if cells["n_samples"].nunique() > 1:
+        section.figures.append(
+            Picture(
+                f"{slug}-by-rows",
+                "Success against training rows by width, with 95 % Wilson intervals, and the median steps of the "
+                "runs that succeed.",
+                parity_figures.lines(cells, "n_samples", "width", "sparsity", title),
+            )
+        )
+    if runs["curve"].notna().any():
+        section.figures.append(curves_picture(runs, f"{slug}-curves", title))
+    grid = cells["width"].nunique() > 1 and cells["n_samples"].nunique() > 2
+    return [section, claims_section(shared, runs, cells, slug)] if grid else [section]
+
+
+def _setting_words(shared: dict[str, Any]) -> str:
+    noise = f", {shared['flip_y']:.0%} of the training labels wrong" if shared["flip_y"] else ""
+    return (
+        f"{shared['n_informative']} hidden inputs out of {shared['n_features']} decide the label{noise}. A run "
+        f"succeeds when its test error is at most 10 % within {spaced(shared['max_steps'])} steps of SGD "
+        f"({shared['loss']} loss, learning rate {shared['learning_rate']:g}, {shared['decay']} weight decay of "
+        f"{shared['weight_decay']:g}, batches of {shared['batch_size']}, initial weights: {shared['init']} x "
+        f"{shared['init_scale']:g}, seed {shared['random_state']})."
+    )
+
+
+def _slug(shared: dict[str, Any]) -> str:
+    """Return a file name that tells settings apart: those that are not the default are part of it."""
+    plain = parity_store.cell_key(Setting())
+    parts = [f"parity-{shared['n_features']}-{shared['n_informative']}-{shared['max_steps']}"]
+    named = [name for name in shared if name not in ("n_features", "n_informative", "max_steps")]
+    parts += [f"{name}-{shared[name]}" for name in named if shared[name] != plain[name]]
+    return "-".join(parts).replace("_", "-").replace(".", "p")
+
+
+def cell_table(cells: pd.DataFrame) -> Table:
+    """Return the table of all cells."""
+    rows = [
+        [
+            Cell(parity_figures.start_label(cell["sparsity"])),
+            Cell(rows_label(cell["n_samples"])),
+            Cell(str(cell["width"])),
+            *outcome_cells(cell),
+        ]
+        for cell in cells.to_dict("records")
+    ]
+    head = ["initialisation", "training rows", "width", *OUTCOME]
+    return Table("Every cell: runs that succeeded, Wilson interval, steps of those.", head, rows, long=True)
+
+
+# What a grid shows ------------------------------------------------------------------------------------
+
+
+def claims_section(shared: dict[str, Any], runs: pd.DataFrame, cells: pd.DataFrame, slug: str) -> Section:
+    """Return what a grid says about width, sparse starts, and the edge of success."""
+    found = Edges(runs)
+    sparse = max(s for s, _ in found.tables)
+    text = [width_words(cells), *edge_words(found, sparse)]
+    threshold = sq_threshold(shared["n_features"], shared["n_informative"])
+
+    def bound(width: float) -> float:
+        return DELTA * threshold / (width * shared["max_steps"])
+
+    picture = Picture(
+        f"{slug}-edge",
+        "Training rows at which half of the runs succeed, by width, with 95 % bootstrap intervals. Dashed: the "
+        "rows below which the statistical-query bound (Proposition 3) rules out success with probability "
+        f"{DELTA:g}, a floor that the measured edge lies far above.",
+        parity_figures.edges(found, bound, "The edge of success and the bound"),
+    )
+    tables = [table for table in (violation_table(cells), edge_table(found, sparse)) if table.rows]
+    return Section("What this frontier shows", text, tables, [picture], brief=2)
+
+
+def width_words(cells: pd.DataFrame) -> str:
+    """Say how often a wider net succeeded less."""
+    found = parity_summary.violations(cells)
+    n_pairs = parity_summary.n_comparisons(cells)
+    n_significant = int(found["significant"].sum()) if len(found) else 0
+    return (
+        f"Width never hurts: of {n_pairs} pairs of widths of the same column, the wider net succeeded less often "
+        f"in {len(found)}, and in {n_significant} of them by more than the 95 % interval allows "
+        f"(about {0.025 * n_pairs:.1f} would by chance if all pairs were equal)."
+    )
+
+
+def edge_words(found: Edges, sparse: int) -> list[str]:
+    """Say how far the sparse start is ahead, and how the edge falls with width."""
+    words = []
+    ratio = found.mean_ratio(sparse) if any(s == 0 for s, _ in found.tables) else None
+    if ratio is not None:
+        words.append(
+            f"Sparse beats dense: the dense start needs {ratio[0]:.2f} times as many rows for half of the runs to "
+            f"succeed (geometric mean over widths {', '.join(map(str, ratio[1]))}; 95 % bootstrap interval)."
+        )
+    for sparsity in sorted({s for s, _ in found.tables}, reverse=True):
+        slope = found.slope(sparsity)
+        if slope is not None:
+            words.append(
+                f"Slope of the edge, {parity_figures.start_label(sparsity)}: log rows by log width "
+                f"{slope[0]:.2f}, over widths {', '.join(map(str, slope[1]))}. A constant product of rows and "
+                "width, as in the statistical-query bound and in Theorem 5 from one s to the next, would be -1."
+            )
+    return words
+
+
+def violation_table(cells: pd.DataFrame) -> Table:
+    """Return the table of pairs of widths where the wider net succeeded less often."""
+    rows = [
+        [
+            Cell(parity_figures.start_label(row["sparsity"])),
+            Cell(rows_label(row["n_samples"])),
+            Cell(f"{row['narrow']} -> {row['wide']}"),
+            Cell(f"{row['narrow_rate']} -> {row['wide_rate']}"),
+            Cell(f"{row['drop']:.2f} ({row['low']:.2f} to {row['high']:.2f})"),
+            Cell("yes" if row["significant"] else "no"),
+        ]
+        for row in parity_summary.violations(cells).to_dict("records")
+    ]
+    head = ["initialisation", "training rows", "width", "succeeded", "drop in rate (95 %)", "beyond the interval"]
+    return Table("Violations of 'width never hurts': every pair whose wider net succeeded less.", head, rows)
+
+
+def edge_table(found: Edges, sparse: int) -> Table:
+    """Return the table of the edge by width, sparse beside dense."""
+    rows = []
+    for width in found.widths(sparse):
+        dense = ["-", "-"]
+        if (0, width) in found.tables:
+            dense = [_edge(found.edge(0, width)), _edge(found.ratio(width, sparse))]
+        rows.append([Cell(text) for text in (str(width), _edge(found.edge(sparse, width)), *dense)])
+    head = ["width", parity_figures.start_label(sparse), "dense", "dense over sparse"]
+    caption = f"Rows at which half of the runs succeed, up to {found.sizes.max()}, with 95 % bootstrap intervals."
+    return Table(caption, head, rows)
+
+
+def _edge(estimate: parity_summary.Estimate) -> str:
+    if np.isnan(estimate.value):
+        return "-"
+    texts = [
+        "not reached" if np.isinf(x) else f"{x:.{0 if x >= 100 else 2}f}"
+        for x in (estimate.value, estimate.low, estimate.high)
+    ]
+    return texts[0] if len(set(texts)) == 1 else f"{texts[0]} ({texts[1]} to {texts[2]})"

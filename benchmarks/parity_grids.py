@@ -1,0 +1,216 @@
+"""The grids of the parity study: the profiles, and the experiments on what the paper leaves open.
+
+A grid names a value or a list of values for the fields of :class:`sparsemlp.frontier.Cell`; lists are combined.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sparsemlp.frontier import Cell
+
+Grid = Mapping[str, Any]
+
+SPARSE_AND_DENSE = [2, None]
+QUICK: Grid = {
+    "width": [10, 30, 100, 300, 1000],
+    "n_samples": [100, 200, 300, 600, 1000, 2000, 3000],
+    "sparsity": SPARSE_AND_DENSE,
+    "max_steps": 20_000,
+}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A grid and the number of runs of its cells."""
+
+    grid: Grid
+    runs: int
+    ask: bool = False  # train only where --yes says that the cost is known
+
+
+PROFILES = {
+    "smoke": Profile(
+        {"n_features": 10, "n_informative": 2, "width": [20, 50], "n_samples": [50, 200]}
+        | {"sparsity": SPARSE_AND_DENSE, "max_steps": 500},
+        runs=2,
+    ),
+    "glance": Profile(
+        {
+            "width": [30, 100, 300],
+            "n_samples": [1000, 1500, 2000],
+            "sparsity": SPARSE_AND_DENSE,
+            "max_steps": 10_000,
+        },
+        runs=6,
+    ),
+    "quick": Profile(QUICK, runs=10),
+    "full": Profile(dict(QUICK) | {"max_steps": 100_000}, runs=50),
+    "paper": Profile(
+        {
+            "n_features": [50, 100, 150, 200, 250, 300],
+            "n_informative": [3, 4],
+            "n_samples": [m * 10**e for e in (2, 3, 4, 5) for m in (1, 2, 3, 6)] + [1_000_000],
+            "width": [10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000],
+            "sparsity": SPARSE_AND_DENSE,
+            "max_steps": 100_000,
+        },
+        runs=50,
+        ask=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question, the grids that answer it, and how its figure is laid out.
+
+    Attributes
+    ----------
+    title, question : str
+    grids : tuple of Grid
+        Their cells together.
+    runs : int
+        Runs of every cell.
+    x, line, panel : str
+        Fields of a cell: the horizontal axis, what a line stands for, and what a panel stands for.
+    curves : bool
+        Whether the errors at every look are kept, and drawn.
+    """
+
+    title: str
+    question: str
+    grids: tuple[Grid, ...]
+    runs: int
+    x: str
+    line: str
+    panel: str
+    curves: bool = False
+
+    @property
+    def cells(self) -> list["Cell"]:
+        """All cells."""
+        return [cell for grid in self.grids for cell in cells_of(grid)]
+
+
+_STARTS: tuple[Grid, ...] = (
+    {"sparsity": 2, "init": ["sign", "ones", "normal"]},
+    {"sparsity": 2, "init_scale": [0.25, 4.0]},
+    {"sparsity": None},
+)
+EXPERIMENTS = {
+    "loss": Experiment(
+        "Loss, initial weights and weight decay",
+        "The paper does not state its loss, the sign and scale of the initial weights, or whether weight decay is "
+        "multiplied by the learning rate (coupled) or not. All combinations, at one setting of the task.",
+        tuple(
+            dict(start)
+            | {"width": 300, "n_samples": 1000, "max_steps": 10_000}
+            | {"loss": ["hinge", "cross_entropy", "squared"], "decay": ["coupled", "uncoupled"]}
+            for start in _STARTS
+        ),
+        runs=10,
+        x="start",
+        line="loss",
+        panel="decay",
+    ),
+    "sparsity": Experiment(
+        "How many inputs a neuron starts with",
+        "s from 1 to 6, and dense, for parities of degree 3, 4 and 5 of 30 inputs, on fresh rows at every step, "
+        "so that nothing is short but time and width.",
+        (
+            {"n_features": 30, "n_informative": [3, 4, 5], "n_samples": None, "width": 300}
+            | {"sparsity": [1, 2, 3, 4, 5, 6, None], "max_steps": 20_000},
+        ),
+        runs=10,
+        x="sparsity",
+        line="n_informative",
+        panel="width",
+    ),
+    "targets": Experiment(
+        "Other hidden targets",
+        "A staircase x1 + x1 x2 + x1 x2 x3, the sign of a random quadratic polynomial of three Gaussian inputs, "
+        "and the exclusive or of two intervals, beside the parity; three hidden inputs each (the intervals: two).",
+        (
+            {"target": ["parity", "staircase", "polynomial"], "n_samples": [300, 1000, 3000, 10_000], "width": 300}
+            | {"sparsity": SPARSE_AND_DENSE, "max_steps": 10_000},
+            {"target": "interval_parity", "n_informative": 2, "n_samples": [300, 1000, 3000, 10_000], "width": 300}
+            | {"sparsity": SPARSE_AND_DENSE, "max_steps": 10_000},
+        ),
+        runs=10,
+        x="n_samples",
+        line="target",
+        panel="sparsity",
+    ),
+    "noise": Experiment(
+        "Wrong labels",
+        "A share of the training labels is wrong; test labels are right.",
+        (
+            {"flip_y": [0.0, 0.05, 0.1, 0.2, 0.3], "n_samples": [1000, 2000, 5000], "width": 300}
+            | {"sparsity": SPARSE_AND_DENSE, "max_steps": 10_000},
+        ),
+        runs=10,
+        x="flip_y",
+        line="n_samples",
+        panel="sparsity",
+    ),
+    "seconds": Experiment(
+        "Width in steps and in seconds",
+        "Steps to success fall with width, and a step costs more: when does more width pay on the clock?",
+        ({"n_samples": 2000, "width": [30, 100, 300, 1000, 3000], "sparsity": 2, "max_steps": 20_000},),
+        runs=10,
+        x="width",
+        line="sparsity",
+        panel="n_samples",
+    ),
+    "descent": Experiment(
+        "More rows, worse nets",
+        "Success against the number of rows, for narrow and wide nets, with and without weight decay: the paper "
+        "saw columns that are not monotone (sample-wise double descent).",
+        (
+            {"n_samples": [100, 200, 300, 600, 1000, 2000, 3000, 6000, 10_000, 30_000], "width": [10, 30, 300]}
+            | {"sparsity": None, "weight_decay": [0.0, 0.01], "max_steps": 20_000},
+        ),
+        runs=10,
+        x="n_samples",
+        line="weight_decay",
+        panel="width",
+    ),
+    "curves": Experiment(
+        "Errors while single runs train",
+        "Train and test error of a few runs with few, enough and many rows, sparse beside dense.",
+        (
+            {"n_samples": [600, 1000, 2000], "width": 300, "sparsity": SPARSE_AND_DENSE}
+            | {"max_steps": 20_000, "random_state": 1},
+        ),
+        runs=1,
+        x="n_samples",
+        line="sparsity",
+        panel="width",
+        curves=True,
+    ),
+    "slopes": Experiment(
+        "How the smallest feasible number of rows falls with width",
+        "The quick grid with more numbers of rows near the edge.",
+        (QUICK, dict(QUICK) | {"width": [30, 100, 300, 1000], "n_samples": [400, 800, 1500]}),
+        runs=10,
+        x="n_samples",
+        line="width",
+        panel="sparsity",
+    ),
+}
+
+
+def cells_of(grid: Grid) -> list["Cell"]:
+    """Return the cells of a grid, the narrow ones first."""
+    from sparsemlp.frontier import Cell
+
+    values = [_listed(value) for value in grid.values()]
+    cells = [Cell(**dict(zip(grid, setting, strict=True))) for setting in product(*values)]
+    return sorted(dict.fromkeys(cells), key=lambda cell: cell.width)
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,116 @@
+"""The parity tables of the results file: a row for every run, a row for every net of the lottery experiment."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text, UniqueConstraint
+
+from sparsemlp.frontier import Cell, Outcome, Run
+
+RUNS, TICKETS = "parity_runs", "parity_tickets"
+CELL_FIELDS = tuple(field.name for field in fields(Cell))
+RUN_KEY = (*CELL_FIELDS, "run")
+TICKET_KEY = (*RUN_KEY, "n_neurons", "net")
+
+_TYPES: dict[Any, Any] = {"int": Integer, "int | None": Integer, "float": Float, "str": String(32)}
+
+
+class Rows(Protocol):
+    """What is asked of the store."""
+
+    def keys(self, table: str, columns: Sequence[str]) -> set[tuple[Any, ...]]:
+        """Return some columns of all rows."""
+
+    def add_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows in one transaction."""
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Return a whole table."""
+
+
+def define_tables(metadata: MetaData) -> None:
+    """Add the parity tables; the columns of a run's setting are the fields of its cell."""
+    for name, key in ((RUNS, RUN_KEY), (TICKETS, TICKET_KEY)):
+        Table(
+            name,
+            metadata,
+            Column("id", Integer, primary_key=True),
+            *(Column(field.name, _TYPES[field.type], nullable=False) for field in fields(Cell)),
+            Column("run", Integer, nullable=False),
+            *_outcome_columns(name),
+            Column("environment", ForeignKey("environments.id"), nullable=False),
+            UniqueConstraint(*key),
+        )
+
+
+def _outcome_columns(name: str) -> list[Column[Any]]:
+    of_ticket: list[Column[Any]] = [
+        Column("n_neurons", Integer, nullable=False),
+        Column("net", String(32), nullable=False),
+        Column("n_lucky", Integer, nullable=False),
+    ]
+    return [
+        *(of_ticket if name == TICKETS else []),
+        Column("succeeded", Boolean, nullable=False),
+        Column("steps", Integer, nullable=False),  # until success, divergence or the last step
+        Column("train_error", Float),  # none online
+        Column("test_error", Float, nullable=False),
+        *([Column("curve", Text)] if name == RUNS else []),  # JSON: [[step, train error, test error], ...]
+    ]
+
+
+def cell_key(cell: Cell) -> dict[str, Any]:
+    """Return the fields of a cell as the store has them: no key may be null, so online and dense are 0."""
+    return {name: 0 if value is None else value for name, value in asdict(cell).items()}
+
+
+def missing_runs(store: Rows, cells: Iterable[Cell], n_runs: int) -> list[Run]:
+    """Return the runs that the store does not hold."""
+    finished = store.keys(RUNS, RUN_KEY)
+    keys = {cell: tuple(cell_key(cell).values()) for cell in cells}
+    return [Run(cell, i) for cell, key in keys.items() for i in range(n_runs) if (*key, i) not in finished]
+
+
+def add_runs(store: Rows, outcomes: Iterable[Outcome]) -> None:
+    """Add finished runs in one transaction, so that a batch is there or not."""
+    store.add_rows(RUNS, [_run_row(outcome) for outcome in outcomes])
+
+
+def _run_row(outcome: Outcome) -> dict[str, Any]:
+    return cell_key(outcome.run.cell) | {
+        "run": outcome.run.number,
+        "succeeded": outcome.succeeded,
+        "steps": outcome.n_steps,
+        "train_error": None if np.isnan(outcome.train_error) else outcome.train_error,
+        "test_error": outcome.test_error,
+        "curve": None if outcome.curve is None else json.dumps(outcome.curve),
+    }
+
+
+def add_tickets(store: Rows, cell: Cell, n_neurons: int, table: pd.DataFrame) -> None:
+    """Add the nets of a batch of the lottery experiment."""
+    rows = [
+        cell_key(cell)
+        | {
+            "run": row["run"],
+            "n_neurons": n_neurons,
+            "net": row["net"],
+            "n_lucky": row["n_lucky"],
+            "succeeded": row["succeeded"],
+            "steps": int(row["steps_to_success"]) if row["succeeded"] else cell.max_steps,
+            "train_error": None if np.isnan(row["train_error"]) else row["train_error"],
+            "test_error": row["test_error"],
+        }
+        for row in table.to_dict("records")
+    ]
+    store.add_rows(TICKETS, rows)
+
+
+def rows_of(frame: pd.DataFrame, cells: Iterable[Cell]) -> pd.DataFrame:
+    """Return the rows of some cells."""
+    wanted = pd.DataFrame([cell_key(cell) for cell in cells], columns=list(CELL_FIELDS)).drop_duplicates()
+    return frame.merge(wanted, on=list(CELL_FIELDS))

@@ -1,0 +1,169 @@
+"""Runs shared out to batches, which train as one network each, and the batches to threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+
+from sparsemlp.frontier.cell import Cell, Run
+from sparsemlp.frontier.data import N_TEST
+from sparsemlp.frontier.training import Outcome, ParityTraining, train_to_success
+from sparsemlp.threads import compute_threads
+
+Result = TypeVar("Result")
+
+# What a CPU's core keeps at hand: with more, the buffers of a step come from memory; with fewer runs in a
+# batch, Python's share of a step shows.
+CACHE_BYTES = 2**21
+MIN_CPU_RUNS, MAX_CPU_RUNS = 8, 64
+# Share of the machine's or the accelerator's memory that all batches in training may take.
+MEMORY_SHARE = 0.25
+UNKNOWN_MEMORY = 2**32
+
+
+def shared_setting(cell: Cell) -> tuple[Any, ...]:
+    """Return what cells must agree in for their runs to train in one batch."""
+    return (
+        cell.n_features,
+        cell.width,
+        cell.batch_size,
+        cell.max_steps,
+        cell.loss,
+        cell.learning_rate,
+        cell.sgd_weight_decay,
+        cell.n_samples is None,
+    )
+
+
+def train_runs(
+    runs: Sequence[Run],
+    device: torch.device,
+    n_threads: int | None = None,
+    *,
+    with_curves: bool = False,
+    on_batch: Callable[[list[Outcome]], None] | None = None,
+    on_progress: Callable[[Cell, int], None] | None = None,
+) -> list[Outcome]:
+    """Train runs of any cells, in batches of those that can share a network.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        The runs, in any order.
+    device : torch.device
+        Where to train.
+    n_threads : int, optional
+        CPU threads; default: torch's setting.
+    with_curves : bool, default=False
+        Note train and test error at every look.
+    on_batch : callable, optional
+        Called with the outcomes of every finished batch, by the thread that trained it.
+    on_progress : callable, optional
+        Called at every look with a cell of the batch, and the number of steps, of all runs together, that are
+        over since the last one.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of `runs`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.frontier import Cell, Run, train_runs
+    >>> easy = Cell(n_features=10, n_informative=2, n_samples=300, width=50, max_steps=1000)
+    >>> hopeless = Cell(n_features=10, n_informative=2, n_samples=20, width=50, sparsity=None, max_steps=1000)
+    >>> outcomes = train_runs([Run(easy, 0), Run(hopeless, 0)], torch.device("cpu"))
+    >>> [outcome.succeeded for outcome in outcomes]
+    [True, False]
+    """
+
+    def work(batch: list[Run]) -> list[Outcome]:
+        done = partial(on_progress, batch[0].cell) if on_progress is not None else None
+        outcomes = train_to_success(ParityTraining(batch, device), with_curves=with_curves, on_progress=done)
+        if on_batch is not None:
+            on_batch(outcomes)
+        return outcomes
+
+    outcomes = {outcome.run: outcome for outcome in map_batches(work, runs, device, n_threads)}
+    return [outcomes[run] for run in runs]
+
+
+def map_batches(
+    work: Callable[[list[Run]], list[Result]], runs: Sequence[Run], device: torch.device, n_threads: int | None
+) -> list[Result]:
+    """Do `work` on batches of runs, and return all results.
+
+    On a CPU every thread has batches of its own, so that no thread waits for another at every product.
+    """
+    n_threads = n_threads or torch.get_num_threads()
+    at_once = max(1, min(len(runs), n_threads)) if device.type == "cpu" else 1
+    with compute_threads(at_once, max(1, n_threads // at_once)) as compute:
+        done = compute.map([partial(work, batch) for batch in make_batches(runs, device, at_once)])
+    return [result for results in done for result in results]
+
+
+def make_batches(runs: Sequence[Run], device: torch.device, at_once: int = 1) -> Iterator[list[Run]]:
+    """Share runs out to batches, each of runs that can train together, of about the same number.
+
+    Which runs share a batch depends on the runs and the machine alone, so that a study that is repeated is
+    repeated to the last bit.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        The runs, in any order.
+    device : torch.device
+        Where they will train.
+    at_once : int, default=1
+        Batches in training at the same time, which share the memory.
+
+    Yields
+    ------
+    list of Run
+        A batch.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.frontier import Cell, Run, make_batches
+    >>> cells = [Cell(n_samples=m, width=r) for r in (10, 30) for m in (100, 300)]
+    >>> batches = make_batches([Run(cell, i) for cell in cells for i in range(5)], torch.device("cpu"))
+    >>> [(batch[0].cell.width, len(batch)) for batch in batches]
+    [(10, 10), (30, 10)]
+    """
+    groups: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        groups.setdefault(shared_setting(run.cell), []).append(run)
+    for group in groups.values():
+        n_rows = max(run.cell.n_samples or 0 for run in group)
+        size = batch_size(group[0].cell, n_rows, device, at_once)
+        n_batches = min(len(group), at_once * -(-len(group) // (at_once * size)))
+        # Dealt out like cards: the runs of every cell are spread, and batches end at about the same time.
+        for start in range(n_batches):
+            yield group[start::n_batches]
+
+
+def batch_size(cell: Cell, n_rows: int, device: torch.device, at_once: int) -> int:
+    """Return how many runs with up to `n_rows` training rows share a batch."""
+    step_values = cell.width * (cell.n_features + 2 * cell.batch_size) + cell.batch_size * cell.n_features
+    values = 3 * step_values + (n_rows + N_TEST) * (cell.n_features + 1)
+    fitting = int(MEMORY_SHARE * memory_bytes(device)) // (4 * values * at_once)
+    if device.type == "cpu":
+        cached = CACHE_BYTES // (4 * step_values)
+        fitting = min(fitting, max(MIN_CPU_RUNS, min(cached, MAX_CPU_RUNS)))
+    return max(1, fitting)
+
+
+def memory_bytes(device: torch.device) -> int:
+    """Return the size of the memory at the device."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        return UNKNOWN_MEMORY

@@ -1,0 +1,94 @@
+"""The data of one run: its hidden target, its rows, and the order in which it meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sparsemlp.datasets import make_interval_parity, make_sparse_parity, make_sparse_polynomial, make_staircase
+from sparsemlp.frontier.cell import BATCHES, DATA, Run
+
+N_TEST = 10_000
+# Rows are drawn online in blocks of so many batches, since a call has a price of its own.
+BLOCK_BATCHES = 50
+
+MAKERS: dict[str, Callable[..., tuple[NDArray[Any], ...]]] = {
+    "parity": make_sparse_parity,
+    "staircase": make_staircase,
+    "polynomial": make_sparse_polynomial,
+    "interval_parity": make_interval_parity,
+}
+
+
+class RunData:
+    """One run's test rows, training rows, and the endless random order in which it visits these.
+
+    Parameters
+    ----------
+    run : Run
+        Whose data.
+    batches : int, default=BATCHES
+        Purpose of the seed that the order comes from, see :meth:`Cell.seed`.
+    """
+
+    def __init__(self, run: Run, batches: int = BATCHES) -> None:
+        self.cell = cell = run.cell
+        self.n_samples = cell.n_samples
+        n_rows = N_TEST + (cell.n_samples or 0)
+        x, labels, self.support = self._draw(n_rows, random_state=self._generator(run, DATA), return_support=True)
+        self.x = torch.from_numpy(x[N_TEST:])
+        self.test_x, self.test_labels = torch.from_numpy(x[:N_TEST]), torch.from_numpy(labels[:N_TEST] > 0)
+        if cell.flip_y and cell.n_samples:  # the same rows again; a test row keeps its true label
+            _, labels = self._draw(n_rows, random_state=self._generator(run, DATA), flip_y=cell.flip_y)
+        self.target = self._targets(labels[N_TEST:])
+        self.rng = self._generator(run, batches)
+        self.order = np.empty(0, dtype=np.int64)
+        self.fresh = torch.empty(0, cell.n_features), torch.empty(0, 1)
+
+    @staticmethod
+    def _generator(run: Run, purpose: int) -> np.random.Generator:
+        return np.random.default_rng(run.cell.seed(run.number, purpose))
+
+    def _draw(self, n_rows: int, **options: Any) -> tuple[NDArray[Any], ...]:
+        return MAKERS[self.cell.target](n_rows, self.cell.n_features, self.cell.n_informative, **options)
+
+    def _targets(self, labels: NDArray[Any]) -> Tensor:
+        """Return what the loss wants of labels 0 and 1, of shape (n_rows, 1)."""
+        values = labels if self.cell.loss == "cross_entropy" else 2 * labels - 1
+        return torch.from_numpy(values.astype(np.float32)).unsqueeze(1)
+
+    def next_rows(self, n_batches: int) -> NDArray[np.int64]:
+        """Return indices (n_batches, batch_size) from pass after pass over the rows, each in a new order."""
+        n_wanted = n_batches * self.cell.batch_size
+        assert self.n_samples is not None
+        passes = [self.order]
+        n_here = len(self.order)
+        while n_here < n_wanted:
+            passes.append(self.rng.permutation(self.n_samples))
+            n_here += self.n_samples
+        order = np.concatenate(passes)
+        self.order = order[n_wanted:]
+        return order[:n_wanted].reshape(n_batches, -1)
+
+    def fresh_rows(self, n_batches: int) -> tuple[Tensor, Tensor]:
+        """Return new rows (n_batches, batch_size, n_features) and their targets."""
+        n_wanted = n_batches * self.cell.batch_size
+        blocks = [self.fresh]
+        while sum(len(block) for block, _ in blocks) < n_wanted:
+            blocks.append(self._fresh_block())
+        x, target = (torch.cat(values) for values in zip(*blocks, strict=True))
+        self.fresh = x[n_wanted:], target[n_wanted:]
+        shape = (n_batches, self.cell.batch_size, -1)
+        return x[:n_wanted].view(shape), target[:n_wanted].view(shape)
+
+    def _fresh_block(self) -> tuple[Tensor, Tensor]:
+        """Draw rows, always as many, so that a run is the same however many it is asked for at a time."""
+        n_rows = BLOCK_BATCHES * self.cell.batch_size
+        options = {"support": self.support, "flip_y": self.cell.flip_y, "random_state": self.rng}
+        x, labels = self._draw(n_rows, **options)
+        return torch.from_numpy(x), self._targets(labels)

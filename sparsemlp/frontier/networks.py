@@ -1,0 +1,48 @@
+"""Networks of many runs as the members of one: stacked, chosen from, and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sparsemlp.frontier.cell import INITIALISATION, Run
+from sparsemlp.module import SparseInitMLP
+
+
+def initial_networks(runs: Sequence[Run], purpose: int = INITIALISATION) -> SparseInitMLP:
+    """Draw every run's own network, from its seed for `purpose`, and stack them as members of one."""
+    return stacked([_initial_network(run, purpose) for run in runs])
+
+
+@torch.no_grad()
+def _initial_network(run: Run, purpose: int) -> SparseInitMLP:
+    cell = run.cell
+    generator = cell.torch_generator(run.number, purpose)
+    net = SparseInitMLP(cell.n_features, 1, cell.width, cell.sparsity, init=cell.init, generator=generator)
+    if cell.sparsity is not None:
+        net.input_layer.weight.mul_(cell.init_scale)
+    return net
+
+
+def stacked(nets: Sequence[SparseInitMLP]) -> SparseInitMLP:
+    """Return a network whose members are those of `nets`, one after the other."""
+    return assembled([torch.cat(values) for values in zip(*(net.parameters() for net in nets), strict=True)])
+
+
+def chosen_members(module: SparseInitMLP, index: Sequence[int]) -> SparseInitMLP:
+    """Return a network of some of the members."""
+    return assembled([values[list(index)] for values in module.parameters()])
+
+
+def assembled(values: Sequence[Tensor]) -> SparseInitMLP:
+    """Return a network with copies of these parameters: weight and bias of every layer, from input to output."""
+    n_members, _, n_features = values[0].shape
+    *widths, n_outputs = (weight.shape[1] for weight in values[::2])
+    module = SparseInitMLP(n_features, n_outputs, widths, 1, n_members=n_members, generator=torch.Generator())
+    module.to(values[0].device, values[0].dtype)
+    with torch.no_grad():
+        for parameter, value in zip(module.parameters(), values, strict=True):
+            parameter.copy_(value)
+    return module
