@@ -22,6 +22,7 @@ PINNED = {
     "early_stopping": False,
     "warm_start": False,
     "class_weight": None,
+    "precision": "float32",
 }
 # They change nothing of the method: where and how loudly it runs, for how long, and what only early stopping uses.
 FREE = {
