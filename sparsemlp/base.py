@@ -21,8 +21,9 @@ from skorch.helper import predefined_split
 
 from sparsemlp.activations import ACTIVATIONS
 from sparsemlp.batches import DeviceRows, Rows, SparseRows, TabularDataset
-from sparsemlp.callbacks import KeepBest, Progress, StopWhenExhausted
+from sparsemlp.callbacks import KeepBest, Progress, StopWhenExhausted, StopWhenLongEnough
 from sparsemlp.devices import has_room, resolve_device
+from sparsemlp.folds import left_out_folds
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
 from sparsemlp.losses import Criterion, Loss
 from sparsemlp.module import SparseInitMLP
@@ -61,7 +62,7 @@ class BaseSparseInitMLP(BaseEstimator):
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
+        "early_stopping": ["boolean", StrOptions({"left_out"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
@@ -148,13 +149,14 @@ class BaseSparseInitMLP(BaseEstimator):
         history = self.net_.history if again else []
         self.net_ = self._make_net(module, history)
         try:
-            self._train(X, y, weight, validation, epochs=self.max_epochs)
+            folds = self._folds(y) if self.early_stopping == "left_out" else None
+            self._train(X, y, weight, validation, self.max_epochs, folds)
         finally:
             self.net_.release()
         return self
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> BaseSparseInitMLP:
-        if self.early_stopping:
+        if self._holds_out:
             raise ValueError(
                 "early_stopping=True cannot work with partial_fit, which sees one chunk at a time and so has "
                 "no validation rows; pass early_stopping=False"
@@ -170,7 +172,7 @@ class BaseSparseInitMLP(BaseEstimator):
         elif not self.net_.can_train():  # after fit, which lets go of the optimizer
             self.net_ = self._make_net(self.net_.module_, self.net_.history)
         self.net_.lr_schedule = "constant"  # the number of chunks to come is not known
-        self._train(X, y, weight, None, epochs=1)
+        self._train(X, y, weight, None, 1, None)
         self.net_.release(keep_optimizer=True)
         return self
 
@@ -225,7 +227,7 @@ class BaseSparseInitMLP(BaseEstimator):
             )
             self._check_y_val(y_val)
             return X, y, weight, (X_val, y_val, np.ones(len(y_val)))
-        if not self.early_stopping:
+        if not self._holds_out:
             return X, y, weight, None
         try:
             X, X_val, y, y_val, weight, weight_val = train_test_split(
@@ -312,7 +314,8 @@ class BaseSparseInitMLP(BaseEstimator):
     def _callbacks(self) -> list:
         bar = [("progress", Progress())] if self.verbose else []
         keep_best = KeepBest()
-        return [*bar, ("keep_best", keep_best), *(self.callbacks or []), ("stop", StopWhenExhausted(keep_best))]
+        stop = [("stop", StopWhenExhausted(keep_best)), ("long_enough", StopWhenLongEnough())]
+        return [*bar, ("keep_best", keep_best), *(self.callbacks or []), *stop]
 
     def _dataset(self, X: Any, y: np.ndarray, relative_weight: np.ndarray) -> TabularDataset:
         """Scale rows and put them, their targets and weights where the network is."""
@@ -329,7 +332,27 @@ class BaseSparseInitMLP(BaseEstimator):
             return TabularDataset(rows, seen, target)
         return TabularDataset(rows, seen, target, torch.from_numpy(weight).unsqueeze(1).to(device))
 
-    def _train(self, X: Any, y: np.ndarray, weight: np.ndarray, validation: tuple | None, epochs: int) -> None:
+    @property
+    def _holds_out(self) -> bool:
+        """Whether rows are held out from all members."""
+        return bool(self.early_stopping) and self.early_stopping != "left_out"
+
+    def _folds(self, y: np.ndarray) -> np.ndarray | None:
+        """Return the member that does not see a row, -1 where all do; None where all see all."""
+        if self.n_members == 1:
+            return None
+        folds = left_out_folds(y, self.n_members, self._seeds["split"], stratified=self._stratified)
+        return folds if (folds >= 0).any() else None
+
+    def _train(
+        self,
+        X: Any,
+        y: np.ndarray,
+        weight: np.ndarray,
+        validation: tuple | None,
+        epochs: int,
+        folds: np.ndarray | None,
+    ) -> None:
         """Train the net for some epochs, and say so if the loss diverges."""
         net = self.net_
         net.train_split = None
@@ -338,13 +361,15 @@ class BaseSparseInitMLP(BaseEstimator):
             net.train_split = predefined_split(self._dataset(X_val, y_val, weight_val / weight_val.mean()))
         dataset = self._dataset(X, y, weight / self._weight_scale)
         device = dataset.target.device
+        dataset.left_out = None if folds is None else torch.from_numpy(folds).to(device)
         net.batch_generator = torch.Generator(device).manual_seed(self._seeds["batches"] + len(net.history))
         if self._batch_state is not None:
             with contextlib.suppress(RuntimeError):  # the state of another kind of device: start a new order
                 net.batch_generator.set_state(torch.from_numpy(self._batch_state))
         keep_best = dict(net.callbacks_)["keep_best"]
-        patience = self.n_iter_no_change if self.early_stopping else None
+        patience = self.n_iter_no_change if self._holds_out else None
         n_steps = -(-len(dataset) // self.batch_size)
+        dict(net.callbacks_)["long_enough"].steps_an_epoch = None if folds is None else n_steps
         every = 1 if patience is not None else max(1, STEPS_BETWEEN_COPIES // n_steps)
         keep_best.configure(self._monitors if patience is not None else [("train_loss", -1)], patience, every)
         net.partial_fit(dataset, epochs=epochs)

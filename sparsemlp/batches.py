@@ -12,6 +12,8 @@ from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor
 
 from sparsemlp.devices import summing_dtype
+from sparsemlp.losses import Loss
+from sparsemlp.module import SparseInitMLP
 from sparsemlp.training import Slot
 
 # Rows are gathered for several steps at once, into a buffer of about this size.
@@ -79,9 +81,14 @@ class TabularDataset(SkorchDataset):
         `y` as the loss wants it.
     weight : Tensor of shape (n_rows, 1) or None
         Row weights of mean one.
+    left_out : Tensor of shape (n_rows,) or None
+        The member that does not train on a row, -1 where all do.
     """
 
-    def __init__(self, X: Rows, y: Tensor, target: Tensor, weight: Tensor | None = None) -> None:
+    def __init__(
+        self, X: Rows, y: Tensor, target: Tensor, weight: Tensor | None = None, left_out: Tensor | None = None
+    ) -> None:
+        self.left_out = left_out
         self.X = X
         self.y = y
         self.target = target
@@ -171,6 +178,37 @@ class _Slab:
         return losses.sum(dtype=summing_dtype(losses.device))
 
 
+@torch.no_grad()
+def left_out_loss(dataset: TabularDataset, module: SparseInitMLP, loss: Loss, n_rows: int) -> float:
+    """Return the mean loss of the rows that members left out, each by the member that did.
+
+    Parameters
+    ----------
+    dataset : TabularDataset
+        Rows, of which every member left some out.
+    module : SparseInitMLP
+        The network.
+    loss : Loss
+        The training loss.
+    n_rows : int
+        Rows of each member to compute at once.
+    """
+    assert dataset.left_out is not None
+    left = [torch.where(dataset.left_out == member)[0] for member in range(module.n_members)]
+    index = torch.stack([rows[: min(map(len, left))] for rows in left])
+    total = torch.zeros((), dtype=summing_dtype(index.device), device=index.device)
+    for some in index.split(n_rows, dim=1):
+        flat = some.reshape(-1)
+        x = dataset.target.new_empty(len(flat), dataset.X.n_columns)
+        dataset.X.take(flat, out=x)
+        output = module(x.view(*some.shape, -1)).flatten(0, 1)
+        losses = loss.value(output, dataset.target[flat])
+        if dataset.weight is not None:
+            losses = losses * dataset.weight[flat, 0]
+        total += losses.sum(dtype=total.dtype)
+    return total.item() / index.numel()
+
+
 class BatchStream:
     """Every epoch's random batches: each member sees every row once, in its own order.
 
@@ -192,9 +230,15 @@ class BatchStream:
     def __init__(
         self, dataset: TabularDataset, batch_size: int, n_members: int, generator: torch.Generator
     ) -> None:
-        n_rows = len(dataset)
         self.dataset = dataset
         self.n_members = n_members
+        #: each member's own rows; None: all rows are everyone's
+        self.own_rows: list[Tensor] | None = None
+        n_rows = len(dataset)
+        if dataset.left_out is not None:
+            self.own_rows = [torch.where(dataset.left_out != member)[0] for member in range(n_members)]
+            n_rows = min(map(len, self.own_rows))
+        self.n_rows = n_rows
         self.generator = generator
         self._full_batch: tuple[_Slab, Tensor] | None = None
         self.n_batches = -(-n_rows // batch_size)
@@ -223,15 +267,17 @@ class BatchStream:
             index = part.reshape(self.n_members, count, size).transpose(0, 1).reshape(count, -1)
             slab = self.slabs[size]
             for some in index.split(len(slab.slots)):
-                if self.n_batches == 1:
+                if self.n_batches == 1 and self.own_rows is None:
                     self._full_batch = slab, some
                 yield slab, some
 
     def _order(self) -> Tensor:
-        n_rows, device = len(self.dataset), self.dataset.target.device
+        n_rows, device = self.n_rows, self.dataset.target.device
+        options: dict[str, Any] = {"generator": self.generator, "device": device, "dtype": torch.int32}
+        if self.own_rows is not None:
+            return torch.stack([own[torch.randperm(len(own), **options)[:n_rows]] for own in self.own_rows])
         if self.n_batches == 1:  # a full batch has no order
             return torch.arange(n_rows, dtype=torch.int32, device=device).expand(self.n_members, -1)
-        options: dict[str, Any] = {"generator": self.generator, "device": device, "dtype": torch.int32}
         return torch.stack([torch.randperm(n_rows, **options) for _ in range(self.n_members)])
 
     def batches(self) -> Iterator[Batch]:

@@ -9,6 +9,11 @@ import torch
 from skorch.callbacks import Callback
 from tqdm import tqdm
 
+# Training ends at this many times the epoch at which the left-out rows' loss was smallest, but not before so many
+# steps: of few rows, single members learn the noise before all together have learned what there is.
+PATIENCE = 2
+MIN_STEPS = 40
+
 
 class KeepBest(Callback):
     """Keep a copy of the best weights; stop when training diverges or no longer improves.
@@ -93,6 +98,34 @@ class StopWhenExhausted(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """End training if it is time to."""
         if self.keep_best.exhausted_:
+            raise KeyboardInterrupt
+
+
+class StopWhenLongEnough(Callback):
+    """End training once it has taken twice as long as the left-out rows' loss took to its minimum.
+
+    Each of these rows is judged by the one member that has not seen it; all members together gain from longer
+    training than one.
+
+    Attributes
+    ----------
+    steps_an_epoch : int or None
+        Steps of an epoch; None where no rows are left out.
+    """
+
+    steps_an_epoch: int | None = None
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Count from here."""
+        self.start_ = len(net.history)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """End training if it is time to."""
+        if self.steps_an_epoch is None:
+            return
+        losses = net.history[self.start_ :, "left_out_loss"]
+        long_enough = len(losses) >= PATIENCE * (1 + losses.index(min(losses)))
+        if long_enough and len(losses) * self.steps_an_epoch >= MIN_STEPS:
             raise KeyboardInterrupt
 
 

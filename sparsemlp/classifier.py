@@ -35,8 +35,9 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`. Ignored where ``sparsity=None``.
     bias_init : {"zeros", "uniform", "data"}, default="data"
         First-layer biases; "data" places each neuron's threshold at a random training row.
-    activation : {"relu"}, default="relu"
-        Activation of the hidden layers.
+    activation : {"mixed", "relu", "step"}, default="mixed"
+        Of the first layer; other hidden layers are relu. "step" is tanh of weights that start ten times as large: a
+        soft cut through the data, as a tree's split is. "mixed": half of the neurons are relu, half are steps.
     scaling : {"squash", "quantile", "both", "standard", None}, default="both"
         Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`; with "both" every feature enters
         squashed and as its rank, and a neuron draws one of the two.
@@ -50,18 +51,22 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         ``torch.optim.AdamW``, or plain SGD without momentum.
     learning_rate : float, default=0.002
         Initial learning rate.
-    lr_schedule : {"constant", "cosine"}, default="cosine"
-        "cosine" falls from `learning_rate` to zero over `max_epochs`, step by step. A
-        ``skorch.callbacks.LRScheduler`` of yours among `callbacks` takes its place.
+    lr_schedule : {"constant", "cosine", "average"}, default="average"
+        "average" trains at a constant rate and averages the weights over the last steps, about a ninth of them, so
+        that training may end at any epoch. "cosine" falls from `learning_rate` to zero over `max_epochs`, step by
+        step. A ``skorch.callbacks.LRScheduler`` of yours among `callbacks` sets the rate in place of both.
     weight_decay : float, default=0.01
         In torch's convention, where a step shrinks weights by learning rate times weight decay.
     batch_size : int, default=256
         Largest number of rows in a step; the rows are shared evenly among ceil(n / batch_size) steps.
-    max_epochs : int, default=20
-        Passes over the training rows.
-    early_stopping : bool, default=False
-        Hold out rows (or use ``X_val, y_val``), stop when their score no longer improves, and restore the best
-        weights.
+    max_epochs : int, default=60
+        Largest number of passes over the training rows.
+    early_stopping : {"left_out"} or bool, default="left_out"
+        "left_out": every member leaves out its own part of the rows, one in `n_members`, and training ends at twice
+        the epoch at which their loss was smallest, each row judged by the member that has not seen it; so no row is
+        lost to all. One member leaves nothing out and trains for `max_epochs`. True: hold out rows (or use
+        ``X_val, y_val``), stop when their score no longer improves, and restore the best weights. False: train for
+        `max_epochs`.
     validation_fraction : float, default=0.15
         Share of the rows held out for early stopping.
     n_iter_no_change : int, default=10
@@ -141,17 +146,17 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         init: str = "normal",
         *,
         bias_init: str = "data",
-        activation: str = "relu",
+        activation: str = "mixed",
         scaling: str | None = "both",
         n_members: int = 8,
         loss: str = "cross_entropy",
         optimizer: str = "adamw",
         learning_rate: float = 2e-3,
-        lr_schedule: str = "cosine",
+        lr_schedule: str = "average",
         weight_decay: float = 0.01,
         batch_size: int = 256,
-        max_epochs: int = 20,
-        early_stopping: bool = False,
+        max_epochs: int = 60,
+        early_stopping: bool | str = "left_out",
         validation_fraction: float = 0.15,
         n_iter_no_change: int = 10,
         warm_start: bool = False,

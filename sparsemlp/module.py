@@ -89,8 +89,9 @@ class SparseInitMLP(nn.Module):
         How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`.
     bias_init : {"zeros", "uniform", "data"}, default="zeros"
         First-layer biases: 0; U(-1/sqrt(s), 1/sqrt(s)); or thresholds through randomly drawn rows of `data`.
-    activation : {"relu"}, default="relu"
-        Activation of the hidden layers.
+    activation : {"relu", "step", "mixed"}, default="relu"
+        Of the first layer: relu; "step", the tanh of weights that start ten times as large; or half of its neurons
+        each. Other hidden layers are relu.
     n_members : int, default=1
         Number of independent networks.
     data : Tensor of shape (n_rows, n_features), optional

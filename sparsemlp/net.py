@@ -21,15 +21,24 @@ from skorch.callbacks import (
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sparsemlp.batches import Batch, BatchStream, ChunkStream, DeviceRows, SparseRows, TabularDataset
+from sparsemlp.averaging import WeightAverage
+from sparsemlp.batches import (
+    Batch,
+    BatchStream,
+    ChunkStream,
+    DeviceRows,
+    SparseRows,
+    TabularDataset,
+    left_out_loss,
+)
 from sparsemlp.devices import summing_dtype
 from sparsemlp.optimizers import can_split, set_learning_rate
 from sparsemlp.precision import product_dtype, tensor_cores
 from sparsemlp.threads import compute_threads
-from sparsemlp.training import Slot, make_steps
+from sparsemlp.training import Slot, groups_of_members, make_steps
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
-LR_SCHEDULES = ("constant", "cosine")
+LR_SCHEDULES = ("constant", "cosine", "average")
 # A matrix product of fewer multiplications is done by one thread; measured, see docs/speed.md.
 THREADING_PRODUCTS = 2**26
 
@@ -91,8 +100,11 @@ class _FastLoop(NeuralNet):
         self._n_steps = self.n_epochs_ * -(-len(X) // self.batch_size)
         own = any(isinstance(callback, LRScheduler) for _, callback in self.callbacks_)
         self._is_cosine = self.lr_schedule == "cosine" and not own
+        self._average: WeightAverage | None = None
         self._said_slow = False
         self._groups = self._n_groups()  # asked here: inside, torch has fewer threads
+        if self.lr_schedule == "average":
+            self._average = WeightAverage(self.module_, groups_of_members(self.module_.n_members, self._groups))
         device = self.module_.input_layer.weight.device
         threads = compute_threads(self._groups, self._n_inner(self._groups))
         with tensor_cores(self.precision, device), threads as self._compute:
@@ -100,6 +112,7 @@ class _FastLoop(NeuralNet):
                 return super().fit_loop(X, y, epochs=epochs, **kwargs)
             finally:
                 self._steps.clear()
+                self._average = None
 
     def _n_groups(self) -> int:
         """Return the number of threads that members are shared out to."""
@@ -123,7 +136,10 @@ class _FastLoop(NeuralNet):
         run = super().run_single_epoch
         if not isinstance(iterator, BatchStream):
             self._compute(run, iterator, training, prefix, step_fn, **kwargs)
-        elif reason := self._reason_for_autograd():
+            return
+        if self._average is not None:
+            self._average.begin_epoch()
+        if reason := self._reason_for_autograd():
             if self.verbose and not self._said_slow:
                 print(f"sparsemlp: training on skorch's autograd path, because {reason}")
             self._said_slow = True
@@ -134,6 +150,12 @@ class _FastLoop(NeuralNet):
             self.history.record_batch(f"{prefix}_loss", loss)
             self.history.record_batch(f"{prefix}_batch_size", len(iterator.dataset))
             self.history.record(f"{prefix}_batch_count", iterator.n_batches)
+        if self._average is not None:
+            self._average.end_epoch()
+        if iterator.own_rows is not None:
+            chunk = self.chunk_size // self.module_.n_members
+            loss = self._compute(left_out_loss, iterator.dataset, self.module_, self.criterion_.loss, chunk)
+            self.history.record("left_out_loss", loss)
 
     def _fast_epoch(self, stream: BatchStream) -> float:
         """Train one epoch; the only wait for the device is for the epoch's mean loss at its end."""
@@ -152,11 +174,29 @@ class _FastLoop(NeuralNet):
             slots = slab.fill(index)
             rates = [self._next_rate() for _ in slots]
             steps = self._steps[slab.batch_size]
-            self._compute.side_by_side([partial(_run, step, slots, rates) for step in steps])
+            self._compute.side_by_side(
+                [partial(self._run, group, step, slots, rates) for group, step in enumerate(steps)]
+            )
             total += slab.summed_loss(self.criterion_.loss.value, len(slots))
         if rates[-1] is not None:
             set_learning_rate(self.optimizer_, rates[-1])
-        return total.item() / (stream.n_members * len(stream.dataset))
+        return total.item() / (stream.n_members * stream.n_rows)
+
+    def _run(
+        self, group: int, step: Callable[..., None], slots: Sequence[Slot], rates: Sequence[float | None]
+    ) -> None:
+        """Train a group of members on some batches."""
+        for slot, rate in zip(slots, rates, strict=True):
+            step(slot, rate)
+            if self._average is not None:
+                self._average.update(group)
+
+    def train_step(self, batch: Batch, **fit_params: Any) -> Any:
+        """Train on one batch by autograd."""
+        step = super().train_step(batch, **fit_params)
+        if self._average is not None:
+            self._average.update()
+        return step
 
     def _next_rate(self) -> float | None:
         """Return the next step's learning rate; None where it is the optimizer's own."""
@@ -273,8 +313,3 @@ def optimizer_options(name: str, learning_rate: float, device: torch.device) -> 
         options["optimizer__capturable"] = True
         options["optimizer__lr"] = torch.tensor(learning_rate, device=device)
     return options
-
-
-def _run(step: Callable[..., None], slots: Sequence[Slot], rates: Sequence[float | None]) -> None:
-    for slot, rate in zip(slots, rates, strict=True):
-        step(slot, rate)

@@ -292,6 +292,12 @@ class TrainingStep:
             yield partial(torch.sum, layer.delta, dim=-2, dtype=layer.bias.dtype, out=layer.bias_gradient)
 
 
+def groups_of_members(n_members: int, n_groups: int) -> list[slice]:
+    """Share members out to groups as evenly as can be."""
+    edges = [round(i * n_members / n_groups) for i in range(n_groups + 1)]
+    return [slice(a, b) for a, b in pairwise(edges)]
+
+
 def make_steps(
     module: SparseInitMLP,
     loss: Loss,
@@ -305,9 +311,8 @@ def make_steps(
     Groups are for threads of their own: members never meet in training, so nothing waits at every product.
     On CUDA there is one group, and its steps are graphs.
     """
-    edges = [round(i * module.n_members / n_groups) for i in range(n_groups + 1)]
     made: dict[int, list[Callable[..., None]]] = {size: [] for size in batch_sizes}
-    for members in (slice(a, b) for a, b in pairwise(edges)):
+    for members in groups_of_members(module.n_members, n_groups):
         adamw = FusedAdamW(optimizer, members) if FusedAdamW.can_take(optimizer) else None
         largest = None
         for size in sorted(batch_sizes, reverse=True):
