@@ -33,8 +33,8 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     bias_init : {"zeros", "uniform", "data"}, default="data"
         First-layer biases; "data" places each neuron's threshold at a random training row.
     activation : {"mixed", "relu", "step"}, default="mixed"
-        Of the first layer; other hidden layers are relu. "step" is tanh of weights that start ten times as large: a
-        soft cut through the data, as a tree's split is. "mixed": half of the neurons are relu, half are steps.
+        Of the first layer; other hidden layers are relu. "step" is tanh, of weights that start ten times as large:
+        a soft cut through the data, as a tree's split is. "mixed": half of the neurons are relu, half are steps.
     scaling : {"squash", "quantile", "both", "standard", None}, default="both"
         Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`; with "both" every feature enters
         squashed and as its rank, and a neuron draws one of the two.
@@ -58,11 +58,11 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     max_epochs : int, default=60
         Largest number of passes over the training rows.
     early_stopping : {"left_out"} or bool, default="left_out"
-        "left_out": every member leaves out its own part of the rows, one in `n_members`, and training ends at twice
-        the epoch at which their loss was smallest, each row judged by the member that has not seen it; so no row is
-        lost to all. One member leaves nothing out and trains for `max_epochs`. True: hold out rows (or use
-        ``X_val, y_val``), stop when their score no longer improves, and restore the best weights. False: train for
-        `max_epochs`.
+        "left_out": every member leaves out its own part of the rows, one in `n_members`, and training ends at
+        twice the epoch at which their loss was smallest, each row judged by the member that has not seen it; so
+        no row is lost to all. One member leaves nothing out and trains for `max_epochs`. True: hold out rows (or
+        use ``X_val, y_val``), stop when their score no longer improves, and restore the best weights. False:
+        train for `max_epochs`.
     validation_fraction : float, default=0.15
         Share of the rows held out for early stopping.
     n_iter_no_change : int, default=10
