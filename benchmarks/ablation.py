@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.arguments import UsageError, add_common, known_names, whole_number
+from benchmarks.arguments import UsageError, add_common, known_names, make_folder, whole_number
 
 HELP = "settings of the classifier against each other and against forests, paired by split"
 FILE = "ablation.csv"
@@ -43,6 +43,10 @@ class Setting:
             values = json.loads(parameters or "{}")
         except json.JSONDecodeError as error:
             raise argparse.ArgumentTypeError(f"must be NAME or NAME={{JSON}}, got {text!r}: {error}") from error
+        if not isinstance(values, dict) or name in (DEFAULTS, FOREST):
+            raise argparse.ArgumentTypeError(
+                f"must be NAME={{JSON}} with a name other than {DEFAULTS} and {FOREST}, got {text!r}"
+            )
         return cls(name, json.dumps(values, sort_keys=True))
 
 
@@ -71,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     settings = [Setting(FOREST, "{}"), Setting(DEFAULTS, "{}"), *args.settings]
     if args.against not in {setting.name for setting in settings}:
         raise UsageError(f"--against {args.against}: not among the settings")
-    args.results.mkdir(parents=True, exist_ok=True)
+    _check(args.settings)
+    make_folder(args.results)
     store = args.results / FILE
     rows = measured(settings, tasks, args.rows, args.seeds, store)
     with pd.option_context("display.width", 200, "display.max_columns", None):
@@ -79,12 +84,26 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check(settings: Sequence[Setting]) -> None:
+    """Refuse repeated names and parameters that the classifier does not have."""
+    from sparsemlp import SparseInitMLPClassifier
+
+    known = SparseInitMLPClassifier().get_params()
+    names = [setting.name for setting in settings]
+    for setting in settings:
+        if names.count(setting.name) > 1:
+            raise UsageError(f"--settings: the name {setting.name!r} is given twice")
+        for parameter in json.loads(setting.parameters):
+            if parameter not in known:
+                raise UsageError(f"--settings {setting.name}: the classifier has no parameter {parameter!r}")
+
+
 def measured(
     settings: Sequence[Setting], tasks: Sequence[str], sizes: Sequence[int], seeds: Sequence[int], store: Path
 ) -> pd.DataFrame:
     """Return a row for every fit, done now or before."""
     from benchmarks.progress import progress
-    from benchmarks.tasks import load
+    from benchmarks.tasks import DataUnavailableError, load
 
     wanted = pd.MultiIndex.from_product([tasks, sizes, seeds, [one.name for one in settings]], names=KEY)
     known = pd.read_csv(store) if store.exists() else pd.DataFrame(columns=[*KEY, "parameters"])
@@ -94,15 +113,21 @@ def measured(
             raise UsageError(f"{store} holds the setting {name!r} with other parameters; choose another name")
     missing = wanted.difference(pd.MultiIndex.from_frame(known[KEY]))
     for task in progress(sorted(set(missing.get_level_values("task")), key=tasks.index)):
-        data = load(task)
+        try:
+            data = load(task)
+        except DataUnavailableError as error:
+            print(error, file=sys.stderr)
+            continue
         for row in _fits(task, data, missing[missing.get_level_values("task") == task], parameters):
             pd.DataFrame([row]).to_csv(store, mode="a", header=not store.exists(), index=False)
+    if not store.exists():
+        raise UsageError("none of the tasks could be loaded")
     known = pd.read_csv(store).set_index(KEY)
     return known.loc[known.index.intersection(wanted)].reset_index()
 
 
 def _fits(task: str, data: Any, pieces: pd.MultiIndex, parameters: dict[str, str]) -> Iterator[dict[str, Any]]:
-    from benchmarks.evaluation import measure
+    from benchmarks.evaluation import chance_accuracy, measure
     from benchmarks.splits import Size, make_split
 
     for piece in pieces:
@@ -113,7 +138,9 @@ def _fits(task: str, data: Any, pieces: pd.MultiIndex, parameters: dict[str, str
         found = measure(partial(_model, name, parameters[name], seed), *rows)
         if found["failure"]:
             print(f"{task} {n_rows} {seed} {name}: {found['failure']}", file=sys.stderr)
-        kept = {measure: found[measure] for measure in MEASURES}
+            # what always saying the commonest class would score, as in the report
+            found["test_accuracy"] = chance_accuracy(rows[1], rows[3])
+        kept = {name: found[name] for name in MEASURES}
         yield dict(zip(KEY, piece, strict=True)) | {"parameters": parameters[name]} | kept
 
 

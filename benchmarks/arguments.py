@@ -132,6 +132,14 @@ def add_common(parser: argparse.ArgumentParser, *, profiles: Sequence[str] = PRO
         )
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder of the results; one that cannot be made is a UsageError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--results {folder} cannot be made: {error.strerror}") from error
+
+
 def add_storage(parser: argparse.ArgumentParser) -> None:
     """Add ``--storage``."""
     parser.add_argument(

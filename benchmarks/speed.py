@@ -14,7 +14,7 @@ from math import log
 from statistics import median
 from typing import Any
 
-from benchmarks.arguments import UsageError, add_common, whole_number, with_profile
+from benchmarks.arguments import add_common, make_folder, whole_number, with_profile
 from benchmarks.environment import machine, versions
 
 HELP = "time per step, fit and prediction against the peers and the floor"
@@ -45,10 +45,7 @@ def run(args: argparse.Namespace) -> int:
     options = with_profile(args, PROFILES)
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    try:
-        args.results.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--results {args.results} cannot be written: {error.strerror}") from error
+    make_folder(args.results)
     measured = {
         "command": args.command_line,
         "machine": machine() | {"threads": torch.get_num_threads()},

@@ -199,6 +199,11 @@ class BaseSparseInitMLP(BaseEstimator):
 
     def _check_same_network(self) -> None:
         fitted = [layer.weight.shape[1] for layer in self.net_.module_.layers[:-1]]
+        if self.net_.module_.activation != self.activation:
+            raise ValueError(
+                f"warm_start=True goes on with the fitted network of activation={self.net_.module_.activation!r}, "
+                f"but the parameters say {self.activation!r}; set warm_start=False to start anew"
+            )
         if fitted != list(self._widths()) or self.net_.module_.n_members != self.n_members:
             raise ValueError(
                 f"warm_start=True goes on with the fitted network of width={tuple(fitted)} and "

@@ -21,7 +21,6 @@ def net_state(net: Any) -> dict[str, Any]:
     if net.can_train():
         saved = net.optimizer_.state_dict()
         state["optimizer"] = [_plain(saved["state"].get(i, {})) for i in range(len(state["parameters"]))]
-        state["lr"] = float(saved["param_groups"][0]["lr"])
     return state
 
 

@@ -1,4 +1,4 @@
-"""The precision of the matrix products in training; parameters, losses and predictions stay in float32."""
+"""The precision of the matrix products in training; parameters and their updates stay in float32."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         Of the matrix products in training. "bf16" computes hidden layers on bfloat16 copies of the weights, which
         takes about two thirds of the time where the hardware has such products (CPUs with AVX512-BF16 or AMX,
         GPUs) and layers are large, and longer where it has not; weights, updates, losses and
-        predictions stay in float32. "tf32" acts on CUDA alone.
+        predictions stay in float32. "tf32" acts on CUDA alone. Skorch's autograd path trains in float32.
     device : str or torch.device, default="auto"
         "auto" takes CUDA, then XPU, then MPS, then the CPU.
     random_state : int, RandomState or None, default=None

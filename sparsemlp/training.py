@@ -347,20 +347,21 @@ class GraphedStep:
         if rate is not None:
             set_learning_rate(self.step.optimizer, rate)
         scalars = self._scalars()
-        if scalars != self.recorded_with:
-            self.graphs.clear()
-            self.recorded_with = scalars
         key = slot.x.data_ptr()
-        if key in self.graphs:
-            self.graphs[key].replay()
-        elif not self.warm:
+        if not self.warm:
             self._warm_up(slot)
+        elif scalars != self.recorded_with:  # a rate that changes at every step is not worth a graph
+            self.graphs.clear()
+            self.step(slot)
+        elif key in self.graphs:
+            self.graphs[key].replay()
         else:
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):  # records, and does not run
                 self.step(slot)
             self.graphs[key] = graph
             graph.replay()
+        self.recorded_with = scalars
 
     def _scalars(self) -> tuple[Any, ...]:
         if not self.step.is_plain_sgd:

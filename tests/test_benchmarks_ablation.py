@@ -44,12 +44,11 @@ def test_a_difference_within_its_error_is_a_tie():
 
 def test_a_run_goes_on_from_what_it_holds(tmp_path, monkeypatch, capsys):
     command = ["ablation", *TASK, "--settings", SMALL, "--results", str(tmp_path)]
-    monkeypatch.setattr(ablation, "DEFAULTS", "plain")
     fitted = []
     model = ablation._model
     monkeypatch.setattr(ablation, "_model", lambda *args: (fitted.append(args[0]), model(*args))[1])
     assert main(command) == 0
-    assert sorted(fitted) == ["forest"] * 2 + ["plain"] * 2 + ["small"] * 2
+    assert sorted(fitted) == ["defaults"] * 2 + ["forest"] * 2 + ["small"] * 2
     printed = capsys.readouterr().out
     assert "sparse_parity" in printed
     fitted.clear()
@@ -63,6 +62,10 @@ def test_a_run_goes_on_from_what_it_holds(tmp_path, monkeypatch, capsys):
     [
         ([SMALL, "--against", "best"], "--against best: not among the settings"),
         (["small={width}"], "must be NAME or NAME={JSON}"),
+        (["small=5"], "must be NAME={JSON}"),
+        (["forest={}"], "a name other than defaults and forest"),
+        (["small", 'small={"n_members": 2}'], "the name 'small' is given twice"),
+        (['typo={"widht": 5}'], "the classifier has no parameter 'widht'"),
     ],
 )
 def test_a_mistake_is_one_line(settings, said, tmp_path, capsys):
@@ -74,6 +77,20 @@ def test_a_mistake_is_one_line(settings, said, tmp_path, capsys):
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_a_failed_fit_counts_as_chance(tmp_path, capsys):
+    command = ["ablation", *TASK, "--results", str(tmp_path), "--settings", 'fails={"width": [0]}', SMALL]
+    assert main(command) == 0
+    assert "width=(0,) must be a positive int" in capsys.readouterr().err
+    rows = pd.read_csv(tmp_path / ablation.FILE).set_index("setting")
+    assert rows.loc["fails", "test_accuracy"].between(0.45, 0.55).all()
+
+
+def test_a_results_folder_that_is_a_file_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["ablation", *TASK, "--results", str(tmp_path / "file")]) == 2
+    assert "cannot be made" in capsys.readouterr().err
 
 
 def test_other_parameters_under_a_known_name_are_refused(tmp_path, capsys):

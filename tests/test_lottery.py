@@ -304,3 +304,16 @@ def test_the_experiment_is_reproducible_and_its_runs_do_not_depend_on_how_many()
 def test_an_impossible_experiment_is_named(changes, message):
     with pytest.raises(ValueError, match=message):
         ticket_experiment(**(SMALL | changes))
+
+
+@pytest.mark.parametrize("activation", ["relu", "step"])
+def test_a_subnetwork_of_all_neurons_computes_the_same(activation):
+    module = SparseInitMLP(6, 2, (8, 4), 2, n_members=2, activation=activation)
+    x = torch.randn(5, 6)
+    torch.testing.assert_close(subnetwork(module, range(8))(x), module(x))
+
+
+def test_a_subnetwork_of_mixed_neurons_is_refused():
+    module = SparseInitMLP(6, 1, 8, 2, activation="mixed")
+    with pytest.raises(ValueError, match="activation='mixed' does not survive"):
+        subnetwork(module, [0, 1])

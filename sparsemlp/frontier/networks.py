@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,19 +29,21 @@ def _initial_network(run: Run, purpose: int) -> SparseInitMLP:
 
 def stacked(nets: Sequence[SparseInitMLP]) -> SparseInitMLP:
     """Return a network whose members are those of `nets`, one after the other."""
-    return assembled([torch.cat(values) for values in zip(*(net.parameters() for net in nets), strict=True)])
+    parameters = zip(*(net.parameters() for net in nets), strict=True)
+    return assembled([torch.cat(values) for values in parameters], nets[0].activation)
 
 
 def chosen_members(module: SparseInitMLP, index: Sequence[int]) -> SparseInitMLP:
     """Return a network of some of the members."""
-    return assembled([values[list(index)] for values in module.parameters()])
+    return assembled([values[list(index)] for values in module.parameters()], module.activation)
 
 
-def assembled(values: Sequence[Tensor]) -> SparseInitMLP:
+def assembled(values: Sequence[Tensor], activation: str) -> SparseInitMLP:
     """Return a network with copies of these parameters: weight and bias of every layer, from input to output."""
     n_members, _, n_features = values[0].shape
     *widths, n_outputs = (weight.shape[1] for weight in values[::2])
-    module = SparseInitMLP(n_features, n_outputs, widths, 1, n_members=n_members, generator=torch.Generator())
+    options: dict[str, Any] = {"activation": activation, "n_members": n_members, "generator": torch.Generator()}
+    module = SparseInitMLP(n_features, n_outputs, widths, 1, **options)
     module.to(values[0].device, values[0].dtype)
     with torch.no_grad():
         for parameter, value in zip(module.parameters(), values, strict=True):

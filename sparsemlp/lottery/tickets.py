@@ -67,7 +67,8 @@ def subnetwork(module: SparseInitMLP, neurons: ArrayLike | Tensor) -> SparseInit
     Raises
     ------
     ValueError
-        If `neurons` has another shape, or holds an index that is no neuron or is there twice.
+        If `neurons` has another shape, or holds an index that is no neuron or is there twice, or if the activation
+        is "mixed", where the position of a neuron says what it is.
 
     Examples
     --------
@@ -79,6 +80,8 @@ def subnetwork(module: SparseInitMLP, neurons: ArrayLike | Tensor) -> SparseInit
     >>> torch.equal(narrow.input_layer.weight[0, 0], module.input_layer.weight[0, 17])
     True
     """
+    if module.activation == "mixed":
+        raise ValueError("activation='mixed' does not survive the choice of neurons; use 'relu' or 'step'")
     first, second, *others = module.layers
     index = _checked_neurons(neurons, *first.bias.shape).to(first.bias.device)
     members = torch.arange(module.n_members, device=index.device)[:, None]
@@ -88,7 +91,8 @@ def subnetwork(module: SparseInitMLP, neurons: ArrayLike | Tensor) -> SparseInit
         second.weight.gather(2, index.unsqueeze(1).expand(-1, second.weight.shape[1], -1)),
         second.bias,
     ]
-    return assembled(values + [value for layer in others for value in (layer.weight, layer.bias)])
+    values += [value for layer in others for value in (layer.weight, layer.bias)]
+    return assembled(values, module.activation)
 
 
 class KeepInitialisation(Callback):
