@@ -49,7 +49,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         than two, and give no probabilities.
     optimizer : {"adamw", "sgd"}, default="adamw"
         ``torch.optim.AdamW``, or plain SGD without momentum.
-    learning_rate : float, default=0.002
+    learning_rate : float, default=0.001
         Initial learning rate.
     lr_schedule : {"constant", "cosine", "average"}, default="average"
         "average" trains at a constant rate and averages the weights over the last steps, about a ninth of them, so
@@ -151,7 +151,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         n_members: int = 8,
         loss: str = "cross_entropy",
         optimizer: str = "adamw",
-        learning_rate: float = 2e-3,
+        learning_rate: float = 1e-3,
         lr_schedule: str = "average",
         weight_decay: float = 0.01,
         batch_size: int = 256,

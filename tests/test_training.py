@@ -160,6 +160,10 @@ CASES = {
     "hinge, deep": (small_classifier, {"loss": "hinge", "width": (32, 16, 8)}),
     "one member": (small_classifier, {"n_members": 1, "loss": "squared", "optimizer": "sgd"}),
     "regressor": (small_regressor, {"n_members": 3}),
+    "averaged, rows left out": (
+        small_classifier,
+        {"lr_schedule": "average", "early_stopping": "left_out", "activation": "mixed", "n_members": 3},
+    ),
 }
 
 
@@ -172,7 +176,7 @@ def test_the_fast_path_and_skorchs_autograd_path_train_the_same_net(make, parame
     parameters["bias_init"] = "uniform"  # "data" puts rows on the very kink of relu, where rounding decides
     fast = make(**parameters).fit(X, y)
     slow = make(callbacks=[looks], **parameters).fit(X, y)
-    assert looks.n_batches == 5 * (4 if "early_stopping" in parameters else 5)
+    assert looks.n_batches == 5 * (4 if parameters.get("early_stopping") else 5)
     assert_same_parameters(fast.net_.module_, slow.net_.module_, rtol=0, atol=2e-5)
     np.testing.assert_allclose(fast.loss_curve_, slow.loss_curve_, rtol=1e-5)
     if fast.validation_scores_ is not None:
