@@ -1,12 +1,8 @@
 """Training of the parity study: what is missing is trained and stored, under a bar that counts steps."""
 
-import contextlib
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from types import FrameType
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,38 +45,17 @@ def train(
     n_known = len(cells) * n_runs - len(runs)
     if n_known:
         print(f"{n_known} of {len(cells) * n_runs} parity runs are there already", file=sys.stderr)
-    lock = threading.Lock()  # batches end in threads of their own
     total = sum(_weight(run.cell) * run.cell.max_steps for run in runs)
-    with _bar(total, len(runs)) as bar, _interruption() as stopped:
+    with _bar(total, len(runs)) as bar:
 
         def add(outcomes: list[Outcome]) -> None:
-            with lock:
-                parity_store.add_runs(store, outcomes)
+            parity_store.add_runs(store, outcomes)
 
         def count(cell: Cell, n_steps: int) -> None:
-            if stopped.is_set():
-                raise KeyboardInterrupt
-            with lock:
-                bar.set_description_str(f"width {cell.width}", refresh=False)
-                bar.update(_weight(cell) * n_steps)
+            bar.set_description_str(f"width {cell.width}", refresh=False)
+            bar.update(_weight(cell) * n_steps)
 
         train_runs(runs, device, with_curves=with_curves, on_batch=add, on_progress=count)
-
-
-@contextlib.contextmanager
-def _interruption() -> Iterator[threading.Event]:
-    """Note Ctrl-C in an event, by which threads end at their next look and not with their batch."""
-    stopped = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped.set()
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield stopped
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _bar(total: int, n_runs: int) -> tqdm:

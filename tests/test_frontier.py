@@ -1,5 +1,9 @@
 """Success frontiers: what a run is made of, that runs do not depend on each other, and against plain autograd."""
 
+import signal
+import threading
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +17,7 @@ from sparsemlp.frontier.data import MAKERS, N_TEST, RunData
 from sparsemlp.frontier.networks import assembled, chosen_members, initial_networks
 from sparsemlp.frontier.training import ParityTraining, train_to_success
 from sparsemlp.losses import make_loss
+from sparsemlp.lottery import ticket_experiment
 
 CPU = torch.device("cpu")
 QUICK = {"n_features": 12, "n_informative": 2, "max_steps": 750, "device": "cpu"}
@@ -167,6 +172,49 @@ def test_progress_accounts_for_all_steps_of_all_runs():
     trained = [outcome.run for batch in batches for outcome in batch]
     assert len(trained) == len(runs)
     assert set(trained) == set(runs)
+
+
+@pytest.mark.parametrize("study", [success_frontier, ticket_experiment])
+def test_ctrl_c_ends_training_at_the_next_look(study, monkeypatch):
+    looks = []
+
+    def advance(training, n_steps):
+        if not looks:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        looks.append(n_steps)
+        time.sleep(0.01)
+        training.n_steps += n_steps
+
+    monkeypatch.setattr(ParityTraining, "advance", advance)
+    with pytest.raises(KeyboardInterrupt):
+        study(12, 5, width=5, n_runs=2, max_steps=100_000, device="cpu", n_threads=2)
+    assert len(looks) < 100, "each batch has 400"
+
+
+@pytest.mark.parametrize("study", [success_frontier, ticket_experiment])
+def test_batches_are_told_of_by_one_thread_at_a_time(study):
+    inside, n_told = threading.Lock(), []
+
+    def on_batch(table):
+        assert inside.acquire(blocking=False)
+        time.sleep(0.2)  # all other batches end meanwhile
+        inside.release()
+        n_told.append(len(table))
+
+    study(12, 5, width=5, n_runs=4, max_steps=1, device="cpu", n_threads=4, on_batch=on_batch)
+    assert len(n_told) == 4
+
+
+def test_progress_and_batches_are_told_of_by_one_thread_at_a_time():
+    inside = threading.Lock()
+
+    def told(*args):
+        assert inside.acquire(blocking=False)
+        time.sleep(0.02)
+        inside.release()
+
+    runs = [Run(make_cell(max_steps=2), i) for i in range(4)]
+    assert len(train_runs(runs, CPU, 4, on_batch=told, on_progress=told)) == 4
 
 
 # -- training is SGD ------------------------------------------------------------------------------------------
@@ -392,7 +440,7 @@ def test_weights_that_decay_do_not_become_denormal_numbers():
     cell = make_cell(n_samples=20, n_informative=5, weight_decay=0.2, decay="uncoupled", loss="squared")
     runs = [Run(cell, 0), Run(cell, 1)]
 
-    def work(batch):
+    def work(batch, stopped):
         return train_to_success(ParityTraining(batch, CPU), on_leave=look)
 
     batches_module.map_batches(work, runs, CPU, 1)
