@@ -78,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     """Train the runs that the store does not hold."""
     plans = _experiments(args) if args.experiment else [_grid(args)]
 
+    from sqlalchemy.exc import DBAPIError
+
     from benchmarks import parity_runner
     from benchmarks.store import Store
 
@@ -93,6 +95,11 @@ def run(args: argparse.Namespace) -> int:
             parity_runner.train(cells, n_runs, store, device, with_curves=with_curves)
         if args.experiment in ("tickets", "all"):
             parity_runner.train_tickets(store, device)
+    except DBAPIError as error:
+        raise UsageError(f"the results store gave up: {' '.join(str(error.orig).split())}") from error
+    except (MemoryError, RuntimeError) as error:  # with the second torch says that memory is short
+        reason = (str(error) or "out of memory").splitlines()[0]
+        raise UsageError(f"a batch of runs could not be trained: {reason}; what had ended is stored") from error
     finally:
         store.close()
     if args.experiment in ("cost", "all"):

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy.exc import IntegrityError
 
 from sparsemlp.frontier import Cell, Outcome, Run
 
@@ -77,7 +78,7 @@ def missing_runs(store: Rows, cells: Iterable[Cell], n_runs: int) -> list[Run]:
 
 def add_runs(store: Rows, outcomes: Iterable[Outcome]) -> None:
     """Add finished runs in one transaction, so that a batch is there or not."""
-    store.add_rows(RUNS, [_run_row(outcome) for outcome in outcomes])
+    _add_new(store, RUNS, RUN_KEY, [_run_row(outcome) for outcome in outcomes])
 
 
 def _run_row(outcome: Outcome) -> dict[str, Any]:
@@ -107,7 +108,21 @@ def add_tickets(store: Rows, cell: Cell, n_neurons: int, table: pd.DataFrame) ->
         }
         for row in table.to_dict("records")
     ]
-    store.add_rows(TICKETS, rows)
+    _add_new(store, TICKETS, TICKET_KEY, rows)
+
+
+def _add_new(store: Rows, table: str, key: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add the rows in one transaction, but for those that another command has added meanwhile."""
+    while rows:
+        try:
+            store.add_rows(table, rows)
+            return
+        except IntegrityError:
+            known = store.keys(table, key)
+            new = [row for row in rows if tuple(row[name] for name in key) not in known]
+            if len(new) == len(rows):  # they are refused for another reason
+                raise
+            rows = new
 
 
 def rows_of(frame: pd.DataFrame, cells: Iterable[Cell]) -> pd.DataFrame:

@@ -169,6 +169,51 @@ def test_curves_are_kept_where_asked_for(tmp_path):
         assert curve[-1][2] == row.test_error
 
 
+def test_two_commands_on_one_folder_store_every_run_once(tmp_path, monkeypatch):
+    grid = [*GRID, "--widths", "20", "--runs", "2"]
+    look = parity_store.missing_runs
+
+    def looking_while_another_trains(store, cells, n_runs):
+        missing = look(store, cells, n_runs)
+        monkeypatch.setattr(parity_store, "missing_runs", look)
+        assert parity(tmp_path, *GRID, "--widths", "20", "--runs", "1") == 0
+        return missing
+
+    monkeypatch.setattr(parity_store, "missing_runs", looking_while_another_trains)
+    assert parity(tmp_path, *grid) == 0
+    found = rows(tmp_path)
+    assert len(found) == 8
+    assert not found.duplicated(list(parity_store.RUN_KEY)).any()
+
+
+def test_a_store_that_gives_up_is_one_line(tmp_path, monkeypatch, capsys):
+    row_of = parity_store._run_row
+    monkeypatch.setattr(parity_store, "_run_row", lambda outcome: row_of(outcome) | {"test_error": None})
+    assert parity(tmp_path, *GRID, "--widths", "20", "--runs", "1") == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert len(said) == 1
+    assert said[0].startswith("python -m benchmarks parity: error: the results store gave up: NOT NULL constraint")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "out of memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 3 GiB.\n(frames)"), "CUDA out of memory. Tried to"),
+    ],
+    ids=["numpy", "torch"],
+)
+def test_a_batch_that_does_not_fit_in_memory_is_one_line(tmp_path, monkeypatch, capsys, error, reason):
+    def refuse(*args):
+        raise error
+
+    monkeypatch.setattr("sparsemlp.frontier.batches.ParityTraining", refuse)
+    assert parity(tmp_path, *GRID, "--widths", "20", "--runs", "1") == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert len(said) == 1
+    assert f"a batch of runs could not be trained: {reason}" in said[0]
+
+
 # -- the paper's grid ------------------------------------------------------------------------------------------
 
 
