@@ -174,6 +174,15 @@ def test_progress_accounts_for_all_steps_of_all_runs():
     assert set(trained) == set(runs)
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as in a terminal; a shell's background jobs ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("study", [success_frontier, ticket_experiment])
 def test_ctrl_c_ends_training_at_the_next_look(study, monkeypatch):
     looks = []
@@ -215,6 +224,30 @@ def test_progress_and_batches_are_told_of_by_one_thread_at_a_time():
 
     runs = [Run(make_cell(max_steps=2), i) for i in range(4)]
     assert len(train_runs(runs, CPU, 4, on_batch=told, on_progress=told)) == 4
+
+
+@pytest.fixture
+def double_by_default():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.usefixtures("double_by_default")
+@pytest.mark.parametrize("n_samples", [200, None])
+@pytest.mark.parametrize("init", ["sign", "normal"])
+def test_training_is_in_single_precision_whatever_torchs_default(n_samples, init):
+    cells = [make_cell(n_samples=n_samples, init=init, sparsity=s, width=50) for s in (2, None)]
+    runs = [Run(cell, 0) for cell in cells]
+    training = ParityTraining(runs, CPU)
+    assert {value.dtype for value in training.module.parameters()} == {torch.float32}
+    assert all(np.isfinite(outcome.test_error) for outcome in train_to_success(training, with_curves=True))
+
+
+@pytest.mark.usefixtures("double_by_default")
+def test_tickets_are_trained_whatever_torchs_default():
+    assert len(ticket_experiment(12, 2, width=50, n_runs=1, max_steps=250, device="cpu")) == 3
 
 
 # -- training is SGD ------------------------------------------------------------------------------------------

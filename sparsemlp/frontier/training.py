@@ -110,8 +110,8 @@ class ParityTraining:
         n_rows = n_runs * cell.batch_size
         n_slots = int(np.clip(SLAB_BYTES // (4 * n_rows * cell.n_features), 1, MAX_SLOTS))
         shape = (n_slots, *([] if n_runs == 1 else [n_runs]), cell.batch_size)
-        self.x = torch.empty(n_slots, n_rows, cell.n_features, device=self.device)
-        self.target = torch.empty(n_slots, n_rows, 1, device=self.device)
+        self.x = self.rows.new_empty(n_slots, n_rows, cell.n_features)
+        self.target = self.rows.new_empty(n_slots, n_rows, 1)
         output = torch.empty_like(self.target)
         views = (self.x.view(*shape, -1), self.target.view(*shape, 1), output.view(*shape, 1))
         self.slots = [Slot(x, target, None, out) for x, target, out in zip(*views, strict=True)]
