@@ -125,7 +125,14 @@ def step_seconds(cells: Sequence[Cell], device: torch.device, work: float = 2e6)
     found = {}
     for _, width, n_features in sorted(chosen):
         n_steps = int(np.clip(work / (width * n_features / 50), 20, 1000))
-        cell = Cell(n_features=n_features, n_informative=5, n_samples=1000, width=width, max_steps=n_steps)
+        cell = Cell(
+            n_features=n_features,
+            n_informative=min(5, n_features),  # too hard to succeed early
+            n_samples=1000,
+            width=width,
+            sparsity=min(2, n_features),
+            max_steps=n_steps,
+        )
         found[cell] = _timed(cell, device)
     return found
 

@@ -301,3 +301,10 @@ def test_step_times_are_measured_on_nets_of_several_sizes_but_not_on_the_largest
     times = parity_runner.step_seconds(cells, torch.device("cpu"), work=1000)
     assert {(cell.width, cell.n_features) for cell in times} == {(5, 10), (5, 20), (50, 10), (50, 20)}
     assert all(seconds > 0 for seconds in times.values())
+
+
+@pytest.mark.parametrize("n_features", [1, 4])
+def test_step_times_are_measured_for_very_few_features(n_features, monkeypatch):
+    monkeypatch.setattr(parity_runner, "_timed", lambda cell, device: 1.0)
+    cells = cells_of({"n_features": n_features, "n_informative": 1, "sparsity": 1})
+    assert [cell.n_features for cell in parity_runner.step_seconds(cells, torch.device("cpu"))] == [n_features]
