@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from benchmarks import parity_store
 from benchmarks.arguments import UsageError
+from benchmarks.database import OTHER_FOLDER
 from benchmarks.progress import FORMAT
 from sparsemlp.devices import resolve_device
 from sparsemlp.frontier import Cell, Outcome, Run, make_batches, train_runs
@@ -42,6 +43,8 @@ def train(
 ) -> None:
     """Train the runs that the store does not hold; a batch of them is stored as soon as it has ended."""
     runs = parity_store.missing_runs(store, cells, n_runs)
+    if with_curves and (n_bare := parity_store.n_without_curve(store, cells, n_runs)):
+        raise UsageError(f"{n_bare} of these runs are stored without their errors at every look; {OTHER_FOLDER}")
     n_known = len(cells) * n_runs - len(runs)
     if n_known:
         print(f"{n_known} of {len(cells) * n_runs} parity runs are there already", file=sys.stderr)

@@ -72,8 +72,18 @@ def cell_key(cell: Cell) -> dict[str, Any]:
 def missing_runs(store: Rows, cells: Iterable[Cell], n_runs: int) -> list[Run]:
     """Return the runs that the store does not hold."""
     finished = store.keys(RUNS, RUN_KEY)
+    return [run for run, key in _keyed_runs(cells, n_runs).items() if key not in finished]
+
+
+def n_without_curve(store: Rows, cells: Iterable[Cell], n_runs: int) -> int:
+    """Count the runs of which the store holds the outcome, but not the errors at every look."""
+    without = {row[:-1] for row in store.keys(RUNS, (*RUN_KEY, "curve")) if row[-1] is None}
+    return sum(key in without for key in _keyed_runs(cells, n_runs).values())
+
+
+def _keyed_runs(cells: Iterable[Cell], n_runs: int) -> dict[Run, tuple[Any, ...]]:
     keys = {cell: tuple(cell_key(cell).values()) for cell in cells}
-    return [Run(cell, i) for cell, key in keys.items() for i in range(n_runs) if (*key, i) not in finished]
+    return {Run(cell, i): (*key, i) for cell, key in keys.items() for i in range(n_runs)}
 
 
 def add_runs(store: Rows, outcomes: Iterable[Outcome]) -> None:

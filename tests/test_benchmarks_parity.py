@@ -214,6 +214,20 @@ def test_a_batch_that_does_not_fit_in_memory_is_one_line(tmp_path, monkeypatch, 
     assert f"a batch of runs could not be trained: {reason}" in said[0]
 
 
+def test_curves_of_runs_that_are_stored_without_them_are_refused(tmp_path, capsys):
+    grid = [*GRID, "--widths", "20"]
+    parity(tmp_path, *grid, "--runs", "1")
+    capsys.readouterr()
+    assert parity(tmp_path, *grid, "--runs", "2", "--curves") == 2
+    assert capsys.readouterr().err == (
+        "python -m benchmarks parity: error: 4 of these runs are stored without their errors at every look; "
+        "choose another --results folder\n"
+    )
+    assert len(rows(tmp_path)) == 4
+    assert parity(tmp_path, *GRID, "--widths", "21", "--runs", "1", "--curves") == 0
+    assert parity(tmp_path, *GRID, "--widths", "21", "--runs", "1", "--curves") == 0
+
+
 # -- the paper's grid ------------------------------------------------------------------------------------------
 
 
@@ -262,6 +276,26 @@ def test_an_experiment_varies_what_its_figure_shows(name):
     implied = {"start": {"sparsity", "init", "init_scale"}, "target": {"n_informative"}}
     covered = set().union(*(implied.get(field, set()) | {field} for field in shown))
     assert varied <= covered
+
+
+@pytest.mark.parametrize(
+    ("experiment", "option"),
+    [
+        ("loss", "--profile smoke"),
+        ("loss", "--max-steps 7"),
+        ("slopes", "--first-seed 0"),
+        ("tickets", "--runs 3"),
+        ("cost", "--runs 3"),
+        ("tickets", "--curves"),
+        ("all", "--runs 3"),
+        ("cost", "--device cpu"),
+    ],
+)
+def test_an_option_that_an_experiment_takes_no_notice_of_is_refused(tmp_path, capsys, experiment, option):
+    assert parity(tmp_path / "none", "--experiment", experiment, *option.split()) == 2
+    words = f"--experiment {experiment} has settings of its own; leave out {option.split()[0]}"
+    assert capsys.readouterr().err == f"python -m benchmarks parity: error: {words}\n"
+    assert not (tmp_path / "none").exists()
 
 
 def test_an_experiment_trains_its_cells_and_the_report_shows_it(tmp_path, monkeypatch, capsys):
