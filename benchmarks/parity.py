@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HELP = "success frontier on sparse parity: sample size against width, sparse against dense"
 OTHER_EXPERIMENTS = ("tickets", "cost")  # they have commands of their own below
+DEFAULT_PROFILE = "quick"
 
 CHOICES = {
     "target": ("parity", "staircase", "polynomial", "interval_parity"),
@@ -50,9 +51,15 @@ OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``parity``; those of the profile are left out where not given."""
-    add_common(parser, profiles=tuple(PROFILES))
+    """Add the options of ``parity``; those that an experiment may refuse are left out where not given."""
+    add_common(parser, profiles=())
     hidden = argparse.SUPPRESS
+    parser.add_argument(
+        "--profile",
+        choices=tuple(PROFILES),
+        default=hidden,
+        help=f"preset of every option that is not given (default: {DEFAULT_PROFILE})",
+    )
     for option, field, type_, help_ in OPTIONS:
         choices = CHOICES.get(field)
         metavar = None if choices else field.upper()
@@ -68,9 +75,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=(*EXPERIMENTS, *OTHER_EXPERIMENTS, "all"),
         help="one of the study's experiments in place of a grid",
     )
-    parser.add_argument("--curves", action="store_true", help="keep the train and test errors at every look")
-    parser.add_argument("--device", default="auto", metavar="NAME", help="where to train: auto, cpu, cuda")
-    parser.add_argument("--first-seed", type=whole_number(0), default=0, metavar="SEED", help="seed of everything")
+    parser.add_argument(
+        "--curves", action="store_true", default=hidden, help="keep the train and test errors at every look"
+    )
+    parser.add_argument(
+        "--device", default=hidden, metavar="NAME", help="where to train: auto, cpu, cuda (default: auto)"
+    )
+    parser.add_argument(
+        "--first-seed",
+        type=whole_number(0),
+        default=hidden,
+        metavar="SEED",
+        help="seed of everything (default: 0)",
+    )
     parser.add_argument("--yes", action="store_true", help="train the paper profile, whose cost is printed first")
 
 
@@ -78,14 +95,17 @@ def run(args: argparse.Namespace) -> int:
     """Train the runs that the store does not hold."""
     plans = _experiments(args) if args.experiment else [_grid(args)]
 
+    from sqlalchemy.exc import DBAPIError
+
     from benchmarks import parity_runner
     from benchmarks.store import Store
 
-    device = parity_runner.device(args.device)
-    if not args.experiment and PROFILES[args.profile].ask:
+    device = parity_runner.device(getattr(args, "device", "auto"))
+    profile = getattr(args, "profile", DEFAULT_PROFILE)
+    if not args.experiment and PROFILES[profile].ask:
         print(parity_runner.cost(*plans[0][:2], device))
         if not args.yes:
-            raise UsageError(f"--profile {args.profile} is left alone without --yes")
+            raise UsageError(f"--profile {profile} is left alone without --yes")
     store = Store.open(args.results)
     try:
         store.record_command(args.command_line)
@@ -93,6 +113,11 @@ def run(args: argparse.Namespace) -> int:
             parity_runner.train(cells, n_runs, store, device, with_curves=with_curves)
         if args.experiment in ("tickets", "all"):
             parity_runner.train_tickets(store, device)
+    except DBAPIError as error:
+        raise UsageError(f"the results store gave up: {' '.join(str(error.orig).split())}") from error
+    except (MemoryError, RuntimeError) as error:  # with the second torch says that memory is short
+        reason = (str(error) or "out of memory").splitlines()[0]
+        raise UsageError(f"a batch of runs could not be trained: {reason}; what had ended is stored") from error
     finally:
         store.close()
     if args.experiment in ("cost", "all"):
@@ -103,23 +128,33 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _experiments(args: argparse.Namespace) -> list["Plan"]:
-    given = [option for option, field, *_ in OPTIONS if hasattr(args, field)]
-    if given:
-        raise UsageError(f"--experiment {args.experiment} has a grid of its own; leave out {given[0]}")
+    for option, field in _settled_by(args.experiment).items():
+        if hasattr(args, field):
+            raise UsageError(f"--experiment {args.experiment} has settings of its own; leave out {option}")
     names = list(EXPERIMENTS) if args.experiment == "all" else [args.experiment]
     chosen = [EXPERIMENTS[name] for name in names if name in EXPERIMENTS]
-    return [(each.cells, getattr(args, "runs", each.runs), each.curves or args.curves) for each in chosen]
+    curves = hasattr(args, "curves")
+    return [(each.cells, getattr(args, "runs", each.runs), each.curves or curves) for each in chosen]
+
+
+def _settled_by(experiment: str) -> dict[str, str]:
+    """Return the options that an experiment takes no notice of, and their fields."""
+    settled = {option: field for option, field, *_ in OPTIONS}
+    settled |= {"--profile": "profile", "--max-steps": "max_steps", "--first-seed": "first_seed"}
+    if experiment not in EXPERIMENTS:
+        settled |= {"--runs": "runs", "--curves": "curves"}
+    return settled | ({"--device": "device"} if experiment == "cost" else {})
 
 
 def _grid(args: argparse.Namespace) -> "Plan":
     """Return what the profile trains, with the options given on the command line."""
-    profile = PROFILES[args.profile]
+    profile = PROFILES[getattr(args, "profile", DEFAULT_PROFILE)]
     given = {name: getattr(args, name) for _, name, *_ in OPTIONS if hasattr(args, name)}
     given |= {"max_steps": args.max_steps} if hasattr(args, "max_steps") else {}
-    grid = dict(profile.grid) | given | {"random_state": args.first_seed}
+    grid = dict(profile.grid) | given | {"random_state": getattr(args, "first_seed", 0)}
     _check(grid)
     try:
-        return cells_of(grid), getattr(args, "runs", profile.runs), args.curves
+        return cells_of(grid), getattr(args, "runs", profile.runs), hasattr(args, "curves")
     except ValueError as error:  # what a cell alone knows, such as a target that has no online form
         raise UsageError(str(error)) from error
 

@@ -8,7 +8,7 @@ import pandas as pd
 from benchmarks import parity_figures, parity_store, parity_summary
 from benchmarks.document import Cell, Picture, Section, Table
 from benchmarks.parity_cells import OUTCOME, curves_picture, outcome_cells, rows_label, spaced
-from benchmarks.parity_summary import Edges, by_cell
+from benchmarks.parity_summary import Edges, by_cell, with_rows
 from sparsemlp.frontier import Cell as Setting
 from sparsemlp.theory import sq_threshold
 
@@ -31,18 +31,19 @@ def sections(shared: dict[str, Any], runs: pd.DataFrame) -> list[Section]:
             parity_figures.plane(cells, title),
         )
     )
-    if cells["n_samples"].nunique() > 1:
+    offline = with_rows(cells)
+    if offline["n_samples"].nunique() > 1:
         section.figures.append(
             Picture(
                 f"{slug}-by-rows",
                 "Success against training rows by width, with 95 % Wilson intervals, and the median steps of the "
                 "runs that succeed.",
-                parity_figures.lines(cells, "n_samples", "width", "sparsity", title),
+                parity_figures.lines(offline, "n_samples", "width", "sparsity", title),
             )
         )
     if runs["curve"].notna().any():
         section.figures.append(curves_picture(runs, f"{slug}-curves", title))
-    grid = cells["width"].nunique() > 1 and cells["n_samples"].nunique() > 2
+    grid = offline["width"].nunique() > 1 and offline["n_samples"].nunique() > 2
     return [section, claims_section(shared, runs, cells, slug)] if grid else [section]
 
 

@@ -1,12 +1,8 @@
 """Training of the parity study: what is missing is trained and stored, under a bar that counts steps."""
 
-import contextlib
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from types import FrameType
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +11,7 @@ from tqdm import tqdm
 
 from benchmarks import parity_store
 from benchmarks.arguments import UsageError
+from benchmarks.database import OTHER_FOLDER
 from benchmarks.progress import FORMAT
 from sparsemlp.devices import resolve_device
 from sparsemlp.frontier import Cell, Outcome, Run, make_batches, train_runs
@@ -46,41 +43,22 @@ def train(
 ) -> None:
     """Train the runs that the store does not hold; a batch of them is stored as soon as it has ended."""
     runs = parity_store.missing_runs(store, cells, n_runs)
+    if with_curves and (n_bare := parity_store.n_without_curve(store, cells, n_runs)):
+        raise UsageError(f"{n_bare} of these runs are stored without their errors at every look; {OTHER_FOLDER}")
     n_known = len(cells) * n_runs - len(runs)
     if n_known:
         print(f"{n_known} of {len(cells) * n_runs} parity runs are there already", file=sys.stderr)
-    lock = threading.Lock()  # batches end in threads of their own
     total = sum(_weight(run.cell) * run.cell.max_steps for run in runs)
-    with _bar(total, len(runs)) as bar, _interruption() as stopped:
+    with _bar(total, len(runs)) as bar:
 
         def add(outcomes: list[Outcome]) -> None:
-            with lock:
-                parity_store.add_runs(store, outcomes)
+            parity_store.add_runs(store, outcomes)
 
         def count(cell: Cell, n_steps: int) -> None:
-            if stopped.is_set():
-                raise KeyboardInterrupt
-            with lock:
-                bar.set_description_str(f"width {cell.width}", refresh=False)
-                bar.update(_weight(cell) * n_steps)
+            bar.set_description_str(f"width {cell.width}", refresh=False)
+            bar.update(_weight(cell) * n_steps)
 
         train_runs(runs, device, with_curves=with_curves, on_batch=add, on_progress=count)
-
-
-@contextlib.contextmanager
-def _interruption() -> Iterator[threading.Event]:
-    """Note Ctrl-C in an event, by which threads end at their next look and not with their batch."""
-    stopped = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped.set()
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield stopped
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _bar(total: int, n_runs: int) -> tqdm:
@@ -150,7 +128,14 @@ def step_seconds(cells: Sequence[Cell], device: torch.device, work: float = 2e6)
     found = {}
     for _, width, n_features in sorted(chosen):
         n_steps = int(np.clip(work / (width * n_features / 50), 20, 1000))
-        cell = Cell(n_features=n_features, n_informative=5, n_samples=1000, width=width, max_steps=n_steps)
+        cell = Cell(
+            n_features=n_features,
+            n_informative=min(5, n_features),  # too hard to succeed early
+            n_samples=1000,
+            width=width,
+            sparsity=min(2, n_features),
+            max_steps=n_steps,
+        )
         found[cell] = _timed(cell, device)
     return found
 

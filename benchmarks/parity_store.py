@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy.exc import IntegrityError
 
 from sparsemlp.frontier import Cell, Outcome, Run
 
@@ -71,13 +72,23 @@ def cell_key(cell: Cell) -> dict[str, Any]:
 def missing_runs(store: Rows, cells: Iterable[Cell], n_runs: int) -> list[Run]:
     """Return the runs that the store does not hold."""
     finished = store.keys(RUNS, RUN_KEY)
+    return [run for run, key in _keyed_runs(cells, n_runs).items() if key not in finished]
+
+
+def n_without_curve(store: Rows, cells: Iterable[Cell], n_runs: int) -> int:
+    """Count the runs of which the store holds the outcome, but not the errors at every look."""
+    without = {row[:-1] for row in store.keys(RUNS, (*RUN_KEY, "curve")) if row[-1] is None}
+    return sum(key in without for key in _keyed_runs(cells, n_runs).values())
+
+
+def _keyed_runs(cells: Iterable[Cell], n_runs: int) -> dict[Run, tuple[Any, ...]]:
     keys = {cell: tuple(cell_key(cell).values()) for cell in cells}
-    return [Run(cell, i) for cell, key in keys.items() for i in range(n_runs) if (*key, i) not in finished]
+    return {Run(cell, i): (*key, i) for cell, key in keys.items() for i in range(n_runs)}
 
 
 def add_runs(store: Rows, outcomes: Iterable[Outcome]) -> None:
     """Add finished runs in one transaction, so that a batch is there or not."""
-    store.add_rows(RUNS, [_run_row(outcome) for outcome in outcomes])
+    _add_new(store, RUNS, RUN_KEY, [_run_row(outcome) for outcome in outcomes])
 
 
 def _run_row(outcome: Outcome) -> dict[str, Any]:
@@ -107,7 +118,21 @@ def add_tickets(store: Rows, cell: Cell, n_neurons: int, table: pd.DataFrame) ->
         }
         for row in table.to_dict("records")
     ]
-    store.add_rows(TICKETS, rows)
+    _add_new(store, TICKETS, TICKET_KEY, rows)
+
+
+def _add_new(store: Rows, table: str, key: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add the rows in one transaction, but for those that another command has added meanwhile."""
+    while rows:
+        try:
+            store.add_rows(table, rows)
+            return
+        except IntegrityError:
+            known = store.keys(table, key)
+            new = [row for row in rows if tuple(row[name] for name in key) not in known]
+            if len(new) == len(rows):  # they are refused for another reason
+                raise
+            rows = new
 
 
 def rows_of(frame: pd.DataFrame, cells: Iterable[Cell]) -> pd.DataFrame:

@@ -24,6 +24,11 @@ def frontiers(runs: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]:
     return [(dict(zip(FRONTIER_KEY, key, strict=True)), group) for key, group in groups]
 
 
+def with_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs or cells that have a number of training rows: all but those on fresh rows."""
+    return table[table["n_samples"] > 0]
+
+
 def by_cell(runs: pd.DataFrame, by: Sequence[str] = PLANE) -> pd.DataFrame:
     """Return a row per cell: `successes` of `runs`, `rate` with its 95 % Wilson interval, and medians.
 
@@ -110,10 +115,11 @@ class Edges:
     Parameters
     ----------
     runs : DataFrame
-        The runs of a frontier.
+        The runs of a frontier. Those on fresh rows have no number of rows, and are left out.
     """
 
     def __init__(self, runs: pd.DataFrame) -> None:
+        runs = with_rows(runs)
         self.sizes = np.array(sorted(runs["n_samples"].unique()))
         self.numbers = np.array(sorted(runs["run"].unique()))
         self.tables: dict[tuple[int, int], NDArray[np.float64]] = {}

@@ -169,6 +169,65 @@ def test_curves_are_kept_where_asked_for(tmp_path):
         assert curve[-1][2] == row.test_error
 
 
+def test_two_commands_on_one_folder_store_every_run_once(tmp_path, monkeypatch):
+    grid = [*GRID, "--widths", "20", "--runs", "2"]
+    look = parity_store.missing_runs
+
+    def looking_while_another_trains(store, cells, n_runs):
+        missing = look(store, cells, n_runs)
+        monkeypatch.setattr(parity_store, "missing_runs", look)
+        assert parity(tmp_path, *GRID, "--widths", "20", "--runs", "1") == 0
+        return missing
+
+    monkeypatch.setattr(parity_store, "missing_runs", looking_while_another_trains)
+    assert parity(tmp_path, *grid) == 0
+    found = rows(tmp_path)
+    assert len(found) == 8
+    assert not found.duplicated(list(parity_store.RUN_KEY)).any()
+
+
+def test_a_store_that_gives_up_is_one_line(tmp_path, monkeypatch, capsys):
+    row_of = parity_store._run_row
+    monkeypatch.setattr(parity_store, "_run_row", lambda outcome: row_of(outcome) | {"test_error": None})
+    assert parity(tmp_path, *GRID, "--widths", "20", "--runs", "1") == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert len(said) == 1
+    assert said[0].startswith("python -m benchmarks parity: error: the results store gave up: NOT NULL constraint")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "out of memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 3 GiB.\n(frames)"), "CUDA out of memory. Tried to"),
+    ],
+    ids=["numpy", "torch"],
+)
+def test_a_batch_that_does_not_fit_in_memory_is_one_line(tmp_path, monkeypatch, capsys, error, reason):
+    def refuse(*args):
+        raise error
+
+    monkeypatch.setattr("sparsemlp.frontier.batches.ParityTraining", refuse)
+    assert parity(tmp_path, *GRID, "--widths", "20", "--runs", "1") == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert len(said) == 1
+    assert f"a batch of runs could not be trained: {reason}" in said[0]
+
+
+def test_curves_of_runs_that_are_stored_without_them_are_refused(tmp_path, capsys):
+    grid = [*GRID, "--widths", "20"]
+    parity(tmp_path, *grid, "--runs", "1")
+    capsys.readouterr()
+    assert parity(tmp_path, *grid, "--runs", "2", "--curves") == 2
+    assert capsys.readouterr().err == (
+        "python -m benchmarks parity: error: 4 of these runs are stored without their errors at every look; "
+        "choose another --results folder\n"
+    )
+    assert len(rows(tmp_path)) == 4
+    assert parity(tmp_path, *GRID, "--widths", "21", "--runs", "1", "--curves") == 0
+    assert parity(tmp_path, *GRID, "--widths", "21", "--runs", "1", "--curves") == 0
+
+
 # -- the paper's grid ------------------------------------------------------------------------------------------
 
 
@@ -219,6 +278,26 @@ def test_an_experiment_varies_what_its_figure_shows(name):
     assert varied <= covered
 
 
+@pytest.mark.parametrize(
+    ("experiment", "option"),
+    [
+        ("loss", "--profile smoke"),
+        ("loss", "--max-steps 7"),
+        ("slopes", "--first-seed 0"),
+        ("tickets", "--runs 3"),
+        ("cost", "--runs 3"),
+        ("tickets", "--curves"),
+        ("all", "--runs 3"),
+        ("cost", "--device cpu"),
+    ],
+)
+def test_an_option_that_an_experiment_takes_no_notice_of_is_refused(tmp_path, capsys, experiment, option):
+    assert parity(tmp_path / "none", "--experiment", experiment, *option.split()) == 2
+    words = f"--experiment {experiment} has settings of its own; leave out {option.split()[0]}"
+    assert capsys.readouterr().err == f"python -m benchmarks parity: error: {words}\n"
+    assert not (tmp_path / "none").exists()
+
+
 def test_an_experiment_trains_its_cells_and_the_report_shows_it(tmp_path, monkeypatch, capsys):
     from dataclasses import replace
 
@@ -256,3 +335,10 @@ def test_step_times_are_measured_on_nets_of_several_sizes_but_not_on_the_largest
     times = parity_runner.step_seconds(cells, torch.device("cpu"), work=1000)
     assert {(cell.width, cell.n_features) for cell in times} == {(5, 10), (5, 20), (50, 10), (50, 20)}
     assert all(seconds > 0 for seconds in times.values())
+
+
+@pytest.mark.parametrize("n_features", [1, 4])
+def test_step_times_are_measured_for_very_few_features(n_features, monkeypatch):
+    monkeypatch.setattr(parity_runner, "_timed", lambda cell, device: 1.0)
+    cells = cells_of({"n_features": n_features, "n_informative": 1, "sparsity": 1})
+    assert [cell.n_features for cell in parity_runner.step_seconds(cells, torch.device("cpu"))] == [n_features]

@@ -71,6 +71,19 @@ def test_the_edge_is_where_the_rising_rates_cross_one_half():
     assert found.mean_ratio(2)[0].value == pytest.approx(ratio.value)
 
 
+def test_fresh_rows_are_no_number_of_rows_and_leave_the_edge_where_it_is():
+    runs = grid({(s, r): {100: 0, 200: 4 - s, 400: 8} for s in (0, 2) for r in (10, 30)})
+    fresh = [
+        outcomes(10, n_samples=None, width=r, sparsity=s) for s in (2, None, 4) for r in (10, 30)
+    ]  # s = 4 online only
+    found, alone = Edges(pd.concat([runs, frame(*fresh)])), Edges(runs)
+    assert found.sizes.tolist() == [100, 200, 400]
+    assert found.tables.keys() == alone.tables.keys()
+    assert found.edge(2, 10) == alone.edge(2, 10)
+    assert found.ratio(10, sparse=2) == alone.ratio(10, sparse=2)
+    assert found.slope(2) == alone.slope(2)
+
+
 def test_rising_rates_are_the_isotonic_regression():
     rng = np.random.default_rng(0)
     counts = rng.integers(1, 20, (200, 8))
@@ -160,6 +173,23 @@ def test_the_frontier_shows_the_counts_of_the_store(results):
     }
     assert "sparse, s = 2: 24 of 60; dense: 12 of 60" in text
     assert "of 6 pairs of widths of the same column, the wider net succeeded less often in 0" in text
+
+
+def test_fresh_rows_are_in_the_table_of_cells_and_on_no_axis_of_rows(results, monkeypatch):
+    from benchmarks import parity_figures
+
+    store = Store.open(results)
+    parity_store.add_runs(store, outcomes(10, n_samples=None, width=30))
+    store.close()
+    drawn, draw = [], parity_figures.lines
+
+    def noting(cells, x, *args):
+        drawn.append((x, sorted(cells[x].unique().tolist())))
+        return draw(cells, x, *args)
+
+    monkeypatch.setattr(parity_figures, "lines", noting)
+    assert " fresh |" in report(results)
+    assert drawn == [("n_samples", [101, 301, 1001])]
 
 
 def test_the_bound_in_the_figure_is_that_of_the_theory(results, monkeypatch):

@@ -229,7 +229,7 @@ def test_data_that_cannot_be_had_are_named_and_the_rest_go_on(toys, tmp_path, ca
         ("parity --flip-y 0.5", "--flip-y.*below 0.5.*'0.5'"),
         ("parity --target parity xor", "--target.*'xor'.*staircase"),
         ("parity --target polynomial --sizes online", "polynomial.*cannot be drawn online"),
-        ("parity --experiment loss --widths 5", "--experiment loss has a grid of its own; leave out --widths"),
+        ("parity --experiment loss --widths 5", "--experiment loss has settings of its own; leave out --widths"),
         ("parity --experiment magic", "--experiment.*'magic'.*loss"),
         ("parity --profile smoke --device abacus", "--device.*'abacus' is unknown"),
         ("parity --profile smoke --results FILE", "cannot be made"),

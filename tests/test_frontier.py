@@ -1,5 +1,9 @@
 """Success frontiers: what a run is made of, that runs do not depend on each other, and against plain autograd."""
 
+import signal
+import threading
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +17,7 @@ from sparsemlp.frontier.data import MAKERS, N_TEST, RunData
 from sparsemlp.frontier.networks import assembled, chosen_members, initial_networks
 from sparsemlp.frontier.training import ParityTraining, train_to_success
 from sparsemlp.losses import make_loss
+from sparsemlp.lottery import ticket_experiment
 
 CPU = torch.device("cpu")
 QUICK = {"n_features": 12, "n_informative": 2, "max_steps": 750, "device": "cpu"}
@@ -167,6 +172,82 @@ def test_progress_accounts_for_all_steps_of_all_runs():
     trained = [outcome.run for batch in batches for outcome in batch]
     assert len(trained) == len(runs)
     assert set(trained) == set(runs)
+
+
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as in a terminal; a shell's background jobs ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("study", [success_frontier, ticket_experiment])
+def test_ctrl_c_ends_training_at_the_next_look(study, monkeypatch):
+    looks = []
+
+    def advance(training, n_steps):
+        if not looks:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        looks.append(n_steps)
+        time.sleep(0.01)
+        training.n_steps += n_steps
+
+    monkeypatch.setattr(ParityTraining, "advance", advance)
+    with pytest.raises(KeyboardInterrupt):
+        study(12, 5, width=5, n_runs=2, max_steps=100_000, device="cpu", n_threads=2)
+    assert len(looks) < 100, "each batch has 400"
+
+
+@pytest.mark.parametrize("study", [success_frontier, ticket_experiment])
+def test_batches_are_told_of_by_one_thread_at_a_time(study):
+    inside, n_told = threading.Lock(), []
+
+    def on_batch(table):
+        assert inside.acquire(blocking=False)
+        time.sleep(0.2)  # all other batches end meanwhile
+        inside.release()
+        n_told.append(len(table))
+
+    study(12, 5, width=5, n_runs=4, max_steps=1, device="cpu", n_threads=4, on_batch=on_batch)
+    assert len(n_told) == 4
+
+
+def test_progress_and_batches_are_told_of_by_one_thread_at_a_time():
+    inside = threading.Lock()
+
+    def told(*args):
+        assert inside.acquire(blocking=False)
+        time.sleep(0.02)
+        inside.release()
+
+    runs = [Run(make_cell(max_steps=2), i) for i in range(4)]
+    assert len(train_runs(runs, CPU, 4, on_batch=told, on_progress=told)) == 4
+
+
+@pytest.fixture
+def double_by_default():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.usefixtures("double_by_default")
+@pytest.mark.parametrize("n_samples", [200, None])
+@pytest.mark.parametrize("init", ["sign", "normal"])
+def test_training_is_in_single_precision_whatever_torchs_default(n_samples, init):
+    cells = [make_cell(n_samples=n_samples, init=init, sparsity=s, width=50) for s in (2, None)]
+    runs = [Run(cell, 0) for cell in cells]
+    training = ParityTraining(runs, CPU)
+    assert {value.dtype for value in training.module.parameters()} == {torch.float32}
+    assert all(np.isfinite(outcome.test_error) for outcome in train_to_success(training, with_curves=True))
+
+
+@pytest.mark.usefixtures("double_by_default")
+def test_tickets_are_trained_whatever_torchs_default():
+    assert len(ticket_experiment(12, 2, width=50, n_runs=1, max_steps=250, device="cpu")) == 3
 
 
 # -- training is SGD ------------------------------------------------------------------------------------------
@@ -392,7 +473,7 @@ def test_weights_that_decay_do_not_become_denormal_numbers():
     cell = make_cell(n_samples=20, n_informative=5, weight_decay=0.2, decay="uncoupled", loss="squared")
     runs = [Run(cell, 0), Run(cell, 1)]
 
-    def work(batch):
+    def work(batch, stopped):
         return train_to_success(ParityTraining(batch, CPU), on_leave=look)
 
     batches_module.map_batches(work, runs, CPU, 1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 
@@ -14,6 +15,7 @@ from sparsemlp.frontier.data import N_TEST
 from sparsemlp.frontier.training import Outcome, ParityTraining, train_to_success
 from sparsemlp.threads import compute_threads
 
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 # What a CPU's core keeps at hand: with more, the buffers of a step come from memory; with fewer runs in a
@@ -61,10 +63,10 @@ def train_runs(
     with_curves : bool, default=False
         Note train and test error at every look.
     on_batch : callable, optional
-        Called with the outcomes of every finished batch, by the thread that trained it.
+        Called with the outcomes of every finished batch.
     on_progress : callable, optional
         Called at every look with a cell of the batch, and the number of steps, of all runs together, that are
-        over since the last one.
+        over since the last one. The threads that train call both functions, one of them at a time.
 
     Returns
     -------
@@ -81,29 +83,53 @@ def train_runs(
     >>> [outcome.succeeded for outcome in outcomes]
     [True, False]
     """
+    lock = threading.Lock()
+    finish = one_at_a_time(lock, on_batch) if on_batch is not None else None
+    count = one_at_a_time(lock, on_progress) if on_progress is not None else None
 
-    def work(batch: list[Run]) -> list[Outcome]:
-        done = partial(on_progress, batch[0].cell) if on_progress is not None else None
-        outcomes = train_to_success(ParityTraining(batch, device), with_curves=with_curves, on_progress=done)
-        if on_batch is not None:
-            on_batch(outcomes)
+    def work(batch: list[Run], stopped: threading.Event) -> list[Outcome]:
+        done = partial(count, batch[0].cell) if count is not None else None
+        training = ParityTraining(batch, device)
+        outcomes = train_to_success(training, with_curves=with_curves, on_progress=done, stopped=stopped)
+        if finish is not None:
+            finish(outcomes)
         return outcomes
 
     outcomes = {outcome.run: outcome for outcome in map_batches(work, runs, device, n_threads)}
     return [outcomes[run] for run in runs]
 
 
+def one_at_a_time(lock: threading.Lock, function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Return the function made to wait while another thread is in it, or in any that shares the lock."""
+
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        with lock:
+            return function(*args, **kwargs)
+
+    return call
+
+
 def map_batches(
-    work: Callable[[list[Run]], list[Result]], runs: Sequence[Run], device: torch.device, n_threads: int | None
+    work: Callable[[list[Run], threading.Event], list[Result]],
+    runs: Sequence[Run],
+    device: torch.device,
+    n_threads: int | None,
 ) -> list[Result]:
     """Do `work` on batches of runs, and return all results.
 
-    On a CPU every thread has batches of its own, so that no thread waits for another at every product.
+    On a CPU every thread has batches of its own, so that no thread waits for another at every product. The event
+    that `work` is given beside its batch is set when the results are not wanted any more: after Ctrl-C, or when
+    another batch has failed.
     """
     n_threads = n_threads or torch.get_num_threads()
     at_once = max(1, min(len(runs), n_threads)) if device.type == "cpu" else 1
     with compute_threads(at_once, max(1, n_threads // at_once)) as compute:
-        done = compute.map([partial(work, batch) for batch in make_batches(runs, device, at_once)])
+        stopped = threading.Event()
+        try:
+            done = compute.map([partial(work, batch, stopped) for batch in make_batches(runs, device, at_once)])
+        except BaseException:  # before leaving the threads, which are waited for
+            stopped.set()
+            raise
     return [result for results in done for result in results]
 
 

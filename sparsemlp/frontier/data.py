@@ -48,7 +48,7 @@ class RunData:
         self.target = self._targets(labels[N_TEST:])
         self.rng = self._generator(run, batches)
         self.order = np.empty(0, dtype=np.int64)
-        self.fresh = torch.empty(0, cell.n_features), torch.empty(0, 1)
+        self.fresh = self.x[:0], self.target[:0]
 
     @staticmethod
     def _generator(run: Run, purpose: int) -> np.random.Generator:

@@ -22,6 +22,7 @@ def _initial_network(run: Run, purpose: int) -> SparseInitMLP:
     cell = run.cell
     generator = cell.torch_generator(run.number, purpose)
     net = SparseInitMLP(cell.n_features, 1, cell.width, cell.sparsity, init=cell.init, generator=generator)
+    net.to(torch.float32)  # as the rows are, whatever torch's default
     if cell.sparsity is not None:
         net.input_layer.weight.mul_(cell.init_scale)
     return net

@@ -89,7 +89,8 @@ def success_frontier(
     with_curves : bool, default=False
         Note the errors of every run at every look.
     on_batch : callable, optional
-        Called with the rows of every finished batch of runs, for progress and for storing them.
+        Called with the rows of every finished batch of runs, for progress and for storing them; in the thread
+        that trained it, by one thread at a time.
 
     Returns
     -------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from typing import NamedTuple
 
 import numpy as np
@@ -108,8 +110,8 @@ class ParityTraining:
         n_rows = n_runs * cell.batch_size
         n_slots = int(np.clip(SLAB_BYTES // (4 * n_rows * cell.n_features), 1, MAX_SLOTS))
         shape = (n_slots, *([] if n_runs == 1 else [n_runs]), cell.batch_size)
-        self.x = torch.empty(n_slots, n_rows, cell.n_features, device=self.device)
-        self.target = torch.empty(n_slots, n_rows, 1, device=self.device)
+        self.x = self.rows.new_empty(n_slots, n_rows, cell.n_features)
+        self.target = self.rows.new_empty(n_slots, n_rows, 1)
         output = torch.empty_like(self.target)
         views = (self.x.view(*shape, -1), self.target.view(*shape, 1), output.view(*shape, 1))
         self.slots = [Slot(x, target, None, out) for x, target, out in zip(*views, strict=True)]
@@ -194,6 +196,7 @@ def train_to_success(
     with_curves: bool = False,
     on_leave: Callable[[Run, SparseInitMLP], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
+    stopped: threading.Event | None = None,
 ) -> list[Outcome]:
     """Train runs until each has succeeded, diverged, or reached the last step.
 
@@ -208,16 +211,25 @@ def train_to_success(
     on_progress : callable, optional
         Called at every look with the number of steps, of all runs together, that are over since the last one;
         those that a run no longer needs included.
+    stopped : threading.Event, optional
+        Give up at the next look once it is set.
 
     Returns
     -------
     list of Outcome
         In the order of the runs.
+
+    Raises
+    ------
+    concurrent.futures.CancelledError
+        If `stopped` was set before all runs had ended.
     """
     runs, max_steps = list(training.runs), training.cell.max_steps
     outcomes: dict[Run, Outcome] = {}
     curves: dict[Run, list[tuple[int, float, float]]] = {run: [] for run in runs}
     while training.runs:
+        if stopped is not None and stopped.is_set():
+            raise CancelledError
         n_steps = min(STEPS_BETWEEN_CHECKS, max_steps - training.n_steps)
         training.advance(n_steps)
         n_over = n_steps * len(training.runs)

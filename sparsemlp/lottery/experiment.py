@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import torch
 
 from sparsemlp.devices import resolve_device
-from sparsemlp.frontier.batches import map_batches
+from sparsemlp.frontier.batches import map_batches, one_at_a_time
 from sparsemlp.frontier.cell import Cell, Run
 from sparsemlp.frontier.networks import initial_networks, stacked
 from sparsemlp.frontier.study import table_of
@@ -119,24 +120,25 @@ def ticket_experiment(
     )
     check_n_neurons(n_neurons, width)
     place = resolve_device(device)
+    finish = one_at_a_time(threading.Lock(), on_batch) if on_batch is not None else None
 
-    def work(batch: list[Run]) -> list[pd.DataFrame]:
-        table = _train_batch(batch, n_neurons, place)
-        if on_batch is not None:
-            on_batch(table)
+    def work(batch: list[Run], stopped: threading.Event) -> list[pd.DataFrame]:
+        table = _train_batch(batch, n_neurons, place, stopped)
+        if finish is not None:
+            finish(table)
         return [table]
 
     tables = map_batches(work, [Run(cell, number) for number in range(n_runs)], place, n_threads)
     return pd.concat(tables).sort_values("run", kind="stable", ignore_index=True)
 
 
-def _train_batch(runs: list[Run], n_neurons: int, device: torch.device) -> pd.DataFrame:
+def _train_batch(runs: list[Run], n_neurons: int, device: torch.device, stopped: threading.Event) -> pd.DataFrame:
     """Train full nets, tickets and random neurons of some runs."""
     full = ParityTraining(runs, device)
     supports = [data.support for data in full.data]
     initial = initial_networks(runs)
     trained: dict[Run, SparseInitMLP] = {}
-    outcomes = {"full": train_to_success(full, on_leave=trained.__setitem__)}
+    outcomes = {"full": train_to_success(full, on_leave=trained.__setitem__, stopped=stopped)}
     ended = stacked([trained[run] for run in runs]).to("cpu")
     starts = {
         "ticket": winning_ticket(ended, n_neurons, initial=initial),
@@ -146,7 +148,8 @@ def _train_batch(runs: list[Run], n_neurons: int, device: torch.device) -> pd.Da
     n_lucky = {"full": _n_lucky(initial, supports)}
     for net, start in starts.items():
         n_lucky[net] = _n_lucky(start, supports)
-        outcomes[net] = train_to_success(ParityTraining(runs, device, start, RETRAINING_BATCHES))
+        training = ParityTraining(runs, device, start, RETRAINING_BATCHES)
+        outcomes[net] = train_to_success(training, stopped=stopped)
     return pd.concat([_described(net, outcomes[net], n_neurons, n_lucky[net]) for net in outcomes])
 
 
