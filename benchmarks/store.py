@@ -5,7 +5,7 @@ and nothing else.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -135,11 +135,14 @@ class Store:
         """Let the leases of a run's workers run out, which are known to be dead."""
         leases.end_all(self._engine, run)
 
-    def forget_failures(self) -> int:
-        """Delete the rows of failed evaluations, so that they are tried again."""
+    def forget_failures(self, keys: Collection[tuple[Any, ...]]) -> None:
+        """Delete those of the evaluations with these keys (EVALUATION_KEY) that failed; they are tried again."""
         table = schema.evaluations
+        failed = self.failed().intersection(keys)
         with writing(self._engine) as connection:
-            return connection.execute(table.delete().where(table.c.failure.is_not(None))).rowcount
+            for key in failed:
+                mine = [table.c[name] == value for name, value in zip(EVALUATION_KEY, key, strict=True)]
+                connection.execute(table.delete().where(*mine))
 
     def keys(self, table: str, columns: Sequence[str]) -> set[tuple[Any, ...]]:
         """Return some columns of all rows of a table."""
