@@ -131,9 +131,13 @@ class Store:
         with self._engine.connect() as connection:
             return leases.live(connection)
 
-    def end_leases(self, run: str) -> None:
-        """Let the leases of a run's workers run out, which are known to be dead."""
-        leases.end_all(self._engine, run)
+    def expire_leases(self, run: str) -> None:
+        """Let the leases of a run's workers run out, which are lost: that counts against their evaluations."""
+        leases.expire_all(self._engine, run)
+
+    def release_leases(self, run: str) -> None:
+        """Give back the leases of a run's workers, which were ended: that counts against nothing."""
+        leases.release_all(self._engine, run)
 
     def forget_failures(self, keys: Collection[tuple[Any, ...]]) -> None:
         """Delete those of the evaluations with these keys (EVALUATION_KEY) that failed; they are tried again."""
