@@ -1,5 +1,6 @@
 """Does one evaluation: what it finds depends on the piece and the study's earlier trials, and on nothing else."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from benchmarks.evaluation import MEASURED, chance_accuracy, measure, reason
 from benchmarks.models import MODELS, Parameters
 from benchmarks.plan import Piece, Row, Study
 from benchmarks.splits import make_split
-from benchmarks.tasks import Data, load
+from benchmarks.tasks import Data, DataUnavailableError, load
 from benchmarks.tuning import Tuning
 from benchmarks.validation import validate
 
@@ -102,7 +103,12 @@ class Evaluator:
 
     def _load(self, task: str) -> Data:
         if self._data is None or self._data[0] != task:
-            self._data = (task, load(task))
+            try:
+                self._data = (task, load(task))
+            except DataUnavailableError:
+                raise
+            except Exception as error:  # a task of a user's own may raise anything; the other tasks go on
+                raise DataUnavailableError(f"{task} cannot be loaded: {reason(error)}") from error
         return self._data[1]
 
 
@@ -110,7 +116,19 @@ def _ask(piece: Piece, rows: TrainTest, earlier: Sequence[Row]) -> tuple[Tuning,
     """Return the study with its earlier trials, and the trial that it draws next."""
     study = piece.study
     tuning = Tuning(MODELS[study.model], study.key, *rows.X.shape).replay_all(earlier)
-    return tuning, *tuning.ask(piece.trial)
+    trial, parameters = tuning.ask(piece.trial)
+    return tuning, trial, _storable(parameters)
+
+
+def _storable(parameters: Parameters) -> Parameters:
+    """Return the parameters with numpy's numbers as Python's; TypeError where the store could not keep one."""
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in parameters.items()}
+    for name, value in plain.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"the space's {name} must be something that JSON can hold, got {value!r}") from error
+    return plain
 
 
 def _trial(piece: Piece, rows: TrainTest, earlier: Sequence[Row]) -> Row:
