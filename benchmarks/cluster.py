@@ -14,6 +14,8 @@ from pathlib import Path
 from dask.distributed import Client, Event, KilledWorker, as_completed, get_client
 
 from benchmarks.arguments import UsageError
+from benchmarks.losses import Losses
+from benchmarks.store import Store
 from benchmarks.worker import Order, work
 
 CONNECT_SECONDS = 30
@@ -21,8 +23,15 @@ PACKAGES = ("benchmarks", "sparsemlp")
 PROJECT = Path(__file__).resolve().parents[1]
 
 
-def work_on_cluster(order: Order, jobs: int, scheduler: str) -> Sequence[dict[str, str]]:
-    """Run ``jobs`` workers on the cluster of a scheduler; return which data each of them could not have."""
+def work_on_cluster(order: Order, store: Store, jobs: int, scheduler: str) -> Sequence[dict[str, str]]:
+    """Run ``jobs`` workers on the cluster of a scheduler; return which data each of them could not have.
+
+    Raises
+    ------
+    UsageError
+        When the scheduler cannot be reached, or workers are killed again and again and nothing is done.
+    """
+    losses = Losses(store, jobs)
     try:
         client = Client(scheduler, timeout=CONNECT_SECONDS, name="sparsemlp benchmarks")
     except (OSError, ValueError) as error:
@@ -37,6 +46,7 @@ def work_on_cluster(order: Order, jobs: int, scheduler: str) -> Sequence[dict[st
                 try:
                     found.append(future.result())
                 except KilledWorker:  # dask gives a task up when its machine has gone away for the fourth time
+                    losses.add()
                     running.add(client.submit(_work, order, pure=False))
         finally:
             over.set()  # a task that has begun cannot be cancelled: it looks here between two evaluations

@@ -1,5 +1,6 @@
 """Does one evaluation: what it finds depends on the piece and the study's earlier trials, and on nothing else."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from benchmarks.evaluation import MEASURED, chance_accuracy, measure, reason
 from benchmarks.models import MODELS, Parameters
 from benchmarks.plan import Piece, Row, Study
 from benchmarks.splits import make_split
-from benchmarks.tasks import Data, load
+from benchmarks.tasks import Data, DataUnavailableError, load
 from benchmarks.tuning import Tuning
 from benchmarks.validation import validate
 
@@ -41,12 +42,22 @@ class TrainTest:
     fraction: float
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A study with its earlier trials, and the trial that it draws next."""
+
+    tuning: Tuning
+    trial: Trial
+    parameters: Parameters
+
+
 class Evaluator:
     """Describes evaluations and does them; keeps the rows that the next one can use again."""
 
     def __init__(self) -> None:
         self._data: tuple[str, Data] | None = None
         self._rows: tuple[Any, TrainTest] | None = None
+        self._asked: tuple[Piece, Asked] | None = None
 
     def dataset(self, task: str) -> Row:
         """Return what there is to say about a task's data; raises DataUnavailableError."""
@@ -76,10 +87,11 @@ class Evaluator:
         }
         if not piece.is_default:
             try:
-                _, trial, parameters = _ask(piece, rows, earlier)
+                asked = _ask(piece, rows, earlier)
             except Exception as error:  # a space that does not work is its model's failure, as a fit is
                 return row | {"failure": reason(error)}
-            row |= {"parameters": parameters, "suggestions": trial.params}
+            self._asked = (piece, asked)
+            row |= {"parameters": asked.parameters, "suggestions": asked.trial.params}
         return row
 
     def evaluate(self, piece: Piece, earlier: Sequence[Row]) -> Row:
@@ -87,7 +99,9 @@ class Evaluator:
         rows = self._train_test(piece.study)
         if piece.is_default:
             return _measure(piece.study, rows, {})
-        return _trial(piece, rows, earlier)
+        known, self._asked = self._asked, None  # what was just described need not be asked for again
+        asked = known[1] if known is not None and known[0] == piece else _ask(piece, rows, earlier)
+        return _trial(piece.study, rows, asked)
 
     def _train_test(self, study: Study) -> TrainTest:
         key = (study.task, study.size, study.seed)
@@ -102,31 +116,46 @@ class Evaluator:
 
     def _load(self, task: str) -> Data:
         if self._data is None or self._data[0] != task:
-            self._data = (task, load(task))
+            try:
+                self._data = (task, load(task))
+            except DataUnavailableError:
+                raise
+            except Exception as error:  # a task of a user's own may raise anything; the other tasks go on
+                raise DataUnavailableError(f"{task} cannot be loaded: {reason(error)}") from error
         return self._data[1]
 
 
-def _ask(piece: Piece, rows: TrainTest, earlier: Sequence[Row]) -> tuple[Tuning, Trial, Parameters]:
-    """Return the study with its earlier trials, and the trial that it draws next."""
+def _ask(piece: Piece, rows: TrainTest, earlier: Sequence[Row]) -> Asked:
+    """Replay a study's earlier trials and draw the next."""
     study = piece.study
     tuning = Tuning(MODELS[study.model], study.key, *rows.X.shape).replay_all(earlier)
-    return tuning, *tuning.ask(piece.trial)
+    trial, parameters = tuning.ask(piece.trial)
+    return Asked(tuning, trial, _storable(parameters))
 
 
-def _trial(piece: Piece, rows: TrainTest, earlier: Sequence[Row]) -> Row:
+def _storable(parameters: Parameters) -> Parameters:
+    """Return the parameters with numpy's numbers as Python's; TypeError where the store could not keep one."""
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in parameters.items()}
+    for name, value in plain.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"the space's {name} must be something that JSON can hold, got {value!r}") from error
+    return plain
+
+
+def _trial(study: Study, rows: TrainTest, asked: Asked) -> Row:
     """Score a trial on the folds; only then, and unseen by the study, measure it on the test rows."""
-    study = piece.study
-    tuning, trial, parameters = _ask(piece, rows, earlier)
     found = validate(
-        lambda: _pipeline(study, rows, parameters),
+        lambda: _pipeline(study, rows, asked.parameters),
         rows.X,
         rows.y,
         study.seed,
-        lambda step, score: tuning.should_prune(trial, step, score),
+        lambda step, score: asked.tuning.should_prune(asked.trial, step, score),
     )
     row = UNMEASURED | {"failure": found.failure}
     if found.score is not None:
-        row = _measure(study, rows, parameters)
+        row = _measure(study, rows, asked.parameters)
     return row | {
         "validation": found.scheme,
         "validation_score": found.score,

@@ -127,11 +127,20 @@ def live(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def end_all(engine: Engine, run: str) -> None:
-    """Let the leases of a run's workers run out at once; for when they are known to be dead."""
+def expire_all(engine: Engine, run: str) -> None:
+    """Let the leases of a run's workers run out at once; for when they are known to be lost."""
     with writing(engine) as connection:
-        mine = leases.c.owner.startswith(f"{run}/", autoescape=True)
-        connection.execute(update(leases).where(mine).values(expires_at=0.0))
+        connection.execute(update(leases).where(_of_run(run)).values(expires_at=0.0))
+
+
+def release_all(engine: Engine, run: str) -> None:
+    """Give back the leases of a run's workers; for when they were ended through no fault of their evaluations."""
+    with writing(engine) as connection:
+        connection.execute(delete(leases).where(_of_run(run)))
+
+
+def _of_run(run: str) -> Any:
+    return leases.c.owner.startswith(f"{run}/", autoescape=True)
 
 
 def _is(key: Mapping[str, Any]) -> Any:

@@ -57,6 +57,10 @@ class Plan:
         """Yield the evaluations of a study in their order, the defaults first."""
         return (Piece(study, trial) for trial in range(DEFAULT_TRIAL, self.n_trials))
 
+    def keys(self) -> set[tuple[Any, ...]]:
+        """Return the keys of all evaluations (EVALUATION_KEY)."""
+        return {piece.key for study in self.studies for piece in self.pieces(study)}
+
     def missing(self, study: Study, finished: Collection[tuple[Any, ...]]) -> list[Piece]:
         """Return the evaluations of a study that are not among the finished ones."""
         return [piece for piece in self.pieces(study) if piece.key not in finished]

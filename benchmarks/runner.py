@@ -1,13 +1,9 @@
-"""Sets workers to a plan: here, in processes of joblib's, or on a dask cluster; and shows how far they are."""
+"""Sets workers to a plan: here, in processes, or on a dask cluster; and shows how far they are."""
 
-import os
 import sys
 from collections.abc import Sequence
 
-from joblib import Parallel, delayed
-from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-from benchmarks.orphans import end_with
+from benchmarks.processes import work_in_processes
 from benchmarks.progress import watching
 from benchmarks.store import Store
 from benchmarks.worker import Order, work
@@ -51,25 +47,7 @@ def _work(order: Order, store: Store, jobs: int, scheduler: str | None) -> Seque
     if scheduler is not None:
         from benchmarks.cluster import work_on_cluster
 
-        return work_on_cluster(order, jobs, scheduler)
+        return work_on_cluster(order, store, jobs, scheduler)
     if jobs == 1:
         return [work(order)]
-    return _work_in_processes(order, store, jobs)
-
-
-def _work_in_processes(order: Order, store: Store, jobs: int) -> Sequence[dict[str, str]]:
-    """Run workers in processes of joblib's. Where one is killed, joblib ends the others, and we begin again."""
-    while True:
-        try:
-            return Parallel(jobs, backend="loky", batch_size=1, pre_dispatch="all")(
-                delayed(_work_for)(os.getpid(), order) for _ in range(jobs)
-            )
-        except TerminatedWorkerError:
-            print("a worker was killed; its evaluation begins again", file=sys.stderr)
-        finally:
-            store.end_leases(order.run)
-
-
-def _work_for(parent: int, order: Order) -> dict[str, str]:
-    end_with(parent)
-    return work(order)
+    return work_in_processes(order, store, jobs)

@@ -72,7 +72,7 @@ evaluations = Table(
     Column("n_test", Integer, nullable=False),
     Column("parameters", Text, nullable=False),  # JSON: what the trial set; {} at the defaults
     Column("suggestions", Text, nullable=False),  # JSON: the same in Optuna's words, for replaying a study
-    Column("validation", String(64)),  # how the validation score came about: "5-fold", "holdout 20%"
+    Column("validation", String(64)),  # how the validation score came about: "5-fold", "holdout 25%"
     Column("validation_score", Float),  # none where the trial was pruned
     Column("fold_scores", Text, nullable=False),  # JSON: accuracy on each fold, in order
     Column("pruned", Boolean, nullable=False),  # given up after some folds; not fitted on all training rows

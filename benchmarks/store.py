@@ -5,7 +5,7 @@ and nothing else.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -131,15 +131,22 @@ class Store:
         with self._engine.connect() as connection:
             return leases.live(connection)
 
-    def end_leases(self, run: str) -> None:
-        """Let the leases of a run's workers run out, which are known to be dead."""
-        leases.end_all(self._engine, run)
+    def expire_leases(self, run: str) -> None:
+        """Let the leases of a run's workers run out, which are lost: that counts against their evaluations."""
+        leases.expire_all(self._engine, run)
 
-    def forget_failures(self) -> int:
-        """Delete the rows of failed evaluations, so that they are tried again."""
+    def release_leases(self, run: str) -> None:
+        """Give back the leases of a run's workers, which were ended: that counts against nothing."""
+        leases.release_all(self._engine, run)
+
+    def forget_failures(self, keys: Collection[tuple[Any, ...]]) -> None:
+        """Delete those of the evaluations with these keys (EVALUATION_KEY) that failed; they are tried again."""
         table = schema.evaluations
+        failed = self.failed().intersection(keys)
         with writing(self._engine) as connection:
-            return connection.execute(table.delete().where(table.c.failure.is_not(None))).rowcount
+            for key in failed:
+                mine = [table.c[name] == value for name, value in zip(EVALUATION_KEY, key, strict=True)]
+                connection.execute(table.delete().where(*mine))
 
     def keys(self, table: str, columns: Sequence[str]) -> set[tuple[Any, ...]]:
         """Return some columns of all rows of a table."""

@@ -182,7 +182,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         store.record_command(args.command_line)
         if args.retry_failures:
-            store.forget_failures()
+            store.forget_failures(order.plan.keys())
         return run_order(order, store, jobs=args.jobs, scheduler=args.scheduler)
     except DBAPIError as error:
         raise UsageError(f"the results store gave up: {' '.join(str(error.orig).split())}") from error

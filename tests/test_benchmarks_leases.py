@@ -93,11 +93,13 @@ def test_the_heartbeat_keeps_a_lease_for_as_long_as_its_owner_lives(storage, sto
             waited.wait(0.1)
 
 
-def test_the_leases_of_a_run_that_is_dead_can_be_ended(store, now):
+@pytest.mark.parametrize(("end", "n_lost"), [("expire_leases", 1), ("release_leases", 0)])
+def test_the_leases_of_a_run_end_at_once_and_count_as_lost_only_where_it_was(store, now, end, n_lost):
     for run, model in (("dead", "rf"), ("dead%", "hgb"), ("alive", "logistic")):
         store.leases(f"{run}/0", 10).claim((*STUDY[:3], model), -1)
-    store.end_leases("dead")
+    getattr(store, end)("dead")
     assert {lease["owner"] for lease in store.running()} == {"dead%/0", "alive/0"}
+    assert store.leases("heir/0", 10).claim(STUDY, -1).n_lost == n_lost
 
 
 def test_of_many_who_claim_at_once_one_gets_each_study(store):

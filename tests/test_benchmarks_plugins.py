@@ -1,15 +1,23 @@
 """Competitors and tasks of a user's own, and the plan that --dry-run prints."""
 
+import dataclasses
+import pickle
 import re
 import sqlite3
+import sys
 
+import numpy as np
 import pytest
-from benchmark_toys import words
+from benchmark_toys import Nearest, competitor, words
+from joblib.externals.loky.cloudpickle_wrapper import dumps
 
 from benchmarks.__main__ import main
+from benchmarks.arguments import UsageError
 from benchmarks.database import FILE_NAME
 from benchmarks.models import MODELS
+from benchmarks.plugins import Plugin, register
 from benchmarks.store import Store
+from benchmarks.tasks import TASKS
 
 pytestmark = pytest.mark.usefixtures("registries")
 OPTIONS = words("--plugin tests/benchmark_toys.py --tasks toy --train-size 60 --seeds 1")
@@ -38,6 +46,14 @@ def test_the_example_of_an_own_competitor_is_tuned_beside_the_others(tmp_path):
     assert MODELS["knn"].label == "Nearest neighbours"
 
 
+NAMED = """
+from dataclasses import replace
+from benchmarks.models import Model
+knn = Model("{name}", "Neighbours", print, print, dict)
+{what}
+"""
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -46,6 +62,9 @@ def test_the_example_of_an_own_competitor_is_tuned_beside_the_others(tmp_path):
         ("import no_such_package", "fails: ModuleNotFoundError"),
         ("models = []", "neither a list MODELS nor a list TASKS"),
         ("MODELS = ['knn']", "'knn' is no Model"),
+        (NAMED.format(what="MODELS = knn", name="knn"), "MODELS must be a list, got one Model"),
+        (NAMED.format(what="MODELS = [knn]", name="rf"), "there is another Model called 'rf'; rename yours"),
+        (NAMED.format(what="MODELS = [knn, replace(knn)]", name="knn"), "another Model called 'knn'"),
     ],
 )
 def test_a_plugin_that_is_none_is_one_line(tmp_path, capsys, source, message):
@@ -56,6 +75,63 @@ def test_a_plugin_that_is_none_is_one_line(tmp_path, capsys, source, message):
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert message in error
+
+
+def test_a_name_that_another_plugin_has_taken_is_refused_and_the_same_plugin_twice_is_not():
+    first = Plugin("first.py", NAMED.format(what="MODELS = [knn]", name="knn"))
+    other = Plugin("other.py", first.source)
+    register([first, first])
+    register([first])
+    with pytest.raises(UsageError, match=r"other\.py: there is another Model called 'knn'"):
+        register([other])
+    assert MODELS["knn"].build is print
+
+
+DATACLASS = """
+from __future__ import annotations
+from dataclasses import InitVar, dataclass
+from benchmarks.tasks import Task
+
+@dataclass
+class Loader:
+    n_rows: int
+    seed: InitVar[int] = 0
+    def __call__(self):
+        raise ValueError(f"only {self.n_rows} rows")
+
+TASKS = [Task("lazy", Loader(3))]
+"""
+
+
+def test_a_plugins_classes_can_be_dataclasses_and_be_pickled_here_and_for_processes_that_lack_them(monkeypatch):
+    register([Plugin("lazy.py", DATACLASS)])
+    loader = TASKS["lazy"].load
+    assert pickle.loads(pickle.dumps(loader)) == loader
+    sent = dumps(loader)
+    monkeypatch.delitem(sys.modules, type(loader).__module__)
+    assert pickle.loads(sent).n_rows == 3
+
+
+def test_a_task_whose_loader_raises_anything_is_left_out_and_the_rest_go_on(tmp_path, capsys):
+    (tmp_path / "lazy.py").write_text(DATACLASS)
+    options = ["--plugin", str(tmp_path / "lazy.py"), "--results", str(tmp_path), "--tasks", "lazy", "toy"]
+    assert main(["tabular", *OPTIONS, *words("--models nearest"), *options]) == 0
+    assert "left out: lazy cannot be loaded: ValueError: only 3 rows" in capsys.readouterr().err
+    assert rows(tmp_path)["task"].tolist() == ["toy"]
+
+
+def test_what_a_space_returns_is_stored_or_its_model_fails(tmp_path):
+    scaled = dataclasses.replace(
+        competitor("scaled", Nearest), space=lambda trial, *size: {"model__scale": np.float32(0.5)}
+    )
+    odd = dataclasses.replace(competitor("odd", Nearest), space=lambda trial, *size: {"model__scale": Nearest()})
+    MODELS.update(scaled=scaled, odd=odd)
+    assert main(["tabular", *OPTIONS, *words("--models scaled odd --trials 1"), "--results", str(tmp_path)]) == 0
+    trials = rows(tmp_path).query("trial == 0").set_index("model")
+    assert trials.loc["scaled", "parameters"] == '{"model__scale": 0.5}'
+    assert trials.loc["scaled", "test_accuracy"] > 0.5
+    expected = "TypeError: the space's model__scale must be something that JSON can hold, got Nearest()"
+    assert trials.loc["odd", "failure"] == expected
 
 
 def test_a_dry_run_prints_what_is_missing_and_makes_nothing(tmp_path, capsys):

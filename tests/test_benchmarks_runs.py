@@ -177,11 +177,15 @@ def test_a_space_that_does_not_work_is_a_row_with_its_reason(toys, tmp_path, mon
 def test_failures_are_tried_again_on_request_only(toys, tmp_path, monkeypatch):
     options = words("--tasks toy --train-size 50 --models broken --seeds 1")
     tabular(tmp_path, *options)
+    tabular(tmp_path, *words("--tasks toy --train-size 50 --models broken nan --first-seed 101 --seeds 1"))
     monkeypatch.setitem(models.MODELS, "broken", competitor("broken", Nearest))
     tabular(tmp_path, *options)
     assert evaluations(tmp_path)["failure"].notna().all()
     tabular(tmp_path, *options, "--retry-failures")
-    assert evaluations(tmp_path)["failure"].isna().all()
+    rows = evaluations(tmp_path).set_index(["model", "seed"])["failure"]
+    assert pd.isna(rows["broken", 100])
+    assert rows["broken", 101] == "ValueError: this one never fits", "the failures of other plans stay"
+    assert "not finite" in rows["nan", 101]
 
 
 def test_data_that_cannot_be_had_are_named_and_the_rest_go_on(toys, tmp_path, capsys):

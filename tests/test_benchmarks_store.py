@@ -48,11 +48,12 @@ def test_every_row_says_on_what_machine_and_with_which_versions(store):
     assert "cores" in environments["machine"].item()
 
 
-def test_failures_can_be_forgotten_and_results_stay(store):
+def test_failures_among_the_keys_given_can_be_forgotten_and_all_else_stays(store):
     store.add_evaluation(evaluation())
-    store.add_evaluation(evaluation(seed=101, test_accuracy=None, failure="ValueError: no"))
-    assert store.forget_failures() == 1
-    assert store.frame("evaluations")["seed"].tolist() == [100]
+    for seed in (101, 102):
+        store.add_evaluation(evaluation(seed=seed, test_accuracy=None, failure="ValueError: no"))
+    store.forget_failures([("toy", "rows:100", seed, "rf", -1) for seed in (100, 101)])
+    assert store.frame("evaluations")["seed"].tolist() == [100, 102]
 
 
 def test_other_data_under_the_same_name_are_refused(store):

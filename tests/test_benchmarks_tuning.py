@@ -4,6 +4,11 @@ import numpy as np
 import pytest
 from benchmark_toys import Nearest, competitor, toy_data
 
+from benchmarks.evaluator import Evaluator
+from benchmarks.models import MODELS
+from benchmarks.plan import Piece, Study
+from benchmarks.splits import Size
+from benchmarks.tasks import TASKS, Task
 from benchmarks.tuning import Tuning
 from benchmarks.validation import FEW_ROWS, MANY_ROWS, scheme, validate
 
@@ -32,6 +37,23 @@ def test_a_study_that_goes_on_from_stored_trials_draws_as_if_undisturbed():
         resumed.tell(trial, drawn[number]["validation_score"])
     other, _ = Tuning(model, ("toy", 101), 100, 4).ask(1)
     assert other.params != drawn[1]["suggestions"]
+
+
+def test_a_trial_replays_the_earlier_ones_once_and_finds_the_same_where_it_was_not_described(monkeypatch):
+    monkeypatch.setitem(MODELS, "nearest", competitor("nearest", Nearest))
+    monkeypatch.setitem(TASKS, "toy", Task("toy", toy_data))
+    replayed = []
+    replay = Tuning.replay
+    monkeypatch.setattr(Tuning, "replay", lambda self, row: (replayed.append(row), replay(self, row)))
+    evaluator, earlier = Evaluator(), []
+    for number in range(3):
+        piece = Piece(Study("toy", Size.rows(60), 100, "nearest"), number)
+        earlier.append(evaluator.describe(piece, earlier) | evaluator.evaluate(piece, earlier))
+    assert len(replayed) == 0 + 1 + 2
+    again = evaluator.evaluate(piece, earlier[:2])
+    assert len(replayed) == 0 + 1 + 2 + 2
+    assert again["fold_scores"] == earlier[2]["fold_scores"]
+    assert again["test_log_loss"] == earlier[2]["test_log_loss"]
 
 
 # Pruning ---------------------------------------------------------------------------------------------
