@@ -39,7 +39,7 @@ def chosen_members(module: SparseInitMLP, index: Sequence[int]) -> SparseInitMLP
     return assembled([values[list(index)] for values in module.parameters()], module.activation)
 
 
-def assembled(values: Sequence[Tensor], activation: str) -> SparseInitMLP:
+def assembled(values: Sequence[Tensor], activation: str = "relu") -> SparseInitMLP:
     """Return a network with copies of these parameters: weight and bias of every layer, from input to output."""
     n_members, _, n_features = values[0].shape
     *widths, n_outputs = (weight.shape[1] for weight in values[::2])
