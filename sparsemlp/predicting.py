@@ -12,8 +12,9 @@ from torch import Tensor
 
 from sparsemlp.module import SparseInitMLP
 
-# Memory for the activations of one chunk.
+# Memory for the activations of one chunk: on a CPU what stays in its cache.
 CHUNK_BYTES = 2**27
+CPU_CHUNK_BYTES = 2**24
 MAX_ROWS = 2**16
 # Chunks are padded with zero rows to a multiple of this. Matrix products of very few rows go through other
 # kernels, which round differently; from 8 rows on, a row's result is the same in any batch.
@@ -24,7 +25,8 @@ def rows_a_chunk(module: SparseInitMLP) -> int:
     """Return how many rows can pass through `module` at once within the memory for a chunk."""
     widths = [module.input_layer.weight.shape[2], *(layer.weight.shape[1] for layer in module.layers)]
     adjacent = max(a + b for a, b in pairwise(widths))
-    rows = CHUNK_BYTES // (4 * module.n_members * adjacent)
+    on_cpu = module.input_layer.weight.device.type == "cpu"
+    rows = (CPU_CHUNK_BYTES if on_cpu else CHUNK_BYTES) // (4 * module.n_members * adjacent)
     return int(np.clip(rows // ROW_MULTIPLE, 1, MAX_ROWS // ROW_MULTIPLE)) * ROW_MULTIPLE
 
 

@@ -64,7 +64,7 @@ def test_a_sparse_matrix_never_becomes_dense_as_a_whole(to_sparse, early_stoppin
 
     monkeypatch.setattr("sparsemlp.preprocessing.BLOCK_VALUES", 5000)
     monkeypatch.setattr("sparsemlp.batches.SLAB_BYTES", 20_000)
-    monkeypatch.setattr("sparsemlp.predicting.CHUNK_BYTES", 1)
+    monkeypatch.setattr("sparsemlp.predicting.CPU_CHUNK_BYTES", 1)
     monkeypatch.setattr(sparse.csr_matrix, "toarray", watched(0))
     monkeypatch.setattr(sparse.csr_array, "toarray", watched(1))
     clf = small_classifier(width=(32,), early_stopping=early_stopping, max_epochs=2).fit(table, y)

@@ -11,7 +11,7 @@ from small import labelled_rows, numbered_rows, raw_table, small_classifier, sma
 
 import sparsemlp.predicting
 from sparsemlp import SparseInitMLP
-from sparsemlp.predicting import CHUNK_BYTES, predict_in_chunks, rows_a_chunk
+from sparsemlp.predicting import CPU_CHUNK_BYTES, predict_in_chunks, rows_a_chunk
 
 
 def outputs(estimator, rows):
@@ -45,7 +45,7 @@ def test_many_small_chunks_give_what_one_gives(layout, monkeypatch):
     X, y = labelled_rows(300)
     clf = small_classifier().fit(X, y)
     whole = clf.decision_function(X)
-    monkeypatch.setattr(sparsemlp.predicting, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(sparsemlp.predicting, "CPU_CHUNK_BYTES", 1)
     assert rows_a_chunk(clf.net_.module_) == 32
     np.testing.assert_allclose(clf.decision_function(layout(X)), whole, rtol=0, atol=1e-6)
 
@@ -61,7 +61,7 @@ def test_the_activations_of_a_chunk_fit_the_memory_for_one(width, n_members):
     first = width if isinstance(width, int) else width[0]
     assert 32 <= rows <= 2**16
     assert rows % 32 == 0
-    assert 4 * n_members * first * rows <= CHUNK_BYTES
+    assert 4 * n_members * first * rows <= CPU_CHUNK_BYTES
 
 
 def test_width_1e5_has_chunks_of_a_few_hundred_rows():
@@ -150,7 +150,7 @@ def test_rows_are_scaled_a_chunk_at_a_time(monkeypatch):
         return transform(self, rows)
 
     monkeypatch.setattr(type(clf.scaler_), "transform", watched)
-    monkeypatch.setattr(sparsemlp.predicting, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(sparsemlp.predicting, "CPU_CHUNK_BYTES", 1)
     clf.predict(sparse.csr_matrix(X))
     assert sum(sizes) == 300
     assert max(sizes) == 32
