@@ -78,6 +78,22 @@ def start(*options):
     )
 
 
+def test_workers_on_a_cluster_find_what_this_process_finds(cluster, tmp_path, monkeypatch, registries):
+    address, _ = cluster
+    monkeypatch.chdir(ROOT)
+    plan = words(
+        "--plugin tests/benchmark_toys.py --tasks toy --train-size 60 --models nearest --trials 2 --seeds 1"
+    )
+    there, here = tmp_path / "there", tmp_path / "here"
+    assert main(["tabular", *plan, "--results", str(there), *words(f"--backend dask --scheduler {address}")]) == 0
+    assert main(["tabular", *plan, "--results", str(here)]) == 0
+    found, expected = (rows(f"sqlite:///{folder / 'results.sqlite'}") for folder in (there, here))
+    pd.testing.assert_frame_equal(found[KEY + RESULT], expected[KEY + RESULT])
+    assert len(found) == 3
+    assert (found["threads"] == 1).all()
+
+
+@pytest.mark.slow
 def test_a_cluster_of_which_a_worker_is_killed_finds_what_one_process_finds(cluster, tmp_path):
     address, workers = cluster
     storage = f"sqlite:///{tmp_path / 'shared.sqlite'}"

@@ -71,8 +71,9 @@ class Deadly:
 
 def test_workers_that_are_killed_before_they_begin_are_not_replaced_for_ever(store, tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.losses.MAX_LOST", 1)
+    monkeypatch.setattr("benchmarks.processes._work", Deadly())
     with pytest.raises(UsageError, match="2 workers in a row were killed and no evaluation was finished"):
-        work_in_processes(order(tmp_path, Deadly()), store, 1)
+        work_in_processes(order(tmp_path), store, 1)
     assert workers() == []
 
 

@@ -98,6 +98,7 @@ def test_two_commands_on_one_store_share_the_work_and_do_nothing_twice(undisturb
     assert log.read_text().count("fit") == undisturbed[1]
 
 
+@pytest.mark.slow
 def test_workers_killed_at_random_moments_cost_nothing_but_their_running_evaluation(storage, undisturbed):
     moments = random.Random(0)
     workers = [start(storage, "--lease", "2", seconds=0.04) for _ in range(2)]
@@ -115,6 +116,7 @@ def test_workers_killed_at_random_moments_cost_nothing_but_their_running_evaluat
     assert_same(storage, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_killed_command_leaves_nothing_running_and_ends_with_the_same_rows_when_run_again(undisturbed, tmp_path):
     storage = f"sqlite:///{tmp_path / 'results.sqlite'}"
     for number, jobs in ((3, "1"), (10, "2")):
@@ -130,6 +132,7 @@ def test_a_killed_command_leaves_nothing_running_and_ends_with_the_same_rows_whe
     assert_same(storage, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_command_with_several_jobs_outlives_one_that_is_killed(undisturbed, tmp_path):
     storage = f"sqlite:///{tmp_path / 'results.sqlite'}"
     process = start(storage, "--jobs", "2", seconds=0.04)
@@ -137,7 +140,7 @@ def test_a_command_with_several_jobs_outlives_one_that_is_killed(undisturbed, tm
     workers = [
         child
         for child in psutil.Process(process.pid).children()
-        if any("loky" in part for part in child.cmdline())
+        if any("popen_loky" in part for part in child.cmdline())
     ]
     os.kill(workers[-1].pid, signal.SIGKILL)
     assert "a worker was killed" in finish(process)
