@@ -55,7 +55,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         In torch's convention, where a step shrinks weights by learning rate times weight decay.
     batch_size : int, default=256
         Largest number of rows in a step; the rows are shared evenly among ceil(n / batch_size) steps.
-    max_epochs : int, default=60
+    max_epochs : int, default=40
         Largest number of passes over the training rows.
     early_stopping : {"left_out"} or bool, default="left_out"
         "left_out": every member leaves out its own part of the rows, one in `n_members`, and training ends at
@@ -147,7 +147,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         lr_schedule: str = "average",
         weight_decay: float = 0.01,
         batch_size: int = 256,
-        max_epochs: int = 60,
+        max_epochs: int = 40,
         early_stopping: bool | str = "left_out",
         validation_fraction: float = 0.15,
         n_iter_no_change: int = 10,

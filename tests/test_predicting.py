@@ -11,7 +11,7 @@ from small import labelled_rows, numbered_rows, raw_table, small_classifier, sma
 
 import sparsemlp.predicting
 from sparsemlp import SparseInitMLP
-from sparsemlp.predicting import CPU_CHUNK_BYTES, predict_in_chunks, rows_a_chunk
+from sparsemlp.predicting import CHUNK_BYTES, predict_in_chunks, rows_a_chunk
 
 
 def outputs(estimator, rows):
@@ -61,7 +61,7 @@ def test_the_activations_of_a_chunk_fit_the_memory_for_one(width, n_members):
     first = width if isinstance(width, int) else width[0]
     assert 32 <= rows <= 2**16
     assert rows % 32 == 0
-    assert 4 * n_members * first * rows <= CPU_CHUNK_BYTES
+    assert 4 * n_members * first * rows <= CHUNK_BYTES
 
 
 def test_width_1e5_has_chunks_of_a_few_hundred_rows():
