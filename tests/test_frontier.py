@@ -153,6 +153,15 @@ def test_batches_fit_in_memory_and_change_no_outcome(monkeypatch):
     pd.testing.assert_frame_equal(together, apart, atol=5e-3)
 
 
+def test_a_batch_holds_no_more_rows_than_its_share_of_the_memory(monkeypatch):
+    memory = 64_000_000
+    monkeypatch.setattr(batches_module, "memory_bytes", lambda device: memory)
+    batch = next(make_batches([Run(make_cell(n_samples=100_000), i) for i in range(8)], CPU))
+    training = ParityTraining(batch, CPU)
+    held = training.rows.nbytes + sum(data.x.nbytes + data.test_x.nbytes for data in training.data)
+    assert held <= memory * batches_module.MEMORY_SHARE
+
+
 def test_one_run_trains_even_where_it_is_too_large(monkeypatch):
     monkeypatch.setattr(batches_module, "memory_bytes", lambda device: 1)
     assert [len(batch) for batch in make_batches([Run(make_cell(), i) for i in range(3)], CPU)] == [1, 1, 1]
