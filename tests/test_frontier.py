@@ -128,6 +128,15 @@ def test_the_same_call_gives_the_same_rows_and_another_seed_others():
     assert not first.test_error.equals(other.test_error)
 
 
+def test_a_dense_start_is_one_cell_whatever_the_sparse_weights_would_be():
+    cells = {
+        make_cell(sparsity=None, init=init, init_scale=scale) for init in ("sign", "ones") for scale in (1, 4)
+    }
+    assert cells == {make_cell(sparsity=None)}
+    with pytest.raises(ValueError, match="init='half' is unknown"):
+        make_cell(sparsity=None, init="half")
+
+
 # -- batches --------------------------------------------------------------------------------------------------
 
 
