@@ -79,7 +79,7 @@ def _weight(cell: Cell) -> int:
 
 
 def train_tickets(store: "Store", device: torch.device) -> None:
-    """Do the lottery experiment's settings of which the store misses any run."""
+    """Do the lottery experiment's settings of which the store has no run; all runs of one are stored at once."""
     known = store.keys(parity_store.TICKETS, parity_store.CELL_FIELDS)
     for cell in tqdm(TICKETS, bar_format=FORMAT, disable=not sys.stderr.isatty()):
         if tuple(parity_store.cell_key(cell).values()) in known:

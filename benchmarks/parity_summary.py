@@ -19,8 +19,17 @@ LEVEL = (2.5, 97.5)
 
 
 def frontiers(runs: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]:
-    """Return for every frontier what its cells share, and its runs."""
-    groups = runs.groupby(list(FRONTIER_KEY), sort=True)
+    """Return for every frontier what its cells share, and its runs.
+
+    A dense start has no initial weights of a kind and scale, and stands beside the sparse starts of every kind.
+    """
+    start = ["init", "init_scale"]
+    shared = [name for name in FRONTIER_KEY if name not in start]
+    sparse, dense = runs[runs["sparsity"] > 0], runs[runs["sparsity"] == 0]
+    starts = sparse[list(FRONTIER_KEY)].drop_duplicates()
+    beside = dense.drop(columns=start).merge(starts, on=shared)
+    alone = dense[~dense["id"].isin(beside["id"])]
+    groups = pd.concat([sparse, beside, alone]).groupby(list(FRONTIER_KEY), sort=True)
     return [(dict(zip(FRONTIER_KEY, key, strict=True)), group) for key, group in groups]
 
 

@@ -9,7 +9,7 @@ from sklearn.isotonic import isotonic_regression
 
 from benchmarks import parity_store
 from benchmarks.__main__ import main
-from benchmarks.parity_summary import Edges, by_cell, n_comparisons, rising_rates, violations
+from benchmarks.parity_summary import Edges, by_cell, frontiers, n_comparisons, rising_rates, violations
 from benchmarks.store import Store
 from sparsemlp.frontier import Cell, Outcome, Run
 from sparsemlp.theory import sq_min_samples
@@ -136,6 +136,19 @@ def test_the_interval_of_the_ratio_holds_the_truth_about_as_often_as_it_says():
         ratio = Edges(frame(rows)).ratio(10, sparse=2)
         covered += ratio.low <= 2 <= ratio.high
     assert covered >= 48  # 57 wanted; a percentile interval of ten runs is too short by a few
+
+
+def test_the_dense_start_stands_beside_the_sparse_starts_of_every_kind():
+    kinds = [{"init": "ones"}, {"init_scale": 4.0}]
+    other = [outcomes(1, 2, loss="squared", sparsity=None)]
+    runs = frame(*(outcomes(1, 2, **kind) for kind in kinds), outcomes(1, 2, sparsity=None), *other)
+    found = frontiers(runs.assign(id=range(len(runs))))
+    table = {(s["loss"], s["init"], s["init_scale"]): rows["sparsity"].tolist() for s, rows in found}
+    assert table == {
+        ("hinge", "ones", 1.0): [2, 2, 0, 0],
+        ("hinge", "sign", 4.0): [2, 2, 0, 0],
+        ("squared", "sign", 1.0): [0, 0],
+    }
 
 
 @pytest.fixture

@@ -128,6 +128,15 @@ def test_the_same_call_gives_the_same_rows_and_another_seed_others():
     assert not first.test_error.equals(other.test_error)
 
 
+def test_a_dense_start_is_one_cell_whatever_the_sparse_weights_would_be():
+    cells = {
+        make_cell(sparsity=None, init=init, init_scale=scale) for init in ("sign", "ones") for scale in (1, 4)
+    }
+    assert cells == {make_cell(sparsity=None)}
+    with pytest.raises(ValueError, match="init='half' is unknown"):
+        make_cell(sparsity=None, init="half")
+
+
 # -- batches --------------------------------------------------------------------------------------------------
 
 
@@ -151,6 +160,15 @@ def test_batches_fit_in_memory_and_change_no_outcome(monkeypatch):
     assert max(sizes) * N_TEST * 12 * 4 < 4_000_000
     apart = success_frontier(n_samples=200, width=30, n_runs=5, **QUICK)
     pd.testing.assert_frame_equal(together, apart, atol=5e-3)
+
+
+def test_a_batch_holds_no_more_rows_than_its_share_of_the_memory(monkeypatch):
+    memory = 64_000_000
+    monkeypatch.setattr(batches_module, "memory_bytes", lambda device: memory)
+    batch = next(make_batches([Run(make_cell(n_samples=100_000), i) for i in range(8)], CPU))
+    training = ParityTraining(batch, CPU)
+    held = training.rows.nbytes + sum(data.x.nbytes + data.test_x.nbytes for data in training.data)
+    assert held <= memory * batches_module.MEMORY_SHARE
 
 
 def test_one_run_trains_even_where_it_is_too_large(monkeypatch):

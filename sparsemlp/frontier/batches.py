@@ -177,7 +177,8 @@ def make_batches(runs: Sequence[Run], device: torch.device, at_once: int = 1) ->
 def batch_size(cell: Cell, n_rows: int, device: torch.device, at_once: int) -> int:
     """Return how many runs with up to `n_rows` training rows share a batch."""
     step_values = cell.width * (cell.n_features + 2 * cell.batch_size) + cell.batch_size * cell.n_features
-    values = 3 * step_values + (n_rows + N_TEST) * (cell.n_features + 1)
+    copies = 2 if device.type == "cpu" else 1  # a run's own rows, and those of all runs that steps take from
+    values = 3 * step_values + (copies * n_rows + N_TEST) * (cell.n_features + 1)
     fitting = int(MEMORY_SHARE * memory_bytes(device)) // (4 * values * at_once)
     if device.type == "cpu":
         cached = CACHE_BYTES // (4 * step_values)

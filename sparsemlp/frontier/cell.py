@@ -23,7 +23,8 @@ class Cell:
     """One setting of a study; its runs differ only in their seeds.
 
     The fields are the parameters of :func:`success_frontier`, each with a single value. ``n_samples=None`` is
-    online training, with fresh rows at every step, and ``sparsity=None`` torch's dense initialisation.
+    online training, with fresh rows at every step, and ``sparsity=None`` torch's dense initialisation, for which
+    `init` and `init_scale` mean nothing: they take their defaults, so that the same setting is the same cell.
 
     Raises
     ------
@@ -76,6 +77,9 @@ class Cell:
             raise ValueError(f"flip_y={self.flip_y} must be at least 0 and below 0.5")
         if self.target == "polynomial" and self.n_samples is None:
             raise ValueError("target='polynomial' cannot be drawn online: its coefficients come with the rows")
+        if self.sparsity is None:
+            object.__setattr__(self, "init", Cell.init)
+            object.__setattr__(self, "init_scale", Cell.init_scale)
 
     def __str__(self) -> str:
         rows = "online" if self.n_samples is None else f"m={self.n_samples}"
