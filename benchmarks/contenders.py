@@ -63,9 +63,8 @@ def sparsemlp(problem: Problem) -> Train:
     if problem.optimizer == "sgd":
         estimator = paper_net(problem.widths[0], **shared)
     else:
-        estimator = SparseInitMLPClassifier(
-            problem.widths, scaling=None, bias_init="zeros", lr_schedule="constant", **shared
-        )
+        shared |= {"activation": "relu", "scaling": None, "bias_init": "zeros"}
+        estimator = SparseInitMLPClassifier(problem.widths, lr_schedule="constant", early_stopping=False, **shared)
     return lambda: estimator.fit(X, y)
 
 
