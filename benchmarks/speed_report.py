@@ -10,7 +10,7 @@ from benchmarks.document import Best, Cell, Picture, Section, Table
 from benchmarks.speed import FILE
 
 OURS = "sparsemlp"
-COLOURS = {"floor": "#777777", "plain PyTorch loop": "#d55e00", "skorch": "#009e73"}
+COLOURS = {"floor": "#777777", "sparsemlp, bf16": "#56b4e9", "plain PyTorch loop": "#d55e00", "skorch": "#009e73"}
 
 
 def section(results: Path) -> Section | None:
