@@ -374,7 +374,6 @@ class BaseSparseInitMLP(BaseEstimator):
         keep_best = dict(net.callbacks_)["keep_best"]
         patience = self.n_iter_no_change if self._holds_out else None
         n_steps = -(-len(dataset) // self.batch_size)
-        dict(net.callbacks_)["long_enough"].steps_an_epoch = None if folds is None else n_steps
         every = 1 if patience is not None else max(1, STEPS_BETWEEN_COPIES // n_steps)
         keep_best.configure(self._monitors if patience is not None else [("train_loss", -1)], patience, every)
         net.partial_fit(dataset, epochs=epochs)

@@ -178,37 +178,6 @@ class _Slab:
         return losses.sum(dtype=summing_dtype(losses.device))
 
 
-@torch.no_grad()
-def left_out_loss(dataset: TabularDataset, module: SparseInitMLP, loss: Loss, n_rows: int) -> float:
-    """Return the mean loss of the rows that members left out, each by the member that did.
-
-    Parameters
-    ----------
-    dataset : TabularDataset
-        Rows, of which every member left some out.
-    module : SparseInitMLP
-        The network.
-    loss : Loss
-        The training loss.
-    n_rows : int
-        Rows of each member to compute at once.
-    """
-    assert dataset.left_out is not None
-    left = [torch.where(dataset.left_out == member)[0] for member in range(module.n_members)]
-    index = torch.stack([rows[: min(map(len, left))] for rows in left])
-    total = torch.zeros((), dtype=summing_dtype(index.device), device=index.device)
-    for some in index.split(n_rows, dim=1):
-        flat = some.reshape(-1)
-        x = dataset.target.new_empty(len(flat), dataset.X.n_columns)
-        dataset.X.take(flat, out=x)
-        output = module(x.view(*some.shape, -1)).flatten(0, 1)
-        losses = loss.value(output, dataset.target[flat])
-        if dataset.weight is not None:
-            losses = losses * dataset.weight[flat, 0]
-        total += losses.sum(dtype=total.dtype)
-    return total.item() / index.numel()
-
-
 class BatchStream:
     """Every epoch's random batches: each member sees every row once, in its own order.
 
@@ -234,10 +203,15 @@ class BatchStream:
         self.n_members = n_members
         #: each member's own rows; None: all rows are everyone's
         self.own_rows: list[Tensor] | None = None
+        #: rows that each member leaves out, as many of all, (n_members, n_left_out)
+        self.left_out_rows: Tensor | None = None
         n_rows = len(dataset)
         if dataset.left_out is not None:
             self.own_rows = [torch.where(dataset.left_out != member)[0] for member in range(n_members)]
             n_rows = min(map(len, self.own_rows))
+            left_out = [torch.where(dataset.left_out == member)[0] for member in range(n_members)]
+            fewest = min(map(len, left_out))
+            self.left_out_rows = torch.stack([rows[:fewest] for rows in left_out])
         self.n_rows = n_rows
         self.generator = generator
         self._full_batch: tuple[_Slab, Tensor] | None = None
@@ -285,3 +259,30 @@ class BatchStream:
         for slab, index in self:
             for slot, rows in zip(slab.fill(index), index, strict=True):
                 yield Batch(slot.x, self.dataset.y[rows], slot.target, slot.weight)
+
+    @torch.no_grad()
+    def left_out_loss(self, module: SparseInitMLP, loss: Loss, n_rows: int) -> float:
+        """Return the mean loss of the rows that members left out, each by the member that did.
+
+        Parameters
+        ----------
+        module : SparseInitMLP
+            The network.
+        loss : Loss
+            The training loss.
+        n_rows : int
+            Rows of each member to compute at once.
+        """
+        dataset, index = self.dataset, self.left_out_rows
+        assert index is not None
+        total = torch.zeros((), dtype=summing_dtype(index.device), device=index.device)
+        for some in index.split(n_rows, dim=1):
+            flat = some.reshape(-1)
+            x = dataset.target.new_empty(len(flat), dataset.X.n_columns)
+            dataset.X.take(flat, out=x)
+            output = module(x.view(*some.shape, -1)).flatten(0, 1)
+            losses = loss.value(output, dataset.target[flat])
+            if dataset.weight is not None:
+                losses = losses * dataset.weight[flat, 0]
+            total += losses.sum(dtype=total.dtype)
+        return total.item() / index.numel()

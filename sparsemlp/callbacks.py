@@ -106,14 +106,7 @@ class StopWhenLongEnough(Callback):
 
     Each of these rows is judged by the one member that has not seen it; all members together gain from longer
     training than one.
-
-    Attributes
-    ----------
-    steps_an_epoch : int or None
-        Steps of an epoch; None where no rows are left out.
     """
-
-    steps_an_epoch: int | None = None
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Count from here."""
@@ -121,11 +114,11 @@ class StopWhenLongEnough(Callback):
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """End training if it is time to."""
-        if self.steps_an_epoch is None:
+        if "left_out_loss" not in net.history[-1]:
             return
-        losses = net.history[self.start_ :, "left_out_loss"]
+        losses, steps = zip(*net.history[self.start_ :, ("left_out_loss", "train_batch_count")], strict=True)
         long_enough = len(losses) >= PATIENCE * (1 + losses.index(min(losses)))
-        if long_enough and len(losses) * self.steps_an_epoch >= MIN_STEPS:
+        if long_enough and sum(steps) >= MIN_STEPS:
             raise KeyboardInterrupt
 
 

@@ -29,7 +29,6 @@ from sparsemlp.batches import (
     DeviceRows,
     SparseRows,
     TabularDataset,
-    left_out_loss,
 )
 from sparsemlp.devices import summing_dtype
 from sparsemlp.optimizers import can_split, set_learning_rate
@@ -152,9 +151,8 @@ class _FastLoop(NeuralNet):
             self.history.record(f"{prefix}_batch_count", iterator.n_batches)
         if self._average is not None:
             self._average.end_epoch()
-        if iterator.own_rows is not None:
-            chunk = self.chunk_size // self.module_.n_members
-            loss = self._compute(left_out_loss, iterator.dataset, self.module_, self.criterion_.loss, chunk)
+        if iterator.left_out_rows is not None:
+            loss = self._compute(iterator.left_out_loss, self.module_, self.criterion_.loss, self.chunk_size)
             self.history.record("left_out_loss", loss)
 
     def _fast_epoch(self, stream: BatchStream) -> float:

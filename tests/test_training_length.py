@@ -1,17 +1,20 @@
 """Training that ends by itself: rows left out by members, averaged weights, and when it is long enough."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from skorch.callbacks import Callback
+from skorch.history import History
 from small import labelled_rows, numbered_rows, small_classifier, small_regressor
 from torch import nn
 
 from sparsemlp import SparseInitMLPClassifier
 from sparsemlp.averaging import WeightAverage
-from sparsemlp.batches import BatchStream, DeviceRows, TabularDataset, left_out_loss
+from sparsemlp.batches import BatchStream, DeviceRows, TabularDataset
 from sparsemlp.callbacks import StopWhenLongEnough
 from sparsemlp.folds import left_out_folds
 from sparsemlp.losses import make_loss
@@ -64,7 +67,8 @@ def test_left_out_rows_are_judged_by_the_member_that_left_them_out(n_rows_at_onc
     dataset = dataset_with_folds(48)
     module = SparseInitMLP(4, 1, 8, 2, n_members=3)
     loss = make_loss("cross_entropy", 2)
-    found = left_out_loss(dataset, module, loss, n_rows_at_once)
+    stream = BatchStream(dataset, 8, 3, torch.Generator())
+    found = stream.left_out_loss(module, loss, n_rows_at_once)
     output = module(dataset.X.values)
     own = output[dataset.left_out, torch.arange(48)]
     np.testing.assert_allclose(found, loss.value(own, dataset.target).mean().item(), rtol=1e-5)
@@ -98,21 +102,13 @@ def test_the_average_is_the_weighted_mean_of_the_steps():
     ],
 )
 def test_training_takes_twice_as_long_as_the_best_epoch(losses, steps_an_epoch, ends_after):
-    class Net:
-        history = None
-
-    class History(list):
-        def __getitem__(self, key):
-            part, name = key
-            return [entry[name] for entry in list.__getitem__(self, part)]
-
-    stop, net = StopWhenLongEnough(), Net()
-    net.history = History()
-    stop.steps_an_epoch = steps_an_epoch
+    stop, net = StopWhenLongEnough(), SimpleNamespace(history=History())
     stop.on_train_begin(net)
     ended = None
     for number, loss in enumerate(losses, start=1):
-        net.history.append({"left_out_loss": loss})
+        net.history.new_epoch()
+        net.history.record("left_out_loss", loss)
+        net.history.record("train_batch_count", steps_an_epoch)
         try:
             stop.on_epoch_end(net)
         except KeyboardInterrupt:
@@ -172,3 +168,17 @@ def test_partial_fit_works_with_the_defaults():
     for rows in np.array_split(np.arange(200), 4):
         estimator.partial_fit(X[rows], y[rows], classes=[0, 1])
     assert estimator.n_iter_ == 4
+
+
+def test_many_wide_members_can_leave_rows_out():
+    X, y = labelled_rows(200)
+    options = OWN | {"n_members": 50, "width": 2000, "max_epochs": 1, "batch_size": 200}
+    estimator = small_classifier(**options).fit(X, y)
+    assert np.isfinite(estimator.history_[-1]["left_out_loss"])
+
+
+def test_steps_are_counted_on_the_rows_that_members_train_on():
+    X, y = labelled_rows(40)  # 30 of them a member's own: one step an epoch, where all rows would take two
+    noise = np.random.default_rng(0).permutation(y)
+    estimator = small_classifier(**OWN, batch_size=32, max_epochs=100).fit(X, noise)
+    assert estimator.n_iter_ >= 20
