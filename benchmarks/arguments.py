@@ -82,27 +82,24 @@ def not_negative(text: str) -> float:
 
 def sparsity(text: str) -> int | None:
     """Argparse type: nonzero weights per neuron, or ``dense`` (None)."""
-    if text.lower() in ("dense", "none"):
-        return None
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, or 'dense', got {text!r}")
-    return value
+    return _number_or(("dense", "none"), text)
 
 
 def number_of_rows(text: str) -> int | None:
     """Argparse type: training rows, or ``online`` (None)."""
-    if text.lower() == "online":
+    return _number_or(("online",), text)
+
+
+def _number_or(words: Sequence[str], text: str) -> int | None:
+    """Return an integer of at least 1, or None for one of the words; errors name the first of them."""
+    if text.lower() in words:
         return None
     try:
         value = int(text)
     except ValueError:
         value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, or 'online', got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, or {words[0]!r}, got {text!r}")
     return value
 
 

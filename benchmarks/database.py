@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLAlchemyError
 
 from benchmarks import schema
-from benchmarks.arguments import UsageError
+from benchmarks.arguments import UsageError, make_folder
 
 FILE_NAME = "results.sqlite"
 OTHER_FOLDER = "choose another --results folder"
@@ -100,7 +100,7 @@ def _open_file(path: Path, url: URL, create: bool) -> Engine:
     if new and not create:
         raise NoResultsError(f"no results in {path.parent}: run `python -m benchmarks tabular` or `parity` first")
     if new:
-        _make_folder(path.parent)
+        make_folder(path.parent)
     elif create and not os.access(path, os.W_OK):
         raise UsageError(f"{path} cannot be written; {OTHER_FOLDER}")
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
@@ -130,13 +130,6 @@ def _take_over_transactions(engine: Engine) -> None:
     def _begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("sparsemlp_writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--results {folder} cannot be made: {error.strerror}") from error
 
 
 def _check_file(engine: Engine, path: Path) -> None:

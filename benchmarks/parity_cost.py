@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.arguments import UsageError
+from benchmarks.arguments import UsageError, make_folder
 from benchmarks.environment import machine, versions
 from benchmarks.parity_grids import QUICK
 from sparsemlp.frontier import Cell, Run, train_runs
@@ -26,13 +26,13 @@ LONG, ENDS = 100_000, 0.05
 
 def measure(results: Path, command: str) -> None:
     """Time both at every width, in turns, and write the medians to the results folder."""
+    make_folder(results)
     rows = [_width(width) for width in WIDTHS]
     long_runs = {decay: _long_run(decay) for decay in ("coupled", "uncoupled")}
     measured: dict[str, Any] = {"command": command, "machine": machine(), "versions": versions()}
     measured |= {"rows": rows, "long_runs": long_runs}
     path = results / FILE
     try:
-        results.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(measured, indent=1), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error

@@ -70,7 +70,8 @@ def measure(repeats: int, scale: float, widths: list[int]) -> list[dict[str, Any
     rows = []
     for case in speed_cases.cases(scale, widths):
         print(f"{case.title} ...", file=sys.stderr, flush=True)
-        times = once(case.contenders) if case.once else interleaved(case.contenders, repeats)
+        rounds, warm_up = (1, False) if case.once else (repeats, True)
+        times = interleaved(case.contenders, rounds, warm_up)
         rows += [
             {
                 "case": case.title,
@@ -105,24 +106,14 @@ def memory(n_samples: int, n_features: int, width: int, scale: float) -> dict[st
     }
 
 
-def once(contenders: Mapping[str, Callable[[], Any]]) -> Times:
-    """Run each contender once, for what takes minutes; return seconds."""
-    seconds = {}
-    for name, work in contenders.items():
-        start = time.perf_counter()
-        work()
-        seconds[name] = time.perf_counter() - start
-    return seconds
-
-
-def interleaved(contenders: Mapping[str, Callable[[], Any]], repeats: int) -> Times:
-    """Run all contenders in turn, once to warm up and then `repeats` times; return median seconds."""
+def interleaved(contenders: Mapping[str, Callable[[], Any]], repeats: int, warm_up: bool = True) -> Times:
+    """Run all contenders in turn `repeats` times, after a round to warm up; return median seconds."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for round_ in range(repeats + 1):
+    for round_ in range(-int(warm_up), repeats):
         for name, work in contenders.items():
             start = time.perf_counter()
             work()
-            if round_:
+            if round_ >= 0:
                 seconds[name].append(time.perf_counter() - start)
     return {name: median(values) for name, values in seconds.items()}
 

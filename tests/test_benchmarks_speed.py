@@ -69,6 +69,12 @@ def test_contenders_take_turns_and_the_first_round_is_not_counted(monkeypatch):
     assert order == list("abababab")
 
 
+def test_what_takes_minutes_runs_once_without_warming_up(monkeypatch):
+    clock = iter([0, 7, 10, 15])
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
+    assert speed.interleaved({"a": lambda: None, "b": lambda: None}, 1, warm_up=False) == {"a": 7, "b": 5}
+
+
 def test_slopes_are_the_powers_by_which_times_grow():
     def row(size, value):
         return {"grows_with": ("rows", size), "contender": "a", "value": value}
