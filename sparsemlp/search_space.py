@@ -1,0 +1,127 @@
+"""A small Optuna space around the estimators' defaults, for studies of some 20 trials."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Protocol
+
+from sparsemlp.classifier import SparseInitMLPClassifier
+
+WIDTHS = ((256, 64), (1024, 128), 1024, 4096)
+SPARSITIES = (1, 2, 4, 8)
+SCALINGS = ("both", "squash", "quantile")
+ACTIVATIONS = ("mixed", "relu", "step")
+LEARNING_RATES = (3e-4, 1e-2)
+WEIGHT_DECAYS = (1e-3, 1.0)
+# A step of a wider net may have this many times the default's multiplications; from MANY_ROWS on, where fits take
+# minutes, no more than the default's.
+MAX_COST = 2.0
+MANY_ROWS = 50_000
+
+
+class Trial(Protocol):
+    """What is asked of a trial; those of Optuna have it, which is not imported here."""
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """Return one of the choices."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Return a number between two others."""
+
+
+def suggest_params(trial: Trial, n_samples: int, n_features: int, *, dense: bool = False) -> dict[str, Any]:
+    """Draw parameters of the estimators from a small space around the defaults.
+
+    Width, sparsity, scaling, activation, learning rate and weight decay; the length of training is left to
+    ``early_stopping="left_out"``. Every choice is a number or a text, which is what Optuna's storages can hold: a
+    tuple of widths is suggested as text, and returned as a tuple.
+
+    Parameters
+    ----------
+    trial : optuna.trial.BaseTrial
+        A running trial, or a finished one, such as ``study.best_trial``, to have its parameters again.
+    n_samples, n_features : int
+        Size of the training set, which bounds the widths: a training step has at most twice the multiplications of
+        the default's, and from 50000 rows on no more than it.
+    dense : bool, default=False
+        Start dense (``sparsity=None``), and draw all but the sparsity.
+
+    Returns
+    -------
+    dict
+        For ``set_params`` of :class:`sparsemlp.SparseInitMLPClassifier` or
+        :class:`sparsemlp.SparseInitMLPRegressor`.
+
+    See Also
+    --------
+    default_suggestions : The defaults, for a study to begin with.
+
+    Examples
+    --------
+    >>> import optuna
+    >>> from sparsemlp.search_space import default_suggestions, suggest_params
+    >>> trial = optuna.trial.FixedTrial(default_suggestions() | {"width": "[256, 64]", "sparsity": 4})
+    >>> params = suggest_params(trial, n_samples=1000, n_features=20)
+    >>> params["width"], params["sparsity"], params["learning_rate"]
+    ((256, 64), 4, 0.001)
+    """
+    default = SparseInitMLPClassifier().get_params()
+    widths = [_text(width) for width in _widths(default["width"], n_samples, n_features)]
+    width = json.loads(trial.suggest_categorical("width", widths))
+    sparsities = [sparsity for sparsity in SPARSITIES if sparsity <= n_features]
+    return {
+        "width": tuple(width) if isinstance(width, list) else width,
+        "sparsity": None if dense else trial.suggest_categorical("sparsity", ["auto", *sparsities]),
+        "scaling": trial.suggest_categorical("scaling", _first(default["scaling"], SCALINGS)),
+        "activation": trial.suggest_categorical("activation", _first(default["activation"], ACTIVATIONS)),
+        "learning_rate": trial.suggest_float("learning_rate", *LEARNING_RATES, log=True),
+        "weight_decay": trial.suggest_float("weight_decay", *WEIGHT_DECAYS, log=True),
+    }
+
+
+def default_suggestions(*, dense: bool = False) -> dict[str, Any]:
+    """Return the classifier's defaults in terms of the suggestions, for ``study.enqueue_trial``.
+
+    Parameters
+    ----------
+    dense : bool, default=False
+        As in :func:`suggest_params`.
+
+    Returns
+    -------
+    dict
+        A value for every suggestion.
+
+    Examples
+    --------
+    >>> from sparsemlp.search_space import default_suggestions
+    >>> default_suggestions()["width"]
+    '[512, 128]'
+    """
+    default = SparseInitMLPClassifier().get_params()
+    names = ["scaling", "activation", "learning_rate", "weight_decay"]
+    if not dense:
+        names.append("sparsity")
+    return {"width": _text(default["width"])} | {name: default[name] for name in names}
+
+
+def _widths(default: Any, n_samples: int, n_features: int) -> list[Any]:
+    """Return the default and those of WIDTHS that are not too slow beside it."""
+    bound = (MAX_COST if n_samples < MANY_ROWS else 1.0) * _cost(default, n_features)
+    return _first(default, [width for width in WIDTHS if _cost(width, n_features) <= bound])
+
+
+def _cost(width: Any, n_features: int) -> int:
+    """Count the weights of the hidden layers, with two columns for every feature."""
+    sizes = [2 * n_features, *(width if isinstance(width, Sequence) else [width])]
+    return sum(a * b for a, b in pairwise(sizes))
+
+
+def _first(default: Any, others: Sequence[Any]) -> list[Any]:
+    return list(dict.fromkeys([default, *others]))
+
+
+def _text(width: Any) -> str:
+    return json.dumps(width)
