@@ -25,6 +25,7 @@ from sparsemlp.callbacks import KeepBest, Progress, StopWhenExhausted, StopWhenL
 from sparsemlp.devices import has_room, resolve_device
 from sparsemlp.folds import left_out_folds
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
+from sparsemlp.inspection import feature_importances
 from sparsemlp.losses import Criterion, Loss
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.net import LR_SCHEDULES, optimizer_options
@@ -421,6 +422,12 @@ class BaseSparseInitMLP(BaseEstimator):
     def n_iter_(self) -> int:
         """Number of epochs run."""
         return len(self._fitted("n_iter_").history)
+
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """Shares of the raw features in the first layer, see :func:`sparsemlp.inspection.feature_importances`."""
+        self._fitted("feature_importances_")
+        return feature_importances(self)
 
     def _fitted(self, attribute: str) -> Any:
         if "net_" not in vars(self):

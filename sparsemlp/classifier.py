@@ -99,6 +99,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
         Their names, where X had string names.
+    feature_importances_ : ndarray of shape (n_features,)
+        Shares of the features in the first layer, see :func:`sparsemlp.inspection.feature_importances`.
     net_ : skorch.NeuralNet
         The fitted skorch net; ``net_.module_`` is the :class:`sparsemlp.SparseInitMLP`.
     scaler_ : InputScaler

@@ -129,6 +129,15 @@ class InputScaler(TransformerMixin, BaseEstimator):
             raise ValueError("scaling=None: X has values too large for float32; scale X or choose a scaling")
         return out
 
+    def ignored_columns(self) -> np.ndarray:
+        """Say which of the columns that ``transform`` makes are always 0, as their features were constant.
+
+        Returns
+        -------
+        ndarray of shape (n_columns,), bool
+        """
+        return np.concatenate([block.ignored_columns() for block in self.blocks_])
+
     def _transform_rows(self, X: np.ndarray, out: np.ndarray) -> None:
         column = 0
         for block in self.blocks_:
@@ -178,6 +187,12 @@ class _ColumnBlock(BaseEstimator):
         """Name the raw feature of every column that ``transform`` makes."""
         features = np.arange(self.start, self.stop)
         return np.concatenate([np.tile(features, max(1, len(self.scalers_))), features[self.indicator_]])
+
+    def ignored_columns(self) -> np.ndarray:
+        """Say which of these columns are always 0; without a scaling, constants are passed on."""
+        n_indicators = int(self.indicator_.sum())
+        ignored = [self.constant_] * len(self.scalers_) or [np.zeros_like(self.constant_)]
+        return np.concatenate([*ignored, np.zeros(n_indicators, dtype=bool)])
 
 
 def _fit_scaler(

@@ -1,0 +1,197 @@
+"""What a fitted net looks at: the first layer's weight on every raw feature, per neuron and in all.
+
+The plain mass of the first layer says next to nothing: most of it is the random start, which trained weights keep.
+So every neuron counts for as much as the layers after it make of it, and its own weights say only how that is
+shared out among the features.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def first_layer_mass(estimator: Any) -> np.ndarray:
+    r"""Return how much of every first-layer neuron falls to each raw feature.
+
+    Neuron j with incoming weights :math:`w_j` has the mass
+
+    .. math:: m_{jc} = \lVert r_j \rVert_2 \, |w_{jc}| \Big/ \sum_{c'} |w_{jc'}|
+
+    on input column c, where the vector :math:`r_j`, an entry for each output, is column j of the product of all
+    later layers' weight matrices: what the readout makes of the neuron, if the later activations are passed over.
+    The columns of a raw feature (its scalings, the indicator of its missing values) are added up. Sharing a neuron
+    out in this way is due to Garson 1991, *Interpreting neural-network connection weights*, and multiplying with
+    signs through the later layers, so that paths that cancel count for nothing, to Olden and Jackson 2002,
+    *Illuminating the "black box"*. Columns that were constant in training, and so are ignored, have no mass.
+
+    Parameters
+    ----------
+    estimator : SparseInitMLPClassifier or SparseInitMLPRegressor
+        A fitted estimator.
+
+    Returns
+    -------
+    ndarray of shape (n_members, width, n_features_in_), float64
+        Without a unit: neurons can be compared with each other, and the masses of a neuron add up to the norm of
+        its readout (less what falls to columns that were constant).
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+
+    Examples
+    --------
+    >>> from sparsemlp import paper_net
+    >>> from sparsemlp.datasets import make_sparse_parity
+    >>> from sparsemlp.inspection import first_layer_mass
+    >>> X, y = make_sparse_parity(500, n_features=10, n_informative=2, random_state=0)
+    >>> net = paper_net(width=30, max_epochs=60, random_state=0).fit(X, y)
+    >>> first_layer_mass(net).shape
+    (1, 30, 10)
+    """
+    check_is_fitted(estimator, "net_")
+    n_members = estimator.net_.module_.n_members
+    return np.stack([_mass(estimator, member).numpy() for member in range(n_members)])
+
+
+def feature_importances(estimator: Any) -> np.ndarray:
+    """Return every raw feature's share of the first layer's mass, over all neurons of all members.
+
+    It needs no data and no time, and so cannot know how the features are distributed: permutation importance
+    (:func:`sklearn.inspection.permutation_importance`), which it is meant to rank like, is the better judge of
+    what predictions rest on. Features without use keep a small share from the random start.
+
+    Parameters
+    ----------
+    estimator : SparseInitMLPClassifier or SparseInitMLPRegressor
+        A fitted estimator, whose ``feature_importances_`` are the same.
+
+    Returns
+    -------
+    ndarray of shape (n_features_in_,), float64
+        They add up to 1; all are 0 where all features were constant.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+
+    See Also
+    --------
+    first_layer_mass : The same for each neuron, with the definition.
+
+    Examples
+    --------
+    >>> from sparsemlp import paper_net
+    >>> from sparsemlp.datasets import make_sparse_parity
+    >>> from sparsemlp.inspection import feature_importances
+    >>> X, y, support = make_sparse_parity(500, 10, n_informative=2, random_state=0, return_support=True)
+    >>> net = paper_net(width=100, max_epochs=100, random_state=0).fit(X, y)
+    >>> bool(feature_importances(net)[support].sum() > 0.6)
+    True
+    """
+    check_is_fitted(estimator, "net_")
+    members = range(estimator.net_.module_.n_members)  # one at a time, for the sake of memory
+    total = np.sum([_mass(estimator, member).sum(dim=0).numpy() for member in members], axis=0)
+    return total / (total.sum() or 1.0)
+
+
+def plot_neurons(
+    estimator: Any, ax: Axes | None = None, *, n_neurons: int = 40, n_features: int | None = 20
+) -> Axes:
+    """Draw the neurons of most mass, a row each, and what share of it they have on the features.
+
+    Parameters
+    ----------
+    estimator : SparseInitMLPClassifier or SparseInitMLPRegressor
+        A fitted estimator.
+    ax : matplotlib Axes, optional
+        Where to draw. Default: a new figure.
+    n_neurons : int, default=40
+        How many neurons, of all members, to draw; fewer where there are fewer.
+    n_features : int or None, default=20
+        How many features, the most important ones; None draws all.
+
+    Returns
+    -------
+    matplotlib Axes
+        Features from the most important on the left, neurons sorted by the feature that they have most of.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    NotFittedError
+        If the estimator is not fitted.
+    ValueError
+        If `n_neurons` or `n_features` is below 1.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from sparsemlp import paper_net
+    >>> from sparsemlp.datasets import make_sparse_parity
+    >>> from sparsemlp.inspection import plot_neurons
+    >>> X, y = make_sparse_parity(500, n_features=10, n_informative=2, random_state=0)
+    >>> net = paper_net(width=30, max_epochs=60, random_state=0).fit(X, y)
+    >>> ax = plot_neurons(net, Figure().subplots(), n_neurons=12)
+    >>> ax.get_ylabel()
+    '12 of 30 neurons'
+    """
+    for name, value in (("n_neurons", n_neurons), ("n_features", n_features)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name}={value} must be at least 1")
+    mass = first_layer_mass(estimator)
+    neurons = mass.reshape(-1, mass.shape[-1])
+    features = np.argsort(-neurons.sum(axis=0), kind="stable")[:n_features]
+    largest = np.argsort(-neurons.sum(axis=1), kind="stable")[:n_neurons]
+    shares = neurons[largest] / np.maximum(neurons[largest].sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    shares = shares[:, features]
+    shares = shares[np.lexsort((-shares.max(axis=1), shares.argmax(axis=1)))]
+    if ax is None:
+        ax = _new_axes()
+    image = ax.imshow(shares, aspect="auto", cmap="Greys", vmin=0, interpolation="nearest")
+    ax.figure.colorbar(image, ax=ax, label="share of the neuron's mass")
+    ax.set_xticks(range(len(features)), _names(estimator)[features], rotation=90)
+    ax.set_yticks([])
+    ax.set_xlabel("feature, the most important first")
+    ax.set_ylabel(f"{len(shares)} of {len(neurons)} neurons")
+    return ax
+
+
+@torch.no_grad()
+def _mass(estimator: Any, member: int) -> Tensor:
+    """Return one member's mass, of shape (width, n_features_in_)."""
+    first, *later = (layer.weight[member].cpu().double() for layer in estimator.net_.module_.layers)
+    readout = later[-1]
+    for weight in later[-2::-1]:
+        readout = readout @ weight
+    weight = first.abs()
+    share = weight / weight.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weight.dtype).tiny)
+    mass = share * readout.norm(dim=0).unsqueeze(1)
+    scaler = estimator.scaler_
+    mass[:, torch.from_numpy(scaler.ignored_columns())] = 0
+    features = torch.from_numpy(scaler.column_features_)
+    return mass.new_zeros(len(mass), estimator.n_features_in_).index_add_(1, features, mass)
+
+
+def _names(estimator: Any) -> np.ndarray:
+    numbered = [f"x{i}" for i in range(estimator.n_features_in_)]
+    return np.asarray(getattr(estimator, "feature_names_in_", numbered), dtype=object)
+
+
+def _new_axes() -> Axes:
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError("plot_neurons needs matplotlib: pip install matplotlib") from error
+    return pyplot.subplots(layout="constrained")[1]
