@@ -9,16 +9,18 @@ from typing import Any, Protocol
 
 from sparsemlp.classifier import SparseInitMLPClassifier
 
-WIDTHS = ((256, 64), (1024, 128), 1024, 4096)
+WIDTHS = ((256, 64), (1024, 128), 1024, 2048)
 SPARSITIES = (1, 2, 4, 8)
 SCALINGS = ("both", "squash", "quantile")
 ACTIVATIONS = ("mixed", "relu", "step")
 LEARNING_RATES = (3e-4, 1e-2)
 WEIGHT_DECAYS = (1e-3, 1.0)
-# A step of a wider net may have this many times the default's multiplications; from MANY_ROWS on, where fits take
-# minutes, no more than the default's.
+# A step of a wider net may cost this many times the default's; from MANY_ROWS on, where fits take minutes, it may
+# cost no more than the default's.
 MAX_COST = 2.0
 MANY_ROWS = 50_000
+# What is done to a neuron's output takes about the time of this many of its weights, on a CPU.
+NEURON = 50
 
 
 class Trial(Protocol):
@@ -43,8 +45,8 @@ def suggest_params(trial: Trial, n_samples: int, n_features: int, *, dense: bool
     trial : optuna.trial.BaseTrial
         A running trial, or a finished one, such as ``study.best_trial``, to have its parameters again.
     n_samples, n_features : int
-        Size of the training set, which bounds the widths: a training step has at most twice the multiplications of
-        the default's, and from 50000 rows on no more than it.
+        Size of the training set, which bounds the widths: a training step takes about twice the time of the
+        default's at most, and from 50000 rows on no more than that.
     dense : bool, default=False
         Start dense (``sparsity=None``), and draw all but the sparsity.
 
@@ -114,9 +116,9 @@ def _widths(default: Any, n_samples: int, n_features: int) -> list[Any]:
 
 
 def _cost(width: Any, n_features: int) -> int:
-    """Count the weights of the hidden layers, with two columns for every feature."""
+    """Return the cost of a step in units of a weight's, with two columns for every feature."""
     sizes = [2 * n_features, *(width if isinstance(width, Sequence) else [width])]
-    return sum(a * b for a, b in pairwise(sizes))
+    return sum((n_inputs + NEURON) * n_neurons for n_inputs, n_neurons in pairwise(sizes))
 
 
 def _first(default: Any, others: Sequence[Any]) -> list[Any]:
