@@ -59,11 +59,11 @@ def fit_power_law(
 ) -> PowerLaw:
     r"""Fit y = prefactor * x^exponent by least squares between the logarithms.
 
-    With several curves, each is fitted by itself: the exponent is the mean of theirs (the same as that of their
-    geometric mean) and the interval is Student's over them, so that it covers what changes from one draw to the
-    next. With a single curve the interval is Student's over a jackknife which leaves out one of up to eight
-    consecutive blocks of points at a time: it covers scatter and the drift of the exponent within the range, but
-    not what another draw would give.
+    Two intervals are formed, and the wider one is returned. The first is Student's over a jackknife of the mean
+    curve which leaves out one of up to eight consecutive blocks of points at a time: it covers scatter and the
+    drift of the exponent within the range. The second, with several curves, is Student's over their exponents (of
+    which the exponent returned is the mean, the same as that of their geometric mean): it covers what changes
+    from one draw to the next, which a single curve says nothing about.
 
     Parameters
     ----------
@@ -113,8 +113,8 @@ def fit_power_law(
     u, v = np.log(points), np.log(curves)
     slopes, intercepts = _lines(u, v)
     exponent = float(slopes.mean())
-    error, n_pieces = _jackknife(u, v[0]) if len(v) == 1 else _over_instances(slopes)
-    margin = float(student_t.ppf((1 + confidence) / 2, n_pieces - 1)) * error
+    pieces = [_jackknife(u, v.mean(axis=0))] + ([_over_instances(slopes)] if len(v) > 1 else [])
+    margin = max(float(student_t.ppf((1 + confidence) / 2, n - 1)) * error for error, n in pieces)
     return PowerLaw(
         exponent,
         exponent - margin,
@@ -232,7 +232,8 @@ def _curves(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np
     curves = np.asarray(y, dtype=np.float64)
     if curves.ndim not in (1, 2) or not curves.size or curves.shape[-1] != len(points):
         raise ValueError(
-            f"y has shape {curves.shape}; it must be (n_points,) or (n_instances, n_points) with {len(points)} points"
+            f"y has shape {curves.shape}; it must be (n_points,) or (n_instances, n_points) "
+            f"with {len(points)} points"
         )
     if len(points) < MIN_POINTS or points[0] <= 0:
         raise ValueError(f"x must be at least {MIN_POINTS} numbers above 0; got {len(points)} from {points[0]:g}")
