@@ -78,9 +78,8 @@ def success(table: pd.DataFrame, title: str) -> Figure:
         axes = figure.subplots()
         for (start, line), colour in zip(table.groupby("start", sort=False), SHADES, strict=False):
             below, above = line["rate"] - line["low"], line["high"] - line["rate"]
-            axes.errorbar(
-                line["richness"], line["rate"], np.clip([below, above], 0, None), color=colour, fmt="o-", label=start
-            )
+            spread = np.clip([below, above], 0, None)
+            axes.errorbar(line["richness"], line["rate"], spread, color=colour, fmt="o-", label=start)
         axes.set_xscale("log")
         axes.set_ylim(-0.03, 1.03)
         axes.set_xlabel("richness")
@@ -108,9 +107,8 @@ def tables(means: pd.DataFrame, errors: pd.DataFrame) -> Figure:
         figure = Figure(figsize=(4.8, 3.4), layout="constrained")
         axes = figure.subplots()
         for start, colour in zip(means.columns, SHADES, strict=False):
-            axes.errorbar(
-                means.index, 100 * means[start], 100 * errors[start], color=colour, fmt="o-", capsize=2, label=start
-            )
+            center, error = 100 * means[start], 100 * errors[start]
+            axes.errorbar(means.index, center, error, color=colour, fmt="o-", capsize=2, label=start)
         axes.axhline(0, color="black", lw=0.8)
         axes.set_xscale("log")
         axes.set_xlabel("richness")

@@ -24,14 +24,14 @@ from sparsemlp.losses import make_loss
 from sparsemlp.training import Slot, TrainingStep
 
 #: number of features n, degree k, rows m, width r
-SETTING = {"n_features": 30, "n_informative": 3, "n_samples": 1000, "width": 200}
+SETTING = {"n_features": 40, "n_informative": 3, "n_samples": 3000, "width": 200}
 STARTS = {"sparse, s = 2": 2, "dense": None}
-TRAINING = {"learning_rate": 0.05, "batch_size": 32}
+TRAINING = {"learning_rate": 0.2, "batch_size": 32}
 N_TEST, N_LOOKS, BATCH_RUNS = 2000, 40, 10
 SUCCESS = 0.01  # test error
 PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {"richness": (0.03, 3.0), "n_runs": 4, "n_steps": 100},
-    "quick": {"richness": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0), "n_runs": 20, "n_steps": 10_000},
+    "quick": {"richness": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0), "n_runs": 20, "n_steps": 5000},
     "full": {"richness": (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 3.0, 10.0, 30.0), "n_runs": 100, "n_steps": 50_000},
 }
 
@@ -125,9 +125,9 @@ def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
     title = f"({n}, {k})-parity, {first['n_samples']} rows, width {first['width']}"
     head = ["start", "richness", "learned", "95 % interval", "median steps", "train error", "test error"]
     text = [
-        f"{title}, SGD of {first['n_steps']} steps at the same learning rate. A network has learned when its error "
-        f"on fresh rows is {SUCCESS:g} or less. There are {comb(n, k)} parities of {k} out of {n} inputs; a kernel "
-        "needs about as many rows.",
+        f"{title}, SGD of {first['n_steps']} steps at the same learning rate. A network has learned when its "
+        f"error on fresh rows is {SUCCESS:g} or less. There are {comb(n, k)} parities of {k} out of {n} inputs; a "
+        "kernel needs about as many rows.",
         fits_table(head, lines),
     ]
     return "\n\n".join(text), {"parity-richness": draw.success(table, title)}
