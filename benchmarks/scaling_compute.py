@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from benchmarks.document import Cell as Text
 from benchmarks.document import Table
@@ -166,8 +167,8 @@ def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
     head = ["task", "alpha", "beta", "richness", "of C", "theory", "fitted", "95 % interval", "sum of bottlenecks"]
     head += ["range of C"]
     text = (
-        "Compute C = N t: the best loss L*, width N* and time t* for each C, as powers of C. Losses are means over "
-        "draws of the networks, intervals a jackknife over draws; fitted are the last two decades of those C at "
+        "Compute C = N t: the best loss L*, width N* and time t* for each C, as powers of C. Losses are means "
+        "over draws of the networks, intervals a jackknife over draws; fitted are the last two decades of those C at "
         "which the best width is neither the narrowest nor the widest. Theory is the asymptotic law; `sum of "
         "bottlenecks` is the exponent, over the same range, of a frontier made from the loss by time of infinite "
         "width plus the loss by width of infinite time: it shows what of a deviation is finite size.\n\n"
@@ -221,6 +222,10 @@ def _figure(rows: pd.DataFrame, found: dict[Any, Frontier]) -> Figure:
                     axes.loglog(one.compute, line, "--", color="black", lw=1)
             column[0].set_title(f"{difficulty(alpha, beta)}: alpha {alpha:g}, beta {beta:g}")
             column[1].set_xlabel("compute C = N t")
+            low, high = column[1].get_ylim()
+            ticks = [2.0**k for k in range(3, 12) if low <= 2**k <= high]
+            column[1].yaxis.set_minor_locator(NullLocator())
+            column[1].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         grid[0, 0].set_ylabel("loss")
         grid[1, 0].set_ylabel("best width")
         entries = [("#0072B2", ".", "lazy, measured"), ("#D55E00", ".", "rich, measured")]

@@ -33,13 +33,14 @@ def run(args: argparse.Namespace) -> int:
     """Compute the cells that are not there, and write the report."""
     from benchmarks.scaling_store import ScalingStore
 
-    chosen = {name: one for name, one in experiments().items() if args.experiment in (name, "all")}
+    known = experiments()
+    chosen = {name: one for name, one in known.items() if args.experiment in (name, "all")}
     make_folder(args.results)
     store = ScalingStore(args.results)
     try:
         compute(chosen, args.profile, store)
         folder = args.results / FOLDER
-        write_report(chosen, args.profile, store, folder, args.command_line)
+        write_report(known, args.profile, store, folder, args.command_line)
     except OSError as error:
         raise UsageError(f"--results {args.results} cannot be written: {error.strerror}") from error
     print(f"The report is at {folder / 'report.md'}")
@@ -87,22 +88,21 @@ class _Piece:
 
 
 def write_report(
-    chosen: Mapping[str, "Experiment"], profile: str, store: "ScalingStore", folder: Path, command: str
+    known: Mapping[str, "Experiment"], profile: str, store: "ScalingStore", folder: Path, command: str
 ) -> None:
-    """Write report.md, the figures as SVG and PNG, and a CSV file of rows for each experiment."""
+    """Write report.md, the figures as SVG and PNG, and a CSV file of rows, of all experiments that have rows."""
     from benchmarks import figures
     from benchmarks.environment import machine, versions
 
     folder.mkdir(parents=True, exist_ok=True)
     parts = ["# Scaling laws, lazy and rich"]
-    for name, experiment in chosen.items():
+    for name, experiment in known.items():
         cells = experiment.cells(profile)
         rows = store.rows(name, cells)
-        parts.append(f"## {experiment.title}")
         if rows.empty:
-            parts.append("Nothing of it has been computed.")
             continue
-        rows.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+        parts.append(f"## {experiment.title}")
+        rows.to_csv(folder / f"{name}.csv", index=False, float_format="%.5g")
         text, drawn = experiment.summary(rows)
         parts.append(text)
         for title, figure in drawn.items():

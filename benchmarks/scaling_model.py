@@ -173,12 +173,18 @@ def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
     )
     sections = [
         "Features of variance k^-alpha, a target with k^-(alpha beta + 1) of its variance in the k-th. Exponents "
-        "are those of falling losses, L ~ t^-e and so on, with 95 % intervals; the range is that of the fit, taken "
-        "by a rule that knows no theory (see the page on scaling laws).",
+        "are those of falling losses, L ~ t^-e and so on, with 95 % intervals; the range is that of the fit, "
+        "taken by a rule that knows no theory (see the page on scaling laws).",
         _table(
             "Time, infinite width. The interval is the drift within the range: nothing is random.", fits, "time"
         ),
-        _table(f"Time at width {_widest(rows)}: intervals over draws of the network.", fits, "time, finite width"),
+        _table(
+            f"Time at width {_widest(rows)}, in the decade before the floor that the width sets: intervals over "
+            "draws of the network; `equivalent` is infinite width in the same range, and shows how much of a "
+            "deviation is that range. Tasks without such a range are left out.",
+            fits,
+            "time, finite width",
+        ),
         _table(
             "Width, after infinite time; `equivalent` is the exponent of the deterministic equivalent over the "
             "same widths, and shows how much of a deviation is finite size.",
@@ -229,9 +235,10 @@ def finite_time_fits(rows: pd.DataFrame) -> pd.DataFrame:
             law = fit_power_law(wide.columns, wide.to_numpy(), x_min=low, x_max=high)
         except ValueError:  # the floor is reached too soon
             continue
-        found.append(
-            _fit("time, finite width", alpha, beta, richness, law, time_exponent(beta, rich=richness > 0))
-        )
+        unlimited = gradient_flow(solvable_model(alpha, beta), wide.columns, richness=richness)
+        same = fit_power_law(wide.columns, unlimited, x_min=low, x_max=high)
+        row = _fit("time, finite width", alpha, beta, richness, law, time_exponent(beta, rich=richness > 0))
+        found.append(row | {"equivalent": same.decay.value})
     return pd.DataFrame(found)
 
 

@@ -40,7 +40,7 @@ def time_curves(rows: pd.DataFrame, fits: pd.DataFrame) -> Figure:
             [
                 (LAZY, "-", "lazy"),
                 (RICH_COLOUR, "-", "rich"),
-                ("#888888", ":", "one finite width, draws"),
+                ("#888888", ":", "draws of the widest network"),
                 ("#000000", "--", "fitted power law"),
             ],
         )
