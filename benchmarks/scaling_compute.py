@@ -168,8 +168,8 @@ def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
     head += ["range of C"]
     text = (
         "Compute C = N t: the best loss L*, width N* and time t* for each C, as powers of C. Losses are means "
-        "over draws of the networks, intervals a jackknife over draws; fitted are the last two decades of those C at "
-        "which the best width is neither the narrowest nor the widest. Theory is the asymptotic law; `sum of "
+        "over draws of the networks, intervals a jackknife over draws; fitted are the last two decades of those C "
+        "at which the best width is neither the narrowest nor the widest. Theory is the asymptotic law; `sum of "
         "bottlenecks` is the exponent, over the same range, of a frontier made from the loss by time of infinite "
         "width plus the loss by width of infinite time: it shows what of a deviation is finite size.\n\n"
         + Table("", head, lines).markdown().strip()
