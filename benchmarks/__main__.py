@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import ablation, everything, parity, report, speed, tabular
+from benchmarks import ablation, everything, parity, report, scaling_laws, speed, tabular
 from benchmarks.arguments import Parser, UsageError, command_line
 
 COMMANDS = {
@@ -15,6 +15,7 @@ COMMANDS = {
     "parity": parity,
     "speed": speed,
     "ablation": ablation,
+    "scaling-laws": scaling_laws,
     "report": report,
     "all": everything,
 }

@@ -65,9 +65,9 @@ def solvable_model(
     :math:`\lambda_k = k^{-\alpha}`. The target is :math:`y = \sum_k w^*_k \psi_k`, where the share of a mode
     falls as :math:`\lambda_k (w^*_k)^2 \propto k^{-(\alpha\beta + 1)}` and y has variance 1. The student sees
     N random projections, :math:`f = w^\top \tilde{A} A \psi / \sqrt{N}`, with A of N rows, normal and fixed,
-    :math:`\tilde{A}` (N x N) trained from the identity and w from 0. This is the model of [1]_, where the gradient
-    of the hidden layer is projected so that it stays within the span of the N features; w and :math:`\tilde{A}`
-    are its weights in other coordinates.
+    :math:`\tilde{A}` (N x N) trained from the identity and w from 0. This is the model of [1]_ as far
+    as we know it (the gradient of the hidden layer is projected so that it stays within the span of the N
+    features), with its weights in other coordinates.
 
     Parameters
     ----------
