@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from benchmarks.scaling_store import ScalingStore
 
 HELP = "scaling laws, lazy and rich: a solvable model against theory, networks beside it"
-NAMES = ("model", "compute")
+NAMES = ("model", "circle", "images", "compute", "parity", "tables")
 FOLDER = "scaling-laws"  # of the report, in the folder of results
 
 
@@ -40,7 +40,13 @@ def run(args: argparse.Namespace) -> int:
     try:
         compute(chosen, args.profile, store)
         folder = args.results / FOLDER
-        write_report(known, args.profile, store, folder, args.command_line)
+        # What an earlier run has finished is in the report too.
+        finished = {
+            name: one
+            for name, one in known.items()
+            if name in chosen or not store.missing(name, one.cells(args.profile))
+        }
+        write_report(finished, args.profile, store, folder, args.command_line)
     except OSError as error:
         raise UsageError(f"--results {args.results} cannot be written: {error.strerror}") from error
     print(f"The report is at {folder / 'report.md'}")
@@ -50,8 +56,10 @@ def run(args: argparse.Namespace) -> int:
 def experiments() -> dict[str, "Experiment"]:
     """Return the experiments by name."""
     from benchmarks import scaling_compute, scaling_model
+    from benchmarks.scaling_networks import EXPERIMENTS
 
-    return {"model": scaling_model.EXPERIMENT, "compute": scaling_compute.EXPERIMENT}
+    found = {"model": scaling_model.EXPERIMENT, "compute": scaling_compute.EXPERIMENT, **EXPERIMENTS}
+    return {name: found[name] for name in NAMES}
 
 
 def compute(chosen: Mapping[str, "Experiment"], profile: str, store: "ScalingStore") -> None:
@@ -88,18 +96,18 @@ class _Piece:
 
 
 def write_report(
-    known: Mapping[str, "Experiment"], profile: str, store: "ScalingStore", folder: Path, command: str
+    finished: Mapping[str, "Experiment"], profile: str, store: "ScalingStore", folder: Path, command: str
 ) -> None:
-    """Write report.md, the figures as SVG and PNG, and a CSV file of rows, of all experiments that have rows."""
+    """Write report.md, the figures as SVG and PNG, and a CSV file of the rows of each experiment."""
     from benchmarks import figures
     from benchmarks.environment import machine, versions
 
     folder.mkdir(parents=True, exist_ok=True)
     parts = ["# Scaling laws, lazy and rich"]
-    for name, experiment in known.items():
+    for name, experiment in finished.items():
         cells = experiment.cells(profile)
         rows = store.rows(name, cells)
-        if rows.empty:
+        if rows.empty:  # its data could not be had
             continue
         parts.append(f"## {experiment.title}")
         rows.to_csv(folder / f"{name}.csv", index=False, float_format="%.5g")

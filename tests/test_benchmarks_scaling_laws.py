@@ -73,7 +73,7 @@ def test_a_mistake_is_one_line(arguments, words, capsys):
 
 
 def test_cells_are_json_and_all_different():
-    for experiment in (scaling_model.EXPERIMENT, scaling_compute.EXPERIMENT):
+    for experiment in scaling_laws.experiments().values():
         for profile in ("smoke", "quick", "full"):
             cells = experiment.cells(profile)
             keys = [json.dumps(cell, sort_keys=True) for cell in cells]
