@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import ablation, everything, parity, regression, report, speed, tabular
+from benchmarks import ablation, everything, parity, regression, report, scaling_laws, speed, tabular
 from benchmarks.arguments import Parser, UsageError, command_line
 
 COMMANDS = {
@@ -16,6 +16,7 @@ COMMANDS = {
     "speed": speed,
     "ablation": ablation,
     "regression": regression,
+    "scaling-laws": scaling_laws,
     "report": report,
     "all": everything,
 }

@@ -54,6 +54,7 @@ class BaseSparseInitMLP(BaseEstimator):
         "init": [StrOptions(set(WEIGHT_INITS))],
         "bias_init": [StrOptions(set(BIAS_INITS))],
         "activation": [StrOptions(set(ACTIVATIONS))],
+        "richness": [Interval(Real, 0, None, closed="neither"), None],
         "scaling": [StrOptions({name for name in SCALINGS if name}), None],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "optimizer": [StrOptions({"adamw", "sgd"})],
@@ -205,6 +206,11 @@ class BaseSparseInitMLP(BaseEstimator):
                 f"warm_start=True goes on with the fitted network of activation={self.net_.module_.activation!r}, "
                 f"but the parameters say {self.activation!r}; set warm_start=False to start anew"
             )
+        if self.net_.module_.richness != self.richness:
+            raise ValueError(
+                f"warm_start=True goes on with the fitted network of richness={self.net_.module_.richness}, "
+                f"but the parameters say {self.richness}; set warm_start=False to start anew"
+            )
         if fitted != list(self._widths()) or self.net_.module_.n_members != self.n_members:
             raise ValueError(
                 f"warm_start=True goes on with the fitted network of width={tuple(fitted)} and "
@@ -274,6 +280,7 @@ class BaseSparseInitMLP(BaseEstimator):
             init=self.init,
             bias_init=self.bias_init,
             activation=self.activation,
+            richness=self.richness,
             n_members=self.n_members,
             data=self._bias_rows(X, generator),
             column_groups=_columns_by_feature(column_features),
@@ -296,20 +303,17 @@ class BaseSparseInitMLP(BaseEstimator):
         """Wrap `module` in a skorch net that is ready to train, and goes on from `history`."""
         net_class, options = self._net_class()
         loss = self._make_loss()
-        device = module.input_layer.weight.device
         net = net_class(
             module,
             criterion=Criterion(loss),
-            lr=self.learning_rate,
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
             lr_schedule=self.lr_schedule,
             precision=self.precision,
-            optimizer__weight_decay=self.weight_decay,
-            **optimizer_options(self.optimizer, self.learning_rate, device),
+            **optimizer_options(self.optimizer, module, self.learning_rate, self.weight_decay),
             train_split=None,
             callbacks=self._callbacks(),
-            device=str(device),  # safetensors takes no torch.device
+            device=str(module.input_layer.weight.device),  # safetensors takes no torch.device
             verbose=self.verbose,
             chunk_size=rows_a_chunk(module),
             **options,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sparsemlp.activations import ACTIVATIONS, STEP_SLOPE, n_steps, sparse_layer_activation
 from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, s_hot_, torch_linear_
+from sparsemlp.richness import ADAM_EPS, antisymmetric_, check_richness, rate_scale
 
 
 class MemberLinear(nn.Module):
@@ -92,6 +93,10 @@ class SparseInitMLP(nn.Module):
     activation : {"relu", "step", "mixed"}, default="relu"
         Of the first layer: relu; "step", the tanh of weights that start ten times as large; or half of its neurons
         each. Other hidden layers are relu.
+    richness : float or None, default=None
+        None: the usual parametrisation. A number gamma: the centred mean-field one, in which the output starts
+        at 0 and is divided by gamma times the last hidden layer's width, see :mod:`sparsemlp.richness`. Weights
+        move by the order of gamma: lazy below one, rich from one on. Train it with :meth:`parameter_groups`.
     n_members : int, default=1
         Number of independent networks.
     data : Tensor of shape (n_rows, n_features), optional
@@ -104,7 +109,8 @@ class SparseInitMLP(nn.Module):
     Raises
     ------
     ValueError
-        If a size is below one, `sparsity` exceeds the number of features, or a choice is unknown.
+        If a size is below one, `sparsity` exceeds the number of features, `richness` is not positive, or a choice
+        is unknown.
 
     Examples
     --------
@@ -127,6 +133,7 @@ class SparseInitMLP(nn.Module):
         init: str = "sign",
         bias_init: str = "zeros",
         activation: str = "relu",
+        richness: float | None = None,
         n_members: int = 1,
         data: Tensor | None = None,
         column_groups: Sequence[Sequence[int]] | None = None,
@@ -143,8 +150,12 @@ class SparseInitMLP(nn.Module):
             raise ValueError("width=() must name at least one hidden layer")
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation={activation!r} is unknown; choose one of {ACTIVATIONS}")
+        check_richness(richness)
         self.n_members = n_members
         self.activation = activation
+        self.richness = richness
+        #: what the last layer's values are multiplied by
+        self.output_scale = 1.0 if richness is None else 1 / (richness * widths[-1])
         self.input_layer = MemberLinear(n_features, widths[0], n_members, transposed=True)
         self.hidden_layers = nn.ModuleList(
             MemberLinear(n_inputs, n_units, n_members) for n_inputs, n_units in pairwise(widths)
@@ -153,6 +164,9 @@ class SparseInitMLP(nn.Module):
         self._reset_input_layer(sparsity, init, bias_init, data, column_groups, generator)
         for layer in self.layers[1:]:
             layer.reset_parameters(generator)
+        if richness is not None:
+            parameters = [(layer.weight, layer.bias) for layer in self.layers]
+            antisymmetric_(parameters, n_steps(activation, widths[0]))
 
     @property
     def layers(self) -> list[MemberLinear]:
@@ -186,10 +200,71 @@ class SparseInitMLP(nn.Module):
         else:
             raise ValueError(f"bias_init={bias_init!r} is unknown; choose one of {BIAS_INITS}")
 
+    def rate_scales(self, optimizer: str) -> dict[str, float]:
+        """Return what the learning rate is multiplied by for every parameter, by its name.
+
+        All ones where ``richness=None``. A hidden layer's weights, of order 1/sqrt(fan-in), move by 1/fan-in of
+        what those of order one do.
+
+        Parameters
+        ----------
+        optimizer : {"sgd", "adamw"}
+            SGD without momentum, or AdamW.
+
+        Returns
+        -------
+        dict of str to float
+        """
+        if self.richness is None:
+            return {name: 1.0 for name, _ in self.named_parameters()}
+        scale = rate_scale(self.richness, self.output_scale, len(self.layers), optimizer)
+        scales = {name: scale for name, _ in self.named_parameters()}
+        for i, layer in enumerate(self.layers[1:-1]):
+            scales[f"hidden_layers.{i}.weight"] /= layer.weight.shape[-1]
+        return scales
+
+    def parameter_groups(
+        self, learning_rate: float, weight_decay: float = 0.0, optimizer: str = "sgd"
+    ) -> list[dict[str, Any]]:
+        """Return the parameters for ``torch.optim.SGD`` or ``torch.optim.AdamW``, with their learning rates.
+
+        Parameters
+        ----------
+        learning_rate : float
+            One value serves every width and richness.
+        weight_decay : float, default=0.0
+            A step shrinks all weights by `learning_rate` times this, whatever their own rates are.
+        optimizer : {"sgd", "adamw"}, default="sgd"
+            The optimizer that the groups are for.
+
+        Returns
+        -------
+        list of dict
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sparsemlp import SparseInitMLP
+        >>> module = SparseInitMLP(n_features=10, n_outputs=1, width=64, sparsity=2, richness=0.5)
+        >>> sgd = torch.optim.SGD(module.parameter_groups(learning_rate=0.1))
+        >>> sgd.param_groups[0]["lr"]  # 64 * 0.5**2 times the learning rate
+        1.6
+        """
+        parameters = dict(self.named_parameters())
+        by_scale: dict[float, list[nn.Parameter]] = {}
+        for name, scale in self.rate_scales(optimizer).items():
+            by_scale.setdefault(scale, []).append(parameters[name])
+        extra = {"eps": ADAM_EPS * self.output_scale} if optimizer == "adamw" else {}
+        return [
+            {"params": params, "lr": learning_rate * scale, "weight_decay": weight_decay / scale} | extra
+            for scale, params in by_scale.items()
+        ]
+
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs to every member's outputs."""
         first, *hidden, output_layer = self.layers
         x = sparse_layer_activation(self.activation, first(x))
         for layer in hidden:
             x = layer(x).relu_()
-        return output_layer(x)
+        x = output_layer(x)
+        return x if self.richness is None else x * self.output_scale

@@ -31,8 +31,10 @@ from sparsemlp.batches import (
     TabularDataset,
 )
 from sparsemlp.devices import summing_dtype
-from sparsemlp.optimizers import can_split, set_learning_rate
+from sparsemlp.module import SparseInitMLP
+from sparsemlp.optimizers import RATE_SCALE, can_split, set_learning_rate
 from sparsemlp.precision import product_dtype, tensor_cores
+from sparsemlp.richness import ADAM_EPS
 from sparsemlp.threads import compute_threads
 from sparsemlp.training import Slot, groups_of_members, make_steps
 
@@ -299,15 +301,33 @@ def _needs_batches(callback: Callback) -> bool:
     return any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in BATCH_HOOKS)
 
 
-def optimizer_options(name: str, learning_rate: float, device: torch.device) -> dict[str, Any]:
-    """Return skorch's parameters for the optimizer called `name`, with what makes it fast on `device`."""
+def optimizer_options(
+    name: str, module: SparseInitMLP, learning_rate: float, weight_decay: float
+) -> dict[str, Any]:
+    """Return skorch's parameters for the optimizer called `name`, with what makes it fast on the device."""
+    device = module.input_layer.weight.device
+    scales = module.rate_scales(name)
+    common = scales["input_layer.weight"]
+    is_cuda = device.type == "cuda" and name != "sgd"
+
+    def rates(scale: float) -> dict[str, Any]:
+        rate = learning_rate * scale
+        # a graph holds the rate as a tensor; decay is that of the learning rate as the user gave it
+        return {"lr": torch.tensor(rate, device=device) if is_cuda else rate, "weight_decay": weight_decay / scale}
+
+    options: dict[str, Any] = {"lr": learning_rate * common}
+    options |= {f"optimizer__{key}": value for key, value in rates(common).items() if is_cuda or key != "lr"}
+    groups = [
+        (parameter, rates(scale) | {RATE_SCALE: scale / common})
+        for parameter, scale in scales.items()
+        if scale != common
+    ]
+    if groups:
+        options["optimizer__param_groups"] = groups
     if name == "sgd":
-        return {"optimizer": torch.optim.SGD}
-    options: dict[str, Any] = {
-        "optimizer": torch.optim.AdamW,
-        "optimizer__fused": device.type in ("cpu", "cuda"),
-    }
-    if device.type == "cuda":  # a graph holds the rate as a tensor
+        return options | {"optimizer": torch.optim.SGD}
+    options |= {"optimizer": torch.optim.AdamW, "optimizer__fused": device.type in ("cpu", "cuda")}
+    options["optimizer__eps"] = ADAM_EPS * module.output_scale
+    if is_cuda:
         options["optimizer__capturable"] = True
-        options["optimizer__lr"] = torch.tensor(learning_rate, device=device)
     return options

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
+#: key of a parameter group: what the common learning rate is multiplied by for it; 1 where it is not there
+RATE_SCALE = "rate_scale"
+
 
 def is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:
-    """Say whether `optimizer` is SGD on one parameter group, without momentum or other extras."""
-    if type(optimizer) is not torch.optim.SGD or len(optimizer.param_groups) != 1:
+    """Say whether `optimizer` is SGD without momentum or other extras."""
+    if type(optimizer) is not torch.optim.SGD:
         return False
-    group = optimizer.param_groups[0]
-    return not (group["momentum"] or group["nesterov"] or group["maximize"])
+    groups = optimizer.param_groups
+    return not any(group["momentum"] or group["nesterov"] or group["maximize"] for group in groups)
+
+
+def rate_of(group: dict[str, Any], rate: float | None) -> Any:
+    """Return a group's learning rate where the common one is `rate`; None: the group's own."""
+    return group["lr"] if rate is None else rate * group.get(RATE_SCALE, 1.0)
 
 
 class FusedAdamW:
@@ -28,8 +38,27 @@ class FusedAdamW:
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, members: slice = slice(None)) -> None:
-        self.group = optimizer.param_groups[0]
-        parameters = self.group["params"]
+        self.groups = [_FusedGroup(optimizer, group, members) for group in optimizer.param_groups]
+
+    @staticmethod
+    def can_take(optimizer: torch.optim.Optimizer) -> bool:
+        """Say whether `optimizer` is a fused AdamW, as this torch knows it."""
+        if type(optimizer) is not torch.optim.AdamW or not hasattr(torch, "_fused_adamw_"):
+            return False
+        return all(group["fused"] and not group["amsgrad"] for group in optimizer.param_groups)
+
+    def __call__(self, rate: float | None = None) -> None:
+        """Update all parameters from their gradients."""
+        for group in self.groups:
+            group(rate)
+
+
+class _FusedGroup:
+    """The update of one group of parameters."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, group: dict[str, Any], members: slice) -> None:
+        self.group = group
+        parameters = group["params"]
         states = [_adamw_state(optimizer, parameter) for parameter in parameters]
         self.parameters = [_in_memory_order(parameter.detach()[members]) for parameter in parameters]
         self.gradients: list[Tensor] = []
@@ -39,16 +68,8 @@ class FusedAdamW:
         counts_for_all = not members.start
         self.steps = [state["step"] if counts_for_all else state["step"].clone() for state in states]
 
-    @staticmethod
-    def can_take(optimizer: torch.optim.Optimizer) -> bool:
-        """Say whether `optimizer` is a fused AdamW on one group of parameters, as this torch knows it."""
-        if type(optimizer) is not torch.optim.AdamW or len(optimizer.param_groups) != 1:
-            return False
-        group = optimizer.param_groups[0]
-        return bool(group["fused"] and not group["amsgrad"] and hasattr(torch, "_fused_adamw_"))
-
     def __call__(self, rate: float | None = None) -> None:
-        """Update all parameters from their gradients."""
+        """Update the group's parameters."""
         if not self.gradients:
             gradients = [parameter.grad[self.members] for parameter in self.whole_parameters]
             self.gradients = [_in_memory_order(gradient) for gradient in gradients]
@@ -61,7 +82,7 @@ class FusedAdamW:
             self.squares,
             [],
             self.steps,
-            lr=group["lr"] if rate is None else rate,
+            lr=rate_of(group, rate),
             beta1=group["betas"][0],
             beta2=group["betas"][1],
             weight_decay=group["weight_decay"],
@@ -96,12 +117,12 @@ def laid_out_like(parameter: Tensor, values: Tensor) -> Tensor:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
-    """Set the learning rate of all groups; in place where a CUDA graph holds it as a tensor."""
+    """Set the common learning rate; in place where a CUDA graph holds it as a tensor."""
     for group in optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(value)
+            group["lr"].fill_(rate_of(group, value))
         else:
-            group["lr"] = value
+            group["lr"] = rate_of(group, value)
 
 
 def can_split(optimizer: torch.optim.Optimizer) -> bool:

@@ -16,6 +16,7 @@ def net_state(net: Any) -> dict[str, Any]:
     state: dict[str, Any] = {
         "parameters": {name: _plain(values) for name, values in net.module_.state_dict().items()},
         "activation": net.module_.activation,
+        "richness": net.module_.richness,
         "history": _plain(list(net.history)),
     }
     if net.can_train():
@@ -35,6 +36,7 @@ def restore_module(state: dict[str, Any], device: torch.device) -> SparseInitMLP
         width=[shape[1] for shape in shapes[:-1]],
         sparsity=1,
         activation=state["activation"],
+        richness=state["richness"],
         n_members=n_members,
         generator=torch.Generator(),  # the draws are thrown away, and torch's global generator is left alone
     )
@@ -48,9 +50,10 @@ def restore_optimizer(net: Any, state: dict[str, Any]) -> None:
         net.release()
         return
     saved = net.optimizer_.state_dict()
+    parameters = [parameter for group in net.optimizer_.param_groups for parameter in group["params"]]
     saved["state"] = {
         i: {name: laid_out_like(parameter, torch.as_tensor(value)) for name, value in entry.items()}
-        for i, (entry, parameter) in enumerate(zip(state["optimizer"], net.module_.parameters(), strict=True))
+        for i, (entry, parameter) in enumerate(zip(state["optimizer"], parameters, strict=True))
         if entry
     }
     net.optimizer_.load_state_dict(saved)

@@ -20,7 +20,7 @@ from torch import Tensor
 from sparsemlp.activations import relu_backward, sparse_layer_backward_calls, sparse_layer_calls
 from sparsemlp.losses import Loss
 from sparsemlp.module import SparseInitMLP
-from sparsemlp.optimizers import FusedAdamW, is_plain_sgd, set_learning_rate
+from sparsemlp.optimizers import FusedAdamW, is_plain_sgd, rate_of, set_learning_rate
 
 
 class Slot(NamedTuple):
@@ -68,6 +68,8 @@ class _Layer:
         self.delta_operand = torch.empty_like(self.delta, dtype=dtype) if has_copy and is_output else self.delta
         self.weight_gradient: Tensor
         self.bias_gradient: Tensor
+        #: the optimizer's groups of parameters that they are in
+        self.weight_group = self.bias_group = 0
         self.rough_gradient: Tensor | None = None  # the gradient in `dtype`, where it is computed in another
 
     def _view(self, values: Tensor) -> Tensor:
@@ -124,7 +126,7 @@ class TrainingStep:
         Each member's objective is the mean over its batch of ``weight * loss``.
     optimizer : torch.optim.Optimizer
         ``torch.optim.SGD`` without momentum is applied in closed form, and fused ``torch.optim.AdamW`` by its own
-        kernel, both with the values of the parameter group as they stand at each step. Any other optimizer
+        kernel, both with the values of the parameter groups as they stand at each step. Any other optimizer
         gets gradients in preallocated ``.grad`` buffers and its own ``step()`` is called.
     batch_size : int
         Rows of every member's batch.
@@ -154,6 +156,7 @@ class TrainingStep:
         squeeze = n_members == 1
         self.loss = loss
         self.activation = module.activation
+        self.output_scale = module.output_scale
         self.optimizer = optimizer
         self.batch_size = batch_size
         self.members = members if module.n_members > 1 else None  # slots of one member have no such dimension
@@ -176,21 +179,24 @@ class TrainingStep:
         ones = self.layers[-1].delta.new_ones(1, batch_size)
         self.ones = ones if squeeze else ones.expand(n_members, -1, -1)
         self.adamw = adamw
+        groups = {id(p): i for i, group in enumerate(optimizer.param_groups) for p in group["params"]}
         for layer, parameters in zip(self.layers, module.layers, strict=True):
             if layer.is_mixed or not self.is_plain_sgd:
                 layer.allocate_gradients(parameters)
+            layer.weight_group, layer.bias_group = groups[id(parameters.weight)], groups[id(parameters.bias)]
         if adamw is None and FusedAdamW.can_take(optimizer):
             self.adamw = FusedAdamW(optimizer, members)
         # Learning-rate schedulers look for it, and warn of a missing step.
         optimizer._opt_called = True  # type: ignore[attr-defined]
         # The slot is kept beside its calls, so that no other can come by its id.
         self._recorded: dict[int, tuple[Slot, list[Callable[[], Any]]]] = {}
-        self._scalars: tuple[float, ...] = ()
+        #: learning rate and weight decay of every parameter group
+        self._scalars: tuple[tuple[float, float], ...] = ()
 
     def __call__(self, slot: Slot, rate: float | None = None) -> None:
         """Train on the batch in `slot`, and leave the outputs before the update in ``slot.output``.
 
-        The learning rate is `rate`, or where that is None the one of the optimizer's parameter group.
+        The learning rate is `rate`, or where that is None those of the optimizer's parameter groups.
         """
         if self.is_plain_sgd:
             self._forget_old_scalars(rate)
@@ -207,8 +213,7 @@ class TrainingStep:
 
     def _forget_old_scalars(self, rate: float | None) -> None:
         """Drop the records of plain SGD, which hold its rates, if these have changed."""
-        group = self.optimizer.param_groups[0]
-        scalars = (group["lr"] if rate is None else rate, group["weight_decay"])
+        scalars = tuple((rate_of(group, rate), group["weight_decay"]) for group in self.optimizer.param_groups)
         if scalars != self._scalars:
             self._recorded.clear()
             self._scalars = scalars
@@ -240,15 +245,17 @@ class TrainingStep:
             yield partial(self.last_hidden.copy_, x)
             x = self.last_hidden
         layer = self.layers[-1]
-        yield partial(self.affine, layer.bias_row, x, layer.weight_t, out=slot.output)
+        scale = self.output_scale
+        yield partial(self.affine, layer.bias_row, x, layer.weight_t, beta=scale, alpha=scale, out=slot.output)
 
     def _output_delta(self, slot: Slot) -> Iterator[Callable[[], Any]]:
         layer = self.layers[-1]
         yield partial(self.loss.gradient_, slot.output, slot.target, out=layer.delta)
         if slot.weight is not None:
             yield partial(layer.delta.mul_, slot.weight)
-        if not self.is_plain_sgd:  # which has the mean's divisor in its scalars
-            yield partial(layer.delta.div_, self.batch_size)
+        divisor = 1 if self.is_plain_sgd else self.batch_size  # SGD has the mean's divisor in its scalars
+        if divisor / self.output_scale != 1:
+            yield partial(layer.delta.div_, divisor / self.output_scale)
         if self.is_mixed:
             yield partial(layer.delta_operand.copy_, layer.delta)
 
@@ -267,18 +274,23 @@ class TrainingStep:
         yield from update(self.layers[0], self.x if self.is_mixed else slot.x)
 
     def _sgd_update(self, layer: _Layer, inputs: Tensor) -> Iterator[Callable[[], Any]]:
-        rate, weight_decay = self._scalars
-        keep, alpha = 1 - rate * weight_decay, -rate / self.batch_size
+        keep, alpha = self._keep_and_alpha(layer.weight_group)
+        bias_keep, bias_alpha = self._keep_and_alpha(layer.bias_group)
         if layer.is_mixed:
             yield from self._store_gradients(layer, inputs)
             yield partial(layer.weight.mul_, keep)
             yield partial(layer.weight.add_, layer.weight_gradient, alpha=alpha)
-            yield partial(layer.bias.mul_, keep)
-            yield partial(layer.bias.add_, layer.bias_gradient, alpha=alpha)
+            yield partial(layer.bias.mul_, bias_keep)
+            yield partial(layer.bias.add_, layer.bias_gradient, alpha=bias_alpha)
         else:
-            factors = layer.gradient_factors(inputs)
+            factors, ones = layer.gradient_factors(inputs), self.ones
             yield partial(self.accumulate_, layer.in_memory(layer.weight), *factors, beta=keep, alpha=alpha)
-            yield partial(self.accumulate_, layer.bias_row, self.ones, layer.delta, beta=keep, alpha=alpha)
+            yield partial(self.accumulate_, layer.bias_row, ones, layer.delta, beta=bias_keep, alpha=bias_alpha)
+
+    def _keep_and_alpha(self, group: int) -> tuple[float, float]:
+        """Return what SGD multiplies parameters of a group and their summed gradients by."""
+        rate, weight_decay = self._scalars[group]
+        return 1 - rate * weight_decay, -rate / self.batch_size
 
     def _store_gradients(self, layer: _Layer, inputs: Tensor) -> Iterator[Callable[[], Any]]:
         factors, out = layer.gradient_factors(inputs), layer.in_memory(layer.weight_gradient)
@@ -366,8 +378,7 @@ class GraphedStep:
     def _scalars(self) -> tuple[Any, ...]:
         if not self.step.is_plain_sgd:
             return ()  # adaptive optimizers are built capturable, with the rate in a tensor
-        group = self.step.optimizer.param_groups[0]
-        return group["lr"], group["weight_decay"]
+        return tuple((group["lr"], group["weight_decay"]) for group in self.step.optimizer.param_groups)
 
     def _warm_up(self, slot: Slot) -> None:
         """Run the first step on a side stream, where libraries and the optimizer set up what they need."""

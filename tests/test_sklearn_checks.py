@@ -29,6 +29,8 @@ def expected_failures(estimator):
         SparseInitMLPRegressor(n_members=3, **SMALL),
         SparseInitMLPClassifier(n_members=1, **SMALL),
         SparseInitMLPRegressor(n_members=1, **SMALL),
+        SparseInitMLPClassifier(richness=1.0, **SMALL),
+        SparseInitMLPRegressor(richness=1.0, **SMALL),
     ],
     expected_failed_checks=expected_failures,
     xfail_strict=True,

@@ -160,6 +160,11 @@ CASES = {
     "hinge, deep": (small_classifier, {"loss": "hinge", "width": (32, 16, 8)}),
     "one member": (small_classifier, {"n_members": 1, "loss": "squared", "optimizer": "sgd"}),
     "regressor": (small_regressor, {"n_members": 3}),
+    "rich, deep": (small_classifier, {"richness": 1.0, "width": (32, 16, 8), "learning_rate": 0.001}),
+    "lazy, sgd": (
+        small_regressor,
+        {"richness": 0.05, "width": (32, 16), "optimizer": "sgd", "learning_rate": 0.1},
+    ),
     "averaged, rows left out": (
         small_classifier,
         {"lr_schedule": "average", "early_stopping": "left_out", "activation": "mixed", "n_members": 3},

@@ -31,20 +31,27 @@ def _initial_network(run: Run, purpose: int) -> SparseInitMLP:
 def stacked(nets: Sequence[SparseInitMLP]) -> SparseInitMLP:
     """Return a network whose members are those of `nets`, one after the other."""
     parameters = zip(*(net.parameters() for net in nets), strict=True)
-    return assembled([torch.cat(values) for values in parameters], nets[0].activation)
+    return assembled([torch.cat(values) for values in parameters], nets[0])
 
 
 def chosen_members(module: SparseInitMLP, index: Sequence[int]) -> SparseInitMLP:
     """Return a network of some of the members."""
-    return assembled([values[list(index)] for values in module.parameters()], module.activation)
+    return assembled([values[list(index)] for values in module.parameters()], module)
 
 
-def assembled(values: Sequence[Tensor], activation: str = "relu") -> SparseInitMLP:
-    """Return a network with copies of these parameters: weight and bias of every layer, from input to output."""
+def assembled(values: Sequence[Tensor], like: SparseInitMLP | None = None) -> SparseInitMLP:
+    """Return a network with copies of these parameters: weight and bias of every layer, from input to output.
+
+    What is no parameter, the activation and the output's scale, is that of `like`.
+    """
     n_members, _, n_features = values[0].shape
     *widths, n_outputs = (weight.shape[1] for weight in values[::2])
-    options: dict[str, Any] = {"activation": activation, "n_members": n_members, "generator": torch.Generator()}
+    options: dict[str, Any] = {"n_members": n_members, "generator": torch.Generator()}
+    if like is not None:
+        options |= {"activation": like.activation, "richness": like.richness}
     module = SparseInitMLP(n_features, n_outputs, widths, 1, **options)
+    if like is not None:
+        module.output_scale = like.output_scale  # a part of a network gives its part of the output
     module.to(values[0].device, values[0].dtype)
     with torch.no_grad():
         for parameter, value in zip(module.parameters(), values, strict=True):

@@ -74,9 +74,9 @@ def retrain(
         if number < 1:
             raise ValueError(f"{name}={number} must be at least 1")
     rows, target = _rows_and_targets(module, X, y, loss)
-    trained = assembled(list(module.parameters()), module.activation)
+    trained = assembled(list(module.parameters()), module)
     with compute_threads() as compute:
-        optimizer = torch.optim.SGD(trained.parameters(), lr=learning_rate, weight_decay=weight_decay)
+        optimizer = torch.optim.SGD(trained.parameter_groups(learning_rate, weight_decay))
         step = TrainingStep(trained, make_loss(loss, n_classes=2), optimizer, batch_size)
         compute(_train_on_rows, step, rows, target, n_steps, trained.n_members, random_state)
     for parameter in trained.parameters():

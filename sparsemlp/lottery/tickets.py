@@ -92,7 +92,7 @@ def subnetwork(module: SparseInitMLP, neurons: ArrayLike | Tensor) -> SparseInit
         second.bias,
     ]
     values += [value for layer in others for value in (layer.weight, layer.bias)]
-    return assembled(values, module.activation)
+    return assembled(values, module)
 
 
 class KeepInitialisation(Callback):

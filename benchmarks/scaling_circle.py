@@ -1,0 +1,198 @@
+"""Networks on the circle: lazy against rich, on a hard and an easy target, with the initial kernel measured.
+
+The target is y(t) = sum_k k^-q cos(k t) of unit mean square, the network one hidden layer of ReLUs on
+(cos t, sin t), trained by SGD on fresh angles: equally spaced ones from a random start, which takes nearly all
+noise from the gradient. (Bordelon, Atanasov and Pehlevan 2025, arXiv 2409.17858, section 5.)
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from benchmarks import scaling_network_figures as draw
+from benchmarks.scaling_experiment import Cell, Experiment, Row
+from benchmarks.scaling_fits import fit_or_none, fits_table, interval
+from benchmarks.scaling_parallel import side_by_side
+from sparsemlp import SparseInitMLP
+from sparsemlp.losses import make_loss
+from sparsemlp.scaling_laws import PowerLaw, fit_power_law
+from sparsemlp.training import Slot, TrainingStep
+
+#: kinks that move blur what the initial kernel resolves, so that lazy is very small here
+LAZY, RICH = 0.001, 1.0
+#: exponents q of the targets; the kernel's alpha is about 2, and so beta = (2 q - 1) / alpha about 1/4 and 5/4
+TARGETS = {"hard": 0.75, "easy": 1.75}
+#: the rich network's kernel grows, and stays stable at a low rate only; time is rate x steps for both
+RATES = {LAZY: 0.4, RICH: 0.02}
+N_STARTS, N_LOOKS = 64, 80
+#: modes over which the spectrum's exponent is fitted: the first two are out of line, late ones noisy
+MODES = (3, 48)
+#: both regimes are fitted where the loss is between these shares of the target's power beyond mode 2: before, the
+#: first modes are learned; after, the target runs out of modes
+RANGE = (0.7, 0.25)
+PROFILES: dict[str, dict[str, Any]] = {
+    "smoke": {"width": 64, "n_angles": 64, "time": 4.0, "n_seeds": 2},
+    "quick": {"width": 1024, "n_angles": 256, "time": 400.0, "n_seeds": 2},
+    "full": {"width": 4096, "n_angles": 1024, "time": 4000.0, "n_seeds": 4},
+}
+
+
+def cells(profile: str) -> list[Cell]:
+    """Return the kernel's measurement, and a piece of work for every target and richness."""
+    plan = PROFILES[profile]
+    sizes = {"width": plan["width"], "n_angles": plan["n_angles"], "n_seeds": plan["n_seeds"]}
+    curves = [
+        # lazy networks are slower, and cheaper
+        {"part": "curve", "target": target, "richness": richness, "rate": rate, **sizes}
+        | {"n_steps": round(plan["time"] * (10 if richness == LAZY else 1) / rate)}
+        for target in TARGETS
+        for richness, rate in RATES.items()
+    ]
+    return [{"part": "kernel", **sizes}, *curves]
+
+
+def run_cell(cell: Cell) -> list[Row]:
+    """Train the networks of a cell, or measure the spectrum of their initial kernels."""
+    work = _spectrum if cell["part"] == "kernel" else _curve
+    found = side_by_side(work, [(cell, seed) for seed in range(cell["n_seeds"])])
+    return [row for rows in found for row in rows]
+
+
+def network(width: int, richness: float, seed: int) -> SparseInitMLP:
+    """Return the network: weights from N(0, 1), no biases at first."""
+    generator = torch.Generator().manual_seed(seed)
+    return SparseInitMLP(2, 1, width, 2, init="normal", richness=richness, generator=generator)
+
+
+def target_values(q: float, angles: NDArray[np.float64], n_modes: int) -> NDArray[np.float64]:
+    """Return sum_k k^-q cos(k angle) over the first modes, of unit mean square."""
+    k = np.arange(1, n_modes + 1)
+    coefficients = k**-q / np.sqrt((k ** (-2 * q)).sum() / 2)
+    return np.asarray(np.cos(np.outer(angles, k)) @ coefficients)
+
+
+def _curve(cell: Cell, seed: int) -> list[Row]:
+    """Train one network; the loss of a step is on angles it has hardly seen."""
+    m = cell["n_angles"]
+    dtype = torch.float64 if cell["richness"] == LAZY else torch.float32  # small moves need the digits
+    module = network(cell["width"], cell["richness"], seed).to(dtype)
+    step = TrainingStep(module, make_loss("squared"), torch.optim.SGD(module.parameter_groups(cell["rate"])), m)
+    slots = []
+    for i in range(N_STARTS):
+        angles = 2 * np.pi * (np.arange(m) + i / N_STARTS) / m
+        y = target_values(TARGETS[cell["target"]], angles, m // 2)
+        x, target = (torch.tensor(v, dtype=dtype) for v in (_points(angles), y[:, None]))
+        slots.append(Slot(x, target, None, torch.empty_like(target)))
+    order = np.random.default_rng(seed).integers(N_STARTS, size=cell["n_steps"])
+    looks = set(np.unique(np.geomspace(1, cell["n_steps"], N_LOOKS).astype(int)).tolist())
+    rows: list[Row] = []
+    with torch.no_grad():
+        for i, number in enumerate(order.tolist(), start=1):
+            slot = slots[number]
+            step(slot)
+            if i in looks:
+                loss = float((slot.output - slot.target).square().mean())
+                rows.append({"seed": seed, "time": i * cell["rate"], "loss": loss})
+    return rows
+
+
+def _points(angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.column_stack([np.cos(angles), np.sin(angles)])
+
+
+def kernel(module: SparseInitMLP, angles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the tangent kernel that gradient descent of unit rate has at the start, all layers trained."""
+    x = torch.tensor(_points(angles), dtype=torch.float64)
+    w, b, a, _ = (parameter.detach()[0].double() for parameter in module.parameters())
+    linear = x @ w.T + b
+    features, slopes = linear.relu(), (linear > 0) * a
+    # the last 1 is the readout's bias, one among the neurons
+    return np.asarray((features @ features.T + (slopes @ slopes.T) * (x @ x.T + 1) + 1) / len(b))
+
+
+def _spectrum(cell: Cell, seed: int) -> list[Row]:
+    """Measure the kernel's eigenvalue of every mode, and what a network that keeps this kernel would do."""
+    m = cell["n_angles"] * 2
+    angles = 2 * np.pi * np.arange(m) / m
+    gram = kernel(network(cell["width"], RICH, seed), angles) / m
+    rows: list[Row] = []
+    for k in range(1, cell["n_angles"] // 2 + 1):
+        waves = np.column_stack([np.cos(k * angles), np.sin(k * angles)])
+        value = np.einsum("ic,ij,jc->", waves, gram, waves) / np.square(waves).sum()
+        rows.append({"seed": seed, "mode": k, "eigenvalue": float(value)})
+    values, vectors = np.linalg.eigh(gram)
+    for name, q in TARGETS.items():
+        power = (vectors.T @ target_values(q, angles, cell["n_angles"] // 2)) ** 2 / m
+        for time in np.geomspace(RATES[LAZY], 4e4, N_LOOKS):
+            loss = float((power * np.exp(-4 * values * time)).sum())
+            rows.append({"seed": seed, "target": name, "time": float(time), "loss": loss})
+    return rows
+
+
+def _range(target: str, n_angles: int) -> tuple[float, float]:
+    """Return the losses between which both regimes are fitted."""
+    k = np.arange(1, n_angles // 2 + 1)
+    power = k ** (-2 * TARGETS[target])
+    beyond = power[2:].sum() / power.sum()
+    return RANGE[0] * beyond, RANGE[1] * beyond
+
+
+def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
+    """Return the measured spectrum, exponents and their ratio beside theory, and the figures."""
+    curves, kernels = rows[rows["part"] == "curve"], rows[rows["part"] == "kernel"]
+    spectrum = kernels[kernels["mode"].notna()].groupby("mode")["eigenvalue"].mean()
+    alpha = fit_or_none(spectrum.index, spectrum, *MODES)
+    lines, fits = [], {}
+    for target, q in TARGETS.items():
+        of_target = curves[curves["target"] == target]
+        fits |= {(target, g): _fit(one, target) for g, one in of_target.groupby("richness")}
+        lines.append(_line(target, q, alpha, fits))
+    text = [
+        "One hidden layer of ReLUs on the circle, the target's coefficients falling as k^-q; time is learning "
+        "rate x steps. Both are fitted over the same range of losses, in which they learn the same modes.",
+        ""
+        if alpha is None
+        else f"The initial kernel's spectrum falls with alpha = {interval(alpha)} over modes "
+        f"{alpha.x_min:.0f} to {alpha.x_max:.0f}; beta = (2 q - 1) / alpha.",
+        fits_table(["target", "q", "beta", "lazy", "theory", "rich", "theory", "rich / lazy", "theory"], lines),
+    ]
+    figures = {"circle": draw.circle(curves, kernels, fits), "circle-kernel": draw.spectrum(spectrum, alpha)}
+    return "\n\n".join(text), figures
+
+
+def _fit(curve: pd.DataFrame, target: str) -> PowerLaw | None:
+    """Fit the curves of all seeds where the loss is in the target's range."""
+    table = curve.pivot_table(index="time", columns="seed", values="loss")
+    high, low = _range(target, int(curve["n_angles"].iloc[0]))
+    mean = np.exp(np.log(table).mean(axis=1))
+    inside = mean.index[(mean <= high) & (mean >= low)]
+    if len(inside) < 4:
+        return None
+    return fit_power_law(table.index, table.to_numpy().T, x_min=inside[0], x_max=inside[-1])
+
+
+def _line(
+    target: str, q: float, alpha: PowerLaw | None, fits: dict[tuple[str, float], PowerLaw | None]
+) -> list[str]:
+    """Return the table's line of a target."""
+    lazy, rich = fits.get((target, LAZY)), fits.get((target, RICH))
+    beta = float("nan") if alpha is None else (2 * q - 1) / alpha.decay.value
+    gain = max(1.0, 2 / (1 + beta))
+    measured = "-"
+    if lazy is not None and rich is not None:
+        value = rich.exponent / lazy.exponent
+        error = value * np.hypot(*((one.high - one.low) / 2 / one.exponent for one in (lazy, rich)))
+        measured = f"{value:.2f} ± {error:.2f}"
+    return [
+        *(target, f"{q:g}", f"{beta:.2f}"),
+        *("-" if lazy is None else interval(lazy), f"{beta:.2f}"),
+        *("-" if rich is None else interval(rich), f"{gain * beta:.2f}"),
+        *(measured, f"{gain:.2f}"),
+    ]
+
+
+EXPERIMENT = Experiment("Networks on the circle: lazy and rich, hard and easy", cells, run_cell, summary)

@@ -1,0 +1,248 @@
+"""The compute-optimal frontier: which width is best for a compute of N t, lazy and rich, and what loss it gets."""
+
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from benchmarks.document import Cell as Text
+from benchmarks.document import Table
+from benchmarks.figures import STYLE
+from benchmarks.scaling_experiment import Cell, Experiment, Row
+from sparsemlp.scaling_laws import (
+    PowerLaw,
+    compute_exponents,
+    difficulty,
+    fit_power_law,
+    gradient_flow,
+    solvable_model,
+    width_limited_loss,
+)
+
+RICH = 1.0
+TIMES = np.geomspace(1e-1, 1e6, 57)
+PER_DECADE = 8
+PROFILES: dict[str, dict[str, Any]] = {
+    "smoke": {"tasks": ((1.5, 0.5),), "widths": (8, 16, 32, 64, 128), "n_instances": 3},
+    "quick": {
+        "tasks": ((1.5, 0.5), (2.0, 0.5), (1.5, 1.2)),
+        "widths": (8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512),
+        "n_instances": 16,
+    },
+    "full": {
+        "tasks": ((1.5, 0.25), (1.5, 0.5), (1.5, 0.75), (2.0, 0.5), (1.5, 1.2), (1.5, 1.8)),
+        "widths": (8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048),
+        "n_instances": 32,
+    },
+}
+
+
+class Frontier(NamedTuple):
+    """The best loss and width for each compute, by the mean of all draws and without each of them.
+
+    `loss` and `width` have shape (n_curves, n_compute); the first curve is that of all draws, the others leave out
+    one each, where there are several.
+    """
+
+    compute: np.ndarray
+    loss: np.ndarray
+    width: np.ndarray
+
+    @property
+    def time(self) -> np.ndarray:
+        """Time at which the best width has used the compute."""
+        return np.asarray(self.compute / self.width)
+
+
+def cells(profile: str) -> list[Cell]:
+    """Return a piece of work for each task and width."""
+    plan = PROFILES[profile]
+    return [
+        {"alpha": alpha, "beta": beta, "width": width, "n_instances": plan["n_instances"], "seed": 0}
+        for alpha, beta in plan["tasks"]
+        for width in plan["widths"]
+    ]
+
+
+def run_cell(cell: Cell) -> list[Row]:
+    """Compute the losses by time of all draws of a width, lazy and rich."""
+    rng = np.random.default_rng(
+        [cell["seed"], cell["width"], round(1000 * cell["alpha"]), round(1000 * cell["beta"])]
+    )
+    model = solvable_model(
+        cell["alpha"], cell["beta"], width=cell["width"], n_instances=cell["n_instances"], random_state=rng
+    )
+    return [
+        {"richness": richness, "instance": i, "time": float(time), "loss": float(loss)}
+        for richness in (0.0, RICH)
+        for i, curve in enumerate(gradient_flow(model, TIMES, richness=richness))
+        for time, loss in zip(TIMES, curve, strict=True)
+    ]
+
+
+def frontier(curves: pd.DataFrame) -> Frontier:
+    """Return the frontier of a task and richness.
+
+    At each compute C the loss of width N is that at t = C/N, between measured times a power law. The best width is
+    the vertex of the parabola through the logarithms of the best of the widths and its two neighbours. Only those
+    C count at which the best width is strictly inside the grid, whichever draw is left out.
+    """
+    widths = np.array(sorted(curves["width"].unique()), dtype=float)
+    tables = [
+        curves[curves["width"] == width].pivot_table(index="instance", columns="time", values="loss")
+        for width in widths
+    ]
+    u = np.log(tables[0].columns.to_numpy(dtype=float))
+    low, high = np.log10(widths[-1]) + u[0] / np.log(10), np.log10(widths[0]) + u[-1] / np.log(10)
+    compute = 10 ** (np.arange(np.ceil(low * PER_DECADE), high * PER_DECADE) / PER_DECADE)
+    losses = np.array(
+        [
+            [np.interp(np.log(compute / width), u, np.log(curve)) for curve in _means(table.to_numpy())]
+            for width, table in zip(widths, tables, strict=True)
+        ]
+    )  # (width, curve, compute)
+    best = losses.argmin(axis=0)
+    inside = ((best > 0) & (best < len(widths) - 1)).all(axis=0)
+    best, losses = best[:, inside], losses[:, :, inside]
+    around = [np.take_along_axis(losses, (best + d)[None], axis=0)[0] for d in (-1, 0, 1)]
+    log_width, log_loss = _vertex([np.log(widths)[best + d] for d in (-1, 0, 1)], around)
+    return Frontier(compute[inside], np.exp(log_loss), np.exp(log_width))
+
+
+def _means(losses: np.ndarray) -> np.ndarray:
+    """Return the mean over draws, and where there are several, the means without each of them."""
+    n = len(losses)
+    mean = losses.mean(axis=0)
+    return np.vstack([mean[None], (n * mean - losses) / (n - 1)]) if n > 1 else mean[None]
+
+
+def fit(compute: np.ndarray, curves: np.ndarray, **limits: float) -> PowerLaw:
+    """Fit the first curve; the interval is a jackknife over the others.
+
+    Exponents are linear in logarithms, so that those of the jackknife's pseudo-values n log(all) - (n - 1)
+    log(without one) are its pseudo-values of the exponent, and Student's interval over these is the jackknife's.
+    """
+    n = len(curves) - 1
+    logs = np.log(curves)
+    return fit_power_law(compute, np.exp(n * logs[:1] - (n - 1) * logs[1:]) if n else curves, **limits)
+
+
+def _vertex(x: list[np.ndarray], y: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the parabola through three points has its least value, and that value."""
+    left, right = (y[1] - y[0]) / (x[1] - x[0]), (y[2] - y[1]) / (x[2] - x[1])
+    bend = (right - left) / (x[2] - x[0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at = np.where(bend > 0, (x[0] + x[1]) / 2 - left / (2 * bend), x[1])
+    return at, y[0] + left * (at - x[0]) + bend * (at - x[0]) * (at - x[1])
+
+
+def expected_frontier(alpha: float, beta: float, richness: float, widths: np.ndarray) -> Frontier:
+    """Return the frontier that theory expects: one bottleneck's loss added to the other's.
+
+    Loss by time from infinite width, loss by width from the deterministic equivalent.
+    """
+    rows = []
+    by_time = gradient_flow(solvable_model(alpha, beta), TIMES, richness=richness)[0]
+    for width in widths:
+        floor = width_limited_loss(alpha, beta, int(width))
+        rows += [
+            {"width": width, "instance": 0, "time": time, "loss": loss + floor}
+            for time, loss in zip(TIMES, by_time, strict=True)
+        ]
+    return frontier(pd.DataFrame(rows))
+
+
+def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
+    """Return measured and predicted exponents, and the figure of the frontiers."""
+    found = {
+        key: frontier(group)
+        for key, group in rows.groupby(["alpha", "beta", "richness"])
+        if group["width"].nunique() >= 3
+    }
+    lines = [line for key, one in found.items() for line in _lines(key, one, rows)]
+    head = ["task", "alpha", "beta", "richness", "of C", "theory", "fitted", "95 % interval", "sum of bottlenecks"]
+    head += ["range of C"]
+    text = (
+        "Compute C = N t: the best loss L*, width N* and time t* for each C, as powers of C. Losses are means "
+        "over draws of the networks, intervals a jackknife over draws; fitted are the last two decades of those C "
+        "at which the best width is neither the narrowest nor the widest. Theory is the asymptotic law; `sum of "
+        "bottlenecks` is the exponent, over the same range, of a frontier made from the loss by time of infinite "
+        "width plus the loss by width of infinite time: it shows what of a deviation is finite size.\n\n"
+        + Table("", head, lines).markdown().strip()
+    )
+    return text, {"scaling-compute": _figure(rows, found)}
+
+
+def _lines(key: Any, one: Frontier, rows: pd.DataFrame) -> list[list[Text]]:
+    alpha, beta, richness = key
+    theory = compute_exponents(alpha, beta, rich=richness > 0)
+    expected = expected_frontier(alpha, beta, richness, np.array(sorted(rows["width"].unique())))
+    lines = []
+    for name, sign in (("loss", -1), ("width", 1), ("time", 1)):
+        law = fit(one.compute, getattr(one, name), x_min=one.compute[-1] / 100)
+        same = fit(expected.compute, getattr(expected, name), x_min=law.x_min, x_max=law.x_max)
+        line = [
+            difficulty(alpha, beta),
+            f"{alpha:g}",
+            f"{beta:g}",
+            f"{richness:g}",
+            {"loss": "L*", "width": "N*"}.get(name, "t*"),
+        ]
+        line += [f"{sign * getattr(theory, name):.3f}", f"{law.exponent:.3f}", f"{law.low:.3f} to {law.high:.3f}"]
+        line += [f"{same.exponent:.3f}", f"{law.x_min:.2g} to {law.x_max:.2g}"]
+        lines.append([Text(text) for text in line])
+    return lines
+
+
+COLOURS = {0.0: "#0072B2", RICH: "#D55E00"}
+
+
+def _figure(rows: pd.DataFrame, found: dict[Any, Frontier]) -> Figure:
+    tasks = sorted({key[:2] for key in found})
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(max(3.2 * len(tasks), 5), 5.6), layout="constrained")
+        grid = figure.subplots(2, len(tasks), squeeze=False)
+        for column, (alpha, beta) in zip(grid.T, tasks, strict=True):
+            for richness, colour in COLOURS.items():
+                one = found[alpha, beta, richness]
+                theory = compute_exponents(alpha, beta, rich=richness > 0)
+                of_task = rows[(rows["alpha"] == alpha) & (rows["beta"] == beta) & (rows["richness"] == richness)]
+                _curves(column[0], of_task, colour)
+                for axes, values, power in (
+                    (column[0], one.loss, -theory.loss),
+                    (column[1], one.width, theory.width),
+                ):
+                    axes.loglog(one.compute, values[0], ".", color=colour, ms=5)
+                    middle = len(one.compute) // 2
+                    line = values[0, middle] * (one.compute / one.compute[middle]) ** power
+                    axes.loglog(one.compute, line, "--", color="black", lw=1)
+            column[0].set_title(f"{difficulty(alpha, beta)}: alpha {alpha:g}, beta {beta:g}")
+            column[1].set_xlabel("compute C = N t")
+            low, high = column[1].get_ylim()
+            ticks = [2.0**k for k in range(3, 12) if low <= 2**k <= high]
+            column[1].yaxis.set_minor_locator(NullLocator())
+            column[1].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        grid[0, 0].set_ylabel("loss")
+        grid[1, 0].set_ylabel("best width")
+        entries = [("#0072B2", ".", "lazy, measured"), ("#D55E00", ".", "rich, measured")]
+        entries += [("black", "--", "predicted slope"), ("#aaaaaa", "-", "one width each")]
+        handles = [
+            grid[0, 0].plot([], [], style, color=colour, label=label)[0] for colour, style, label in entries
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _curves(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
+    """Draw the loss of every second width by compute, faintly."""
+    for width in sorted(rows["width"].unique())[::2]:
+        one = rows[rows["width"] == width]
+        mean = np.exp(np.log(one["loss"]).groupby(one["time"]).mean())
+        axes.loglog(mean.index * width, mean, color=colour, lw=0.6, alpha=0.45)
+
+
+EXPERIMENT = Experiment("The compute-optimal frontier", cells, run_cell, summary)

@@ -1,0 +1,136 @@
+"""Sparse parity by richness: no kernel that stands still learns it from few rows, a rich network does.
+
+The bridge between scaling laws and sparse parity: a lazy network is a kernel machine, which needs about as many
+rows as there are parities of that degree, C(n, k); features that move need far fewer.
+"""
+
+from itertools import product
+from math import comb
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from scipy import stats
+
+from benchmarks import scaling_network_figures as draw
+from benchmarks.scaling_experiment import Cell, Experiment, Row
+from benchmarks.scaling_fits import fits_table
+from benchmarks.scaling_parallel import side_by_side
+from sparsemlp import SparseInitMLP
+from sparsemlp.datasets import make_sparse_parity
+from sparsemlp.losses import make_loss
+from sparsemlp.training import Slot, TrainingStep
+
+#: number of features n, degree k, rows m, width r
+SETTING = {"n_features": 40, "n_informative": 3, "n_samples": 3000, "width": 200}
+STARTS = {"sparse, s = 2": 2, "dense": None}
+TRAINING = {"learning_rate": 0.2, "batch_size": 32}
+N_TEST, N_LOOKS, BATCH_RUNS = 2000, 40, 10
+SUCCESS = 0.01  # test error
+PROFILES: dict[str, dict[str, Any]] = {
+    "smoke": {"richness": (0.03, 3.0), "n_runs": 4, "n_steps": 100},
+    "quick": {"richness": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0), "n_runs": 20, "n_steps": 5000},
+    "full": {"richness": (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 3.0, 10.0, 30.0), "n_runs": 100, "n_steps": 50_000},
+}
+
+
+def cells(profile: str) -> list[Cell]:
+    """Return a piece of work for every richness and start."""
+    plan = PROFILES[profile]
+    sizes = SETTING | TRAINING | {"n_steps": plan["n_steps"], "n_runs": plan["n_runs"]}
+    return [{"start": start, "richness": g, **sizes} for start, g in product(STARTS, plan["richness"])]
+
+
+def run_cell(cell: Cell) -> list[Row]:
+    """Train the networks of a cell, some at once as the members of one."""
+    firsts = range(0, cell["n_runs"], BATCH_RUNS)
+    found = side_by_side(_runs, [(cell, range(i, min(i + BATCH_RUNS, cell["n_runs"]))) for i in firsts])
+    return [row for rows in found for row in rows]
+
+
+def _runs(cell: Cell, runs: range) -> list[Row]:
+    """Train a network on rows of its own for every number of a run; it starts the same at every richness."""
+    drawn = [_data(cell, run) for run in runs]
+    rows, labels = (torch.from_numpy(np.stack([data[i] for data in drawn])) for i in (0, 1))
+    n_train = cell["n_samples"]
+    generator = torch.Generator().manual_seed(runs[0])
+    module = SparseInitMLP(
+        *(cell["n_features"], 1, cell["width"], STARTS[cell["start"]]),
+        bias_init="uniform",
+        richness=cell["richness"],
+        n_members=len(runs),
+        generator=generator,
+    )
+    optimizer = torch.optim.SGD(module.parameter_groups(cell["learning_rate"]))
+    step = TrainingStep(module, make_loss("hinge"), optimizer, cell["batch_size"])
+    x, y = rows[:, : cell["batch_size"]].clone(), labels[:, : cell["batch_size"]].clone()
+    slot = Slot(x, y, None, torch.empty_like(y))
+    member = torch.arange(len(runs))[:, None]
+    looks = set(np.linspace(0, cell["n_steps"], N_LOOKS + 1).astype(int).tolist()[1:])
+    succeeded = np.full(len(runs), np.nan)
+    with torch.no_grad():
+        for i in range(1, cell["n_steps"] + 1):
+            index = torch.randint(n_train, (len(runs), cell["batch_size"]), generator=generator)
+            x.copy_(rows[member, index])
+            y.copy_(labels[member, index])
+            step(slot)
+            if i in looks:
+                wrong = (module(rows) * labels <= 0).float().squeeze(-1)
+                train_error, test_error = wrong[:, :n_train].mean(1).numpy(), wrong[:, n_train:].mean(1).numpy()
+                succeeded[np.isnan(succeeded) & (test_error <= SUCCESS)] = i
+                if not np.isnan(succeeded).any():
+                    break
+    return [
+        {
+            "run": run,
+            "steps": None if np.isnan(succeeded[j]) else int(succeeded[j]),
+            "train_error": float(train_error[j]),
+            "test_error": float(test_error[j]),
+        }
+        for j, run in enumerate(runs)
+    ]
+
+
+def _data(cell: Cell, run: int) -> tuple[np.ndarray, np.ndarray]:
+    n_rows = cell["n_samples"] + N_TEST
+    X, y = make_sparse_parity(n_rows, cell["n_features"], cell["n_informative"], random_state=run)[:2]
+    return X, (2 * y[:, None] - 1).astype(np.float32)
+
+
+def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
+    """Return how many networks learned at every richness, and the figure."""
+    counted = []
+    for (start, richness), group in rows.groupby(["start", "richness"], sort=False):
+        n = int(group["steps"].notna().sum())
+        ci = stats.binomtest(n, len(group)).proportion_ci(method="wilson")
+        counted.append(
+            {"start": start, "richness": richness, "successes": n, "runs": len(group), "rate": n / len(group)}
+            | {"low": ci.low, "high": ci.high, "steps": group["steps"].median()}
+            | {name: group[name].mean() for name in ("train_error", "test_error")}
+        )
+    table = pd.DataFrame(counted)
+    lines = [
+        [
+            *(row["start"], f"{row['richness']:g}", f"{row['successes']} of {row['runs']}"),
+            f"{row['low']:.2f} to {row['high']:.2f}",
+            "-" if np.isnan(row["steps"]) else f"{row['steps']:.0f}",
+            *(f"{row[name]:.3f}" for name in ("train_error", "test_error")),
+        ]
+        for row in table.to_dict("records")
+    ]
+    first = rows.iloc[0]
+    n, k = int(first["n_features"]), int(first["n_informative"])
+    title = f"({n}, {k})-parity, {first['n_samples']} rows, width {first['width']}"
+    head = ["start", "richness", "learned", "95 % interval", "median steps", "train error", "test error"]
+    text = [
+        f"{title}, SGD of {first['n_steps']} steps at the same learning rate. A network has learned when its "
+        f"error on fresh rows is {SUCCESS:g} or less. There are {comb(n, k)} parities of {k} out of {n} inputs; a "
+        "kernel needs about as many rows.",
+        fits_table(head, lines),
+    ]
+    return "\n\n".join(text), {"parity-richness": draw.success(table, title)}
+
+
+EXPERIMENT = Experiment("Sparse parity: success against richness", cells, run_cell, summary)

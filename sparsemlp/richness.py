@@ -1,0 +1,108 @@
+"""The centred mean-field parametrisation, in which how far features move is a knob of its own.
+
+With one hidden layer of N neurons the output is f(x) = 1/(gamma N) sum_i a_i phi(w_i x + b_i), of weights a_i and
+w_i of order one, and plain gradient descent has the rate N gamma^2 eta. Then f moves at a speed that depends on
+neither N nor gamma, while weights move by the order of gamma: a small gamma leaves the network in its linear
+("lazy") neighbourhood of the start, a gamma of one and more lets features be learned ("rich").
+(Bordelon, Atanasov and Pehlevan 2025, *How Feature Learning Can Improve Neural Scaling Laws*, arXiv 2409.17858;
+the rates for gamma above one from Atanasov, Meterez, Simon and Pehlevan 2025, *The Optimization Landscape of SGD
+Across the Feature Learning Strength*, arXiv 2410.04642.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+
+import torch
+from torch import Tensor
+
+#: how the rate grows with richness: Adam divides the gradient's own 1 / richness out
+POWERS = {"sgd": 2, "adamw": 1}
+#: AdamW's rate at richness 1 is this times the learning rate, so that the same values serve as without richness,
+#: where weights move less and count for more (they are not divided by the width)
+ADAMW_FACTOR = 64.0
+#: AdamW's epsilon without richness; gradients, and it with them, shrink by the output's scale
+ADAM_EPS = 1e-8
+
+
+def check_richness(richness: float | None) -> None:
+    """Raise ValueError unless `richness` is None or a positive number."""
+    if richness is None:
+        return
+    is_number = isinstance(richness, Real) and not isinstance(richness, bool)
+    if not (is_number and 0 < richness < math.inf):
+        raise ValueError(
+            f"richness={richness!r} must be a positive number (below 1: lazy; 1 and above: rich), or None for "
+            "the usual parametrisation"
+        )
+
+
+def rate_scale(richness: float, output_scale: float, n_layers: int, optimizer: str) -> float:
+    """Return what the learning rate of weights of order one is multiplied by.
+
+    Parameters
+    ----------
+    richness : float
+        The gamma of the formulas.
+    output_scale : float
+        What the readout is multiplied by, 1 / (gamma N).
+    n_layers : int
+        Number L of layers, the readout among them.
+    optimizer : {"sgd", "adamw"}
+        SGD: N gamma^2. AdamW, whose steps know no gradient's size: gamma, times :data:`ADAMW_FACTOR`. Above one
+        the exponents are divided by L: there weights grow to gamma^(1/L), and steps need grow no faster.
+    """
+    power = POWERS[optimizer] / (1 if richness <= 1 else n_layers)
+    size = 1 / (richness * output_scale) if optimizer == "sgd" else ADAMW_FACTOR
+    return size * richness**power
+
+
+def twins(n_units: int, n_steps: int = 0) -> Tensor:
+    """Return the index of every neuron's twin, of shape (n_units,): in each half of a layer those of the other.
+
+    The last `n_steps` neurons have another activation and are paired among themselves. An odd one out is its own.
+    """
+    index = torch.arange(n_units)
+    for start, stop in ((0, n_units - n_steps), (n_units - n_steps, n_units)):
+        half = (stop - start) // 2
+        index[start : start + half] += half
+        index[start + half : start + 2 * half] -= half
+    return index
+
+
+@torch.no_grad()
+def antisymmetric_(layers: Sequence[tuple[Tensor, Tensor]], n_steps: int = 0) -> None:
+    """Make the output exactly 0: every neuron gets a twin, and whatever twins do cancels in the readout.
+
+    Twins have the same bias and weights, w[i', j'] = w[i, j] for twins i, i' and j, j' of two layers, and opposite
+    readouts. That centres the model, f(x) - f_0(x), with no second pass through a frozen copy and nothing to
+    store. Gradients of twins differ in sign, in every layer, so that they part at the first step; the kernel is
+    that of half as many neurons. (Twins in the last hidden layer alone would leave those before without gradient.)
+
+    Parameters
+    ----------
+    layers : sequence of (weight, bias)
+        From input to output, weights of shape (n_members, n_units, n_inputs), as drawn for the usual network; the
+        first half of a hidden layer stays as it is. The readout is brought to variance one, its bias to 0.
+    n_steps : int, default=0
+        How many of the first layer's neurons, the last ones, have another activation.
+    """
+    *hidden, (readout, readout_bias) = layers
+    inputs = None  # the twins of the layer before
+    for weight, bias in hidden:
+        own = twins(bias.shape[-1], n_steps if inputs is None else 0)
+        index = torch.arange(len(own))
+        first, alone = index[own > index], index[own == index]
+        rows = weight[:, first]
+        if inputs is not None:
+            rows = rows[..., inputs]
+            weight[:, alone] = (weight[:, alone] + weight[:, alone][..., inputs]) / 2
+        weight[:, own[first]] = rows
+        bias[:, own[first]] = bias[:, first]
+        inputs = own
+    assert inputs is not None
+    readout -= readout[..., inputs]
+    readout *= math.sqrt(1.5 * len(inputs))  # the variance of a difference of two is 2/3 over their number
+    readout_bias.zero_()
