@@ -399,9 +399,11 @@ class BaseSparseInitMLP(BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, **X_OPTIONS)
         net = self.net_
-        return predict_in_chunks(
-            net.module_, net.criterion_.loss.combine, X, self.scaler_.transform, rows_a_chunk(net.module_)
-        )
+        return predict_in_chunks(net.module_, self._combine, X, self.scaler_.transform, rows_a_chunk(net.module_))
+
+    def _combine(self, output: torch.Tensor) -> torch.Tensor:
+        """Merge the members' outputs (n_members, n_rows, n_outputs) into decision values (n_rows, n_outputs)."""
+        return self.net_.criterion_.loss.combine(output)
 
     # -- what training left behind ----------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -178,6 +178,24 @@ class _Slab:
         return losses.sum(dtype=summing_dtype(losses.device))
 
 
+class LeftOut(NamedTuple):
+    """Rows that members left out, with the outputs of the members that did."""
+
+    #: (n_rows, n_outputs)
+    output: Tensor
+    #: (n_rows, n_outputs)
+    target: Tensor
+    #: (n_rows,), or None where all are equal
+    weight: Tensor | None
+
+    def mean_loss(self, loss: Loss, temperature: float = 1.0) -> float:
+        """Return the weighted mean of the loss, of outputs divided by `temperature`."""
+        losses = loss.value(self.output / temperature, self.target)
+        if self.weight is not None:
+            losses = losses * self.weight
+        return losses.sum(dtype=summing_dtype(losses.device)).item() / len(losses)
+
+
 class BatchStream:
     """Every epoch's random batches: each member sees every row once, in its own order.
 
@@ -261,28 +279,23 @@ class BatchStream:
                 yield Batch(slot.x, self.dataset.y[rows], slot.target, slot.weight)
 
     @torch.no_grad()
-    def left_out_loss(self, module: SparseInitMLP, loss: Loss, n_rows: int) -> float:
-        """Return the mean loss of the rows that members left out, each by the member that did.
+    def left_out(self, module: SparseInitMLP, n_rows: int) -> LeftOut:
+        """Compute the outputs of the rows that members left out, each by the member that did.
 
         Parameters
         ----------
         module : SparseInitMLP
             The network.
-        loss : Loss
-            The training loss.
         n_rows : int
             Rows of each member to compute at once.
         """
         dataset, index = self.dataset, self.left_out_rows
         assert index is not None
-        total = torch.zeros((), dtype=summing_dtype(index.device), device=index.device)
+        outputs = []
         for some in index.split(n_rows, dim=1):
-            flat = some.reshape(-1)
-            x = dataset.target.new_empty(len(flat), dataset.X.n_columns)
-            dataset.X.take(flat, out=x)
-            output = module(x.view(*some.shape, -1)).flatten(0, 1)
-            losses = loss.value(output, dataset.target[flat])
-            if dataset.weight is not None:
-                losses = losses * dataset.weight[flat, 0]
-            total += losses.sum(dtype=total.dtype)
-        return total.item() / index.numel()
+            x = dataset.target.new_empty(some.numel(), dataset.X.n_columns)
+            dataset.X.take(some.reshape(-1), out=x)
+            outputs.append(module(x.view(*some.shape, -1)))
+        rows = index.reshape(-1)
+        weight = None if dataset.weight is None else dataset.weight[rows, 0]
+        return LeftOut(torch.cat(outputs, dim=1).flatten(0, 1), dataset.target[rows], weight)

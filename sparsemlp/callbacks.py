@@ -12,7 +12,7 @@ from tqdm import tqdm
 # Training ends at this many times the epoch at which the left-out rows' loss was smallest, but not before so many
 # steps: of few rows, single members learn the noise before all together have learned what there is.
 PATIENCE = 2
-MIN_STEPS = 20
+MIN_STEPS = 10
 
 
 class KeepBest(Callback):

@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from sparsemlp.base import BaseSparseInitMLP
+from sparsemlp.calibration import fit_temperature
 from sparsemlp.losses import Loss, make_loss
 from sparsemlp.net import ClassifierNet
 
@@ -54,7 +55,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         than two, and give no probabilities.
     optimizer : {"adamw", "sgd"}, default="adamw"
         ``torch.optim.AdamW``, or plain SGD without momentum.
-    learning_rate : float, default=0.001
+    learning_rate : float, default=0.002
         Initial learning rate.
     lr_schedule : {"constant", "cosine", "average"}, default="average"
         "average" trains at a constant rate and averages the weights over the last steps, about a ninth of them, so
@@ -104,6 +105,9 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
         Their names, where X had string names.
+    temperature_ : float
+        What logits are divided by before members are averaged, from 1 up: where the loss of the rows that members
+        left out is smallest, see :func:`sparsemlp.calibration.fit_temperature`. 1 where none are left out.
     feature_importances_ : ndarray of shape (n_features,)
         Shares of the features in the first layer, see :func:`sparsemlp.inspection.feature_importances`.
     net_ : skorch.NeuralNet
@@ -159,7 +163,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         n_members: int = 8,
         loss: str = "cross_entropy",
         optimizer: str = "adamw",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         lr_schedule: str = "average",
         weight_decay: float = 0.01,
         batch_size: int = 256,
@@ -322,6 +326,17 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         if decision.shape[1] == 1:
             decision = torch.nn.functional.logsigmoid(torch.cat([-decision, decision], dim=1))
         return decision.numpy()
+
+    # -- calibration -------------------------------------------------------------------------------------------
+
+    def _train(self, *args: Any) -> None:
+        super()._train(*args)
+        loss, left_out = self.net_.criterion_.loss, self.net_.left_out_
+        can_tell = left_out is not None and loss.has_probabilities and bool(left_out.output.isfinite().all())
+        self.temperature_ = fit_temperature(loss, left_out) if can_tell else 1.0
+
+    def _combine(self, output: torch.Tensor) -> torch.Tensor:
+        return super()._combine(output / self.temperature_)
 
     # -- what the base class asks for -------------------------------------------------------------------------
 

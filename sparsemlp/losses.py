@@ -14,6 +14,9 @@ from torch import Tensor, nn
 class Loss:
     """What a loss must say of itself; targets are float tensors of shape (..., n_rows, n_outputs)."""
 
+    #: whether outputs are logits, so that `class_columns` are probabilities
+    has_probabilities = False
+
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of every row, of shape (..., n_rows)."""
         raise NotImplementedError
@@ -63,6 +66,8 @@ class HingeLoss(Loss):
 class BinaryCrossEntropy(Loss):
     """Logistic loss of one output, for targets of 0 and 1."""
 
+    has_probabilities = True
+
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of every row."""
         return F.softplus((1 - 2 * target) * output).sum(dim=-1)
@@ -85,6 +90,8 @@ class BinaryCrossEntropy(Loss):
 
 class CrossEntropy(Loss):
     """Softmax cross-entropy; targets are one-hot rows."""
+
+    has_probabilities = True
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of every row."""

@@ -27,6 +27,7 @@ from sparsemlp.batches import (
     BatchStream,
     ChunkStream,
     DeviceRows,
+    LeftOut,
     SparseRows,
     TabularDataset,
 )
@@ -56,6 +57,8 @@ class _FastLoop(NeuralNet):
 
     # skorch makes these; None once training has ended
     optimizer_: Any
+    #: what members made of the rows that they left out, after the latest epoch; None where there are none
+    left_out_: LeftOut | None = None
 
     def __init__(
         self,
@@ -154,8 +157,8 @@ class _FastLoop(NeuralNet):
         if self._average is not None:
             self._average.end_epoch()
         if iterator.left_out_rows is not None:
-            loss = self._compute(iterator.left_out_loss, self.module_, self.criterion_.loss, self.chunk_size)
-            self.history.record("left_out_loss", loss)
+            self.left_out_ = self._compute(iterator.left_out, self.module_, self.chunk_size)
+            self.history.record("left_out_loss", self.left_out_.mean_loss(self.criterion_.loss))
 
     def _fast_epoch(self, stream: BatchStream) -> float:
         """Train one epoch; the only wait for the device is for the epoch's mean loss at its end."""
@@ -230,6 +233,7 @@ class _FastLoop(NeuralNet):
         """Let go of everything that only training needs."""
         self.train_split = None
         self.batch_generator = None
+        self.left_out_ = None
         for parameter in self.module_.parameters():
             parameter.grad = None
         if not keep_optimizer:

@@ -56,6 +56,59 @@ class SquashScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return z
 
 
+class RankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Replace values by their ranks among the training rows, from 0 to 1, tied values by the middle of theirs.
+
+    Quantiles are those of scikit-learn's ``QuantileTransformer``, which itself sends the smallest value to 0 and the
+    largest to 1 however often they occur, and so makes a count that is nearly always 0 as wide as any other column.
+    Here its zeros are in the middle, and its few other values near 1.
+
+    Parameters
+    ----------
+    random_state : int or None, default=None
+        Seeds the subsample of 10000 rows that quantiles are estimated from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sparsemlp.preprocessing import RankScaler
+    >>> RankScaler().fit_transform(np.array([[0.0], [0.0], [0.0], [7.0], [9.0]])).ravel()
+    array([0.25, 0.25, 0.25, 0.75, 1.  ])
+    """
+
+    def __init__(self, random_state: int | None = None) -> None:
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: object = None) -> RankScaler:
+        """Estimate every column's quantiles.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Training rows.
+        y : object
+            Ignored.
+        """
+        self.n_features_in_ = X.shape[1]
+        n_quantiles = min(N_QUANTILES, len(X))
+        found = QuantileTransformer(n_quantiles=n_quantiles, subsample=10_000, random_state=self.random_state).fit(
+            X
+        )
+        self.quantiles_, self.ranks_ = found.quantiles_, found.references_
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return the ranks of `X`, of shape (n_samples, n_features)."""
+        check_is_fitted(self)
+        out = np.empty(X.shape)
+        for values, quantiles, ranks in zip(X.T, self.quantiles_.T, out.T, strict=True):
+            highest = np.interp(values, quantiles, self.ranks_)
+            lowest = -np.interp(-values, -quantiles[::-1], -self.ranks_[::-1])
+            np.add(highest, lowest, out=ranks)
+        out /= 2
+        return out
+
+
 class InputScaler(TransformerMixin, BaseEstimator):
     """Everything between the user's table and the network's inputs.
 
@@ -178,7 +231,7 @@ class _ColumnBlock(BaseEstimator):
 
     def _scaled(self, scaler: Any, X: np.ndarray) -> np.ndarray:
         values = scaler.transform(X.astype(np.float64, copy=False))
-        if isinstance(scaler, QuantileTransformer):
+        if isinstance(scaler, RankScaler):
             values = (values - 0.5) * np.sqrt(12)  # uniform of unit variance
         values[:, self.constant_] = 0
         return values
@@ -197,13 +250,12 @@ class _ColumnBlock(BaseEstimator):
 
 def _fit_scaler(
     name: str, X: np.ndarray, sample_weight: np.ndarray | None, random_state: int | None
-) -> SquashScaler | StandardScaler | QuantileTransformer:
+) -> SquashScaler | StandardScaler | RankScaler:
     if name == "squash":
         return SquashScaler().fit(X)
     if name == "standard":
         return StandardScaler().fit(X, sample_weight=sample_weight)
-    n_quantiles = min(N_QUANTILES, len(X))
-    return QuantileTransformer(n_quantiles=n_quantiles, subsample=10_000, random_state=random_state).fit(X)
+    return RankScaler(random_state).fit(X)
 
 
 def _dense(X: Any) -> np.ndarray:

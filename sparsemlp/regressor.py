@@ -50,7 +50,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         Training loss.
     optimizer : {"adamw", "sgd"}, default="adamw"
         ``torch.optim.AdamW``, or plain SGD without momentum.
-    learning_rate : float, default=0.001
+    learning_rate : float, default=0.002
         Initial learning rate.
     lr_schedule : {"constant", "cosine", "average"}, default="average"
         "average" trains at a constant rate and averages the weights over the last steps, about a ninth of them, so
@@ -151,7 +151,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         n_members: int = 8,
         loss: str = "squared",
         optimizer: str = "adamw",
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         lr_schedule: str = "average",
         weight_decay: float = 0.01,
         batch_size: int = 256,
