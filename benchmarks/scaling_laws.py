@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from benchmarks.scaling_store import ScalingStore
 
 HELP = "scaling laws, lazy and rich: a solvable model against theory, networks beside it"
-NAMES = ("model", "compute")
+NAMES = ("model", "compute", "circle", "images", "parity", "tables")
 FOLDER = "scaling-laws"  # of the report, in the folder of results
 
 
@@ -49,9 +49,10 @@ def run(args: argparse.Namespace) -> int:
 
 def experiments() -> dict[str, "Experiment"]:
     """Return the experiments by name."""
-    from benchmarks import scaling_compute, scaling_model
+    from benchmarks import scaling_compute, scaling_model, scaling_networks
 
-    return {"model": scaling_model.EXPERIMENT, "compute": scaling_compute.EXPERIMENT}
+    solvable = {"model": scaling_model.EXPERIMENT, "compute": scaling_compute.EXPERIMENT}
+    return solvable | scaling_networks.EXPERIMENTS
 
 
 def compute(chosen: Mapping[str, "Experiment"], profile: str, store: "ScalingStore") -> None:
