@@ -89,12 +89,12 @@ def _curve(cell: Cell, seed: int) -> list[Row]:
         y = target_values(TARGETS[cell["target"]], angles, m // 2)
         x, target = (torch.tensor(v, dtype=dtype) for v in (_points(angles), y[:, None]))
         slots.append(Slot(x, target, None, torch.empty_like(target)))
-    order = np.random.default_rng(seed).integers(N_STARTS, size=cell["n_steps"])
+    order: NDArray[np.int64] = np.random.default_rng(seed).integers(N_STARTS, size=cell["n_steps"])
     looks = set(np.unique(np.geomspace(1, cell["n_steps"], N_LOOKS).astype(int)).tolist())
     rows: list[Row] = []
     with torch.no_grad():
-        for i, number in enumerate(order.tolist(), start=1):
-            slot = slots[number]
+        for i in range(1, cell["n_steps"] + 1):
+            slot = slots[int(order[i - 1])]
             step(slot)
             if i in looks:
                 loss = float((slot.output - slot.target).square().mean())
@@ -148,10 +148,12 @@ def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
     curves, kernels = rows[rows["part"] == "curve"], rows[rows["part"] == "kernel"]
     spectrum = kernels[kernels["mode"].notna()].groupby("mode")["eigenvalue"].mean()
     alpha = fit_or_none(spectrum.index, spectrum, *MODES)
-    lines, fits = [], {}
+    lines: list[list[str]] = []
+    fits: dict[tuple[str, float], PowerLaw | None] = {}
     for target, q in TARGETS.items():
         of_target = curves[curves["target"] == target]
-        fits |= {(target, g): _fit(one, target) for g, one in of_target.groupby("richness")}
+        for richness in sorted(of_target["richness"].unique()):
+            fits[target, richness] = _fit(of_target[of_target["richness"] == richness], target)
         kept = _fit(kernels[kernels["target"] == target], target)
         lines.append(_line(target, q, alpha, kept, fits))
     text = [
@@ -195,7 +197,8 @@ def _line(
     measured = "-"
     if lazy is not None and rich is not None:
         value = rich.exponent / lazy.exponent
-        error = value * np.hypot(*((one.high - one.low) / 2 / one.exponent for one in (lazy, rich)))
+        relative = [(one.high - one.low) / 2 / one.exponent for one in (lazy, rich)]
+        error = abs(value) * float(np.hypot(relative[0], relative[1]))
         measured = f"{value:.2f} ± {error:.2f}"
     return [
         *(target, f"{q:g}", f"{beta:.2f}", "-" if kept is None else f"{kept.decay.value:.2f}"),
