@@ -89,7 +89,8 @@ def _curve(cell: Cell, seed: int) -> list[Row]:
         y = target_values(TARGETS[cell["target"]], angles, m // 2)
         x, target = (torch.tensor(v, dtype=dtype) for v in (_points(angles), y[:, None]))
         slots.append(Slot(x, target, None, torch.empty_like(target)))
-    order: NDArray[np.int64] = np.random.default_rng(seed).integers(N_STARTS, size=cell["n_steps"])
+    n_steps: int = cell["n_steps"]
+    order = np.random.default_rng(seed).integers(N_STARTS, size=n_steps)
     looks = set(np.unique(np.geomspace(1, cell["n_steps"], N_LOOKS).astype(int)).tolist())
     rows: list[Row] = []
     with torch.no_grad():

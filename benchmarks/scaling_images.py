@@ -24,7 +24,7 @@ N_CLASSES, SIZE, CANVAS = 10, 8, 12
 N_LOOKS = 30
 PIXEL_MEAN, PIXEL_SCALE = 0.14, 0.3  # of the canvas
 #: time before which the laws are not fitted: the first modes are being learned
-FIT_FROM = 400.0
+FIT_FROM = 150.0
 PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {"richness": (0.03, 1.0), "channels": 8, "n_steps": 60, "n_seeds": 2},
     "quick": {"richness": (0.03, 0.3, 1.0), "channels": 16, "n_steps": 4000, "n_seeds": 2},

@@ -90,7 +90,7 @@ def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
     table = per_task.unstack("richness")
     differences = table.drop(columns=USUAL).sub(table[USUAL], axis=0).groupby(level="start")
     means = differences.mean().T[list(STARTS)]
-    errors = (differences.std(ddof=1) / np.sqrt(differences.count())).T[list(STARTS)]
+    errors = differences.sem(ddof=1).T[list(STARTS)]
     lines = [
         [f"{richness:g}" if richness else "none"]
         + [_accuracy_cell(per_task, means, errors, start, richness) for start in STARTS]
