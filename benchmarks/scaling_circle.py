@@ -29,11 +29,12 @@ TARGETS = {"hard": 0.75, "easy": 1.75}
 #: the rich network's kernel grows, and stays stable at a low rate only; time is rate x steps for both
 RATES = {LAZY: 0.4, RICH: 0.02}
 N_STARTS, N_LOOKS = 64, 80
+HEAD = ["target", "q", "beta", "kept", "lazy", "theory", "rich", "theory", "rich / lazy", "theory"]
 #: modes over which the spectrum's exponent is fitted: the first two are out of line, late ones noisy
 MODES = (3, 48)
-#: both regimes are fitted where the loss is between these shares of the target's power beyond mode 2: before, the
-#: first modes are learned; after, the target runs out of modes
-RANGE = (0.7, 0.25)
+#: both regimes are fitted from where this mode has been learned, to where one in so many has: before, the first
+#: modes are learned, which are out of line; after, the target runs out of modes
+FIRST_MODE, ONE_IN = 3, 8
 PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {"width": 64, "n_angles": 64, "time": 4.0, "n_seeds": 2},
     "quick": {"width": 1024, "n_angles": 256, "time": 400.0, "n_seeds": 2},
@@ -45,14 +46,15 @@ def cells(profile: str) -> list[Cell]:
     """Return the kernel's measurement, and a piece of work for every target and richness."""
     plan = PROFILES[profile]
     sizes = {"width": plan["width"], "n_angles": plan["n_angles"], "n_seeds": plan["n_seeds"]}
-    curves = [
-        # lazy networks are slower, and cheaper
-        {"part": "curve", "target": target, "richness": richness, "rate": rate, **sizes}
-        | {"n_steps": round(plan["time"] * (10 if richness == LAZY else 1) / rate)}
-        for target in TARGETS
-        for richness, rate in RATES.items()
-    ]
-    return [{"part": "kernel", **sizes}, *curves]
+    many = sizes | {"n_seeds": 2 * plan["n_seeds"]}  # lazy networks differ more, take longer, and cost less
+    found: list[Cell] = [{"part": "kernel", **many}]
+    for target in TARGETS:
+        for richness, rate in RATES.items():
+            is_lazy = richness == LAZY
+            n_steps = round(plan["time"] * (10 if is_lazy else 1) / rate)
+            setting = {"part": "curve", "target": target, "richness": richness, "rate": rate, "n_steps": n_steps}
+            found.append(setting | (many if is_lazy else sizes))
+    return found
 
 
 def run_cell(cell: Cell) -> list[Row]:
@@ -87,12 +89,13 @@ def _curve(cell: Cell, seed: int) -> list[Row]:
         y = target_values(TARGETS[cell["target"]], angles, m // 2)
         x, target = (torch.tensor(v, dtype=dtype) for v in (_points(angles), y[:, None]))
         slots.append(Slot(x, target, None, torch.empty_like(target)))
-    order = np.random.default_rng(seed).integers(N_STARTS, size=cell["n_steps"])
+    n_steps: int = cell["n_steps"]
+    order = np.random.default_rng(seed).integers(N_STARTS, size=n_steps)
     looks = set(np.unique(np.geomspace(1, cell["n_steps"], N_LOOKS).astype(int)).tolist())
     rows: list[Row] = []
     with torch.no_grad():
-        for i, number in enumerate(order.tolist(), start=1):
-            slot = slots[number]
+        for i in range(1, cell["n_steps"] + 1):
+            slot = slots[int(order[i - 1])]
             step(slot)
             if i in looks:
                 loss = float((slot.output - slot.target).square().mean())
@@ -137,8 +140,8 @@ def _range(target: str, n_angles: int) -> tuple[float, float]:
     """Return the losses between which both regimes are fitted."""
     k = np.arange(1, n_angles // 2 + 1)
     power = k ** (-2 * TARGETS[target])
-    beyond = power[2:].sum() / power.sum()
-    return RANGE[0] * beyond, RANGE[1] * beyond
+    left = 1 - power.cumsum() / power.sum()
+    return float(left[FIRST_MODE - 1]), float(left[len(k) // ONE_IN - 1])
 
 
 def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
@@ -146,19 +149,25 @@ def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
     curves, kernels = rows[rows["part"] == "curve"], rows[rows["part"] == "kernel"]
     spectrum = kernels[kernels["mode"].notna()].groupby("mode")["eigenvalue"].mean()
     alpha = fit_or_none(spectrum.index, spectrum, *MODES)
-    lines, fits = [], {}
+    lines: list[list[str]] = []
+    fits: dict[tuple[str, float], PowerLaw | None] = {}
     for target, q in TARGETS.items():
         of_target = curves[curves["target"] == target]
-        fits |= {(target, g): _fit(one, target) for g, one in of_target.groupby("richness")}
-        lines.append(_line(target, q, alpha, fits))
+        for richness in sorted(of_target["richness"].unique()):
+            fits[target, richness] = _fit(of_target[of_target["richness"] == richness], target)
+        kept = _fit(kernels[kernels["target"] == target], target)
+        lines.append(_line(target, q, alpha, kept, fits))
     text = [
         "One hidden layer of ReLUs on the circle, the target's coefficients falling as k^-q; time is learning "
-        "rate x steps. Both are fitted over the same range of losses, in which they learn the same modes.",
+        "rate x steps. All are fitted over the same range of losses, in which they learn the same modes. Kept: "
+        "what the initial kernel would do, with this target of finitely many modes.",
         ""
         if alpha is None
         else f"The initial kernel's spectrum falls with alpha = {interval(alpha)} over modes "
         f"{alpha.x_min:.0f} to {alpha.x_max:.0f}; beta = (2 q - 1) / alpha.",
-        fits_table(["target", "q", "beta", "lazy", "theory", "rich", "theory", "rich / lazy", "theory"], lines),
+        fits_table(
+            ["target", "q", "beta", "kept", "lazy", "theory", "rich", "theory", "rich / lazy", "theory"], lines
+        ),
     ]
     figures = {"circle": draw.circle(curves, kernels, fits), "circle-kernel": draw.spectrum(spectrum, alpha)}
     return "\n\n".join(text), figures
@@ -176,7 +185,11 @@ def _fit(curve: pd.DataFrame, target: str) -> PowerLaw | None:
 
 
 def _line(
-    target: str, q: float, alpha: PowerLaw | None, fits: dict[tuple[str, float], PowerLaw | None]
+    target: str,
+    q: float,
+    alpha: PowerLaw | None,
+    kept: PowerLaw | None,
+    fits: dict[tuple[str, float], PowerLaw | None],
 ) -> list[str]:
     """Return the table's line of a target."""
     lazy, rich = fits.get((target, LAZY)), fits.get((target, RICH))
@@ -185,10 +198,11 @@ def _line(
     measured = "-"
     if lazy is not None and rich is not None:
         value = rich.exponent / lazy.exponent
-        error = value * np.hypot(*((one.high - one.low) / 2 / one.exponent for one in (lazy, rich)))
+        relative = [(one.high - one.low) / 2 / one.exponent for one in (lazy, rich)]
+        error = abs(value) * float(np.hypot(relative[0], relative[1]))
         measured = f"{value:.2f} ± {error:.2f}"
     return [
-        *(target, f"{q:g}", f"{beta:.2f}"),
+        *(target, f"{q:g}", f"{beta:.2f}", "-" if kept is None else f"{kept.decay.value:.2f}"),
         *("-" if lazy is None else interval(lazy), f"{beta:.2f}"),
         *("-" if rich is None else interval(rich), f"{gain * beta:.2f}"),
         *(measured, f"{gain:.2f}"),

@@ -24,7 +24,7 @@ N_CLASSES, SIZE, CANVAS = 10, 8, 12
 N_LOOKS = 30
 PIXEL_MEAN, PIXEL_SCALE = 0.14, 0.3  # of the canvas
 #: time before which the laws are not fitted: the first modes are being learned
-FIT_FROM = 400.0
+FIT_FROM = 150.0
 PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {"richness": (0.03, 1.0), "channels": 8, "n_steps": 60, "n_seeds": 2},
     "quick": {"richness": (0.03, 0.3, 1.0), "channels": 16, "n_steps": 4000, "n_seeds": 2},
@@ -59,17 +59,12 @@ class CentredCNN(nn.Module):
 
     def __init__(self, channels: int, richness: float) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(1, channels, 3),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, stride=2),
-            nn.ReLU(),
-            nn.Flatten(),
-        )
+        first, self.inner = nn.Conv2d(1, channels, 3), nn.Conv2d(channels, channels, 3, stride=2)
+        self.body = nn.Sequential(first, nn.ReLU(), self.inner, nn.ReLU(), nn.Flatten())
         places = ((CANVAS - 4) // 2) ** 2
         self.readout = nn.Linear(channels * places, N_CLASSES, bias=False)
         with torch.no_grad():  # torch draws uniform weights of variance 1 / (3 fan-in)
-            self.body[0].weight *= np.sqrt(3 * 9)
+            first.weight *= np.sqrt(3 * 9)
             self.readout.weight *= np.sqrt(3 * channels * places)
         self.scale = 1 / (richness * channels * places)
         self.rate_scale = channels * places * richness**2
@@ -83,7 +78,7 @@ class CentredCNN(nn.Module):
 
     def parameter_groups(self, rate: float) -> list[dict[str, Any]]:
         """Return the parameters with their learning rates; inner weights are of order 1 / sqrt(fan-in)."""
-        inner = self.body[2].weight
+        inner = self.inner.weight
         outer = [p for p in (*self.body.parameters(), *self.readout.parameters()) if p is not inner]
         rate *= self.rate_scale
         return [{"params": outer, "lr": rate}, {"params": [inner], "lr": rate / inner[0].numel()}]

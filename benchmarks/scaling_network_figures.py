@@ -38,7 +38,7 @@ def circle(
 
 def _curves(axes: Axes, rows: pd.DataFrame, fits: Mapping[Any, PowerLaw | None], by: str = "richness") -> None:
     """Draw a curve for every seed, and the fitted laws over the ranges that they were fitted to."""
-    for (value, group), colour in zip(rows.groupby(by), SHADES, strict=False):
+    for height, ((value, group), colour) in enumerate(zip(rows.groupby(by), SHADES, strict=False)):
         for i, (_, one) in enumerate(group.groupby("seed")):
             label = f"{by} {value:g}" if i == 0 else None
             axes.loglog(one["time"], one["loss"], color=colour, lw=1.2, alpha=0.8, label=label)
@@ -50,7 +50,7 @@ def _curves(axes: Axes, rows: pd.DataFrame, fits: Mapping[Any, PowerLaw | None],
             axes.annotate(
                 f"{law.decay.value:.2f}",
                 (middle, float(law.predict(middle))),
-                xytext=(5, 5),
+                xytext=(8, 12 - 12 * height),
                 textcoords="offset points",
                 color=colour,
             )

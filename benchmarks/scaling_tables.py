@@ -87,12 +87,10 @@ def _accuracy(
 def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
     """Return mean accuracies, and differences from the usual parametrisation with their errors over tasks."""
     per_task = rows.groupby(["start", "richness", "task"])["accuracy"].mean()
-    usual = per_task.xs(USUAL, level="richness")
-    differences = per_task.drop(USUAL, level="richness")
-    differences = differences - usual.reindex(differences.index.droplevel("richness")).to_numpy()
-    groups = differences.groupby(["richness", "start"])
-    means = groups.mean().unstack("start")[list(STARTS)]
-    errors = (groups.std(ddof=1) / np.sqrt(groups.count())).unstack("start")[list(STARTS)]
+    table = per_task.unstack("richness")
+    differences = table.drop(columns=USUAL).sub(table[USUAL], axis=0).groupby(level="start")
+    means = differences.mean().T[list(STARTS)]
+    errors = differences.sem(ddof=1).T[list(STARTS)]
     lines = [
         [f"{richness:g}" if richness else "none"]
         + [_accuracy_cell(per_task, means, errors, start, richness) for start in STARTS]
@@ -116,7 +114,7 @@ def _accuracy_cell(
     text = f"{100 * per_task[start, richness].mean():.2f}"
     if richness == USUAL:
         return text
-    return f"{text} ({100 * means.loc[richness, start]:+.2f} ± {100 * errors.loc[richness, start]:.2f})"
+    return f"{text} ({100 * means[start].loc[richness]:+.2f} ± {100 * errors[start].loc[richness]:.2f})"
 
 
 def _gap(per_task: pd.Series, richness: float) -> str:
