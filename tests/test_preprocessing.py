@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
+from scipy.stats import rankdata
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from small import raw_table
 
 import sparsemlp.preprocessing
-from sparsemlp.preprocessing import InputScaler, SquashScaler
+from sparsemlp.preprocessing import InputScaler, RankScaler, SquashScaler
 
 SCALINGS = ["squash", "quantile", "both", "standard", None]
 every_scaling = pytest.mark.parametrize("scaling", SCALINGS)
@@ -89,8 +90,20 @@ def test_quantile_is_scikit_learns_with_unit_variance():
     X, new = random_table(300), random_table(100, seed=1)
     reference = QuantileTransformer(n_quantiles=300).fit(X)
     out = InputScaler("quantile", random_state=0).fit(X).transform(new)
-    np.testing.assert_allclose(out, (reference.transform(new) - 0.5) * math.sqrt(12), atol=1e-6)
-    assert InputScaler("quantile").fit_transform(X).var(axis=0) == pytest.approx(1, rel=0.02)
+    np.testing.assert_allclose(out, (reference.transform(new) - 0.5) * math.sqrt(12), atol=1e-6)  # no value tied
+
+
+@given(st.lists(st.integers(-3, 3), min_size=2, max_size=60))
+def test_tied_values_take_the_middle_of_their_ranks(values):
+    column = np.array(values, dtype=float)[:, np.newaxis]
+    ranks = (rankdata(values) - 1) / (len(values) - 1)
+    np.testing.assert_allclose(RankScaler().fit(column).transform(column).ravel(), ranks, atol=1e-12)
+
+
+def test_values_beyond_the_training_rows_rank_first_and_last():
+    scaler = RankScaler().fit(np.array([[0.0], [0.0], [1.0], [1.0]]))
+    np.testing.assert_array_equal(scaler.transform(np.array([[-1.0], [0.5], [2.0]])).ravel(), [0, 0.5, 1])
+    assert InputScaler("quantile").fit_transform(random_table(300)).var(axis=0) == pytest.approx(1, rel=0.02)
 
 
 def test_standard_is_scikit_learns():
