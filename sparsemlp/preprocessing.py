@@ -59,9 +59,9 @@ class SquashScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 class RankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Replace values by their ranks among the training rows, from 0 to 1, tied values by the middle of theirs.
 
-    Quantiles are those of scikit-learn's ``QuantileTransformer``, which itself sends the smallest value to 0 and
-    the largest to 1 however often they occur, and so makes a count that is nearly always 0 as wide as any other
-    column. Here its zeros are in the middle, and its few other values near 1.
+    scikit-learn's ``QuantileTransformer``, which estimates the quantiles of more than N_QUANTILES rows, itself sends
+    the smallest value to 0 and the largest to 1 however often they occur, and so makes a count that is nearly always
+    0 as wide as any other column. Here its zeros are in the middle, and its few other values near 1.
 
     Parameters
     ----------
@@ -90,11 +90,12 @@ class RankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             Ignored.
         """
         self.n_features_in_ = X.shape[1]
-        n_quantiles = min(N_QUANTILES, len(X))
-        found = QuantileTransformer(n_quantiles=n_quantiles, subsample=10_000, random_state=self.random_state).fit(
-            X
-        )
-        self.quantiles_, self.ranks_ = found.quantiles_, found.references_
+        if len(X) <= N_QUANTILES:  # all of them, not rounded by interpolation, so that ties stay ties
+            self.quantiles_, self.ranks_ = np.sort(X, axis=0), np.linspace(0, 1, len(X))
+        else:
+            options = {"n_quantiles": N_QUANTILES, "subsample": 10_000, "random_state": self.random_state}
+            estimator = QuantileTransformer(**options).fit(X)
+            self.quantiles_, self.ranks_ = estimator.quantiles_, estimator.references_
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ TRUSTED = [
     "sparsemlp.classifier.SparseInitMLPClassifier",
     "sparsemlp.regressor.SparseInitMLPRegressor",
     "sparsemlp.preprocessing.InputScaler",
+    "sparsemlp.preprocessing.RankScaler",
     "sparsemlp.preprocessing.SquashScaler",
     "sparsemlp.preprocessing._ColumnBlock",
 ]
