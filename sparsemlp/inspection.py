@@ -39,7 +39,7 @@ def first_layer_mass(estimator: Any) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (n_members, width, n_features_in_), float64
+    ndarray of shape (n_members, width, n_features), float64
         Without a unit: neurons can be compared with each other, and the masses of a neuron add up to the norm of
         its readout (less what falls to columns that were constant).
 
@@ -77,7 +77,7 @@ def feature_importances(estimator: Any) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (n_features_in_,), float64
+    ndarray of shape (n_features,), float64
         They add up to 1; all are 0 where all features were constant.
 
     Raises
