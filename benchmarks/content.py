@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import growth_sections, parity_report, setting_sections, summary
+from benchmarks import duels, growth_sections, parity_report, setting_sections, summary
 from benchmarks.document import Cell, Content, Section, Table
 from benchmarks.store import Store
 from benchmarks.tabular import REPORT_SEED
@@ -20,7 +20,7 @@ def build(store: Store, results: Path, report_command: str) -> Content:
     evaluations, datasets = (store.frame(name) for name in ("evaluations", "datasets"))
     found = summary.settings(evaluations)
     incomplete = set(datasets.loc[~datasets["complete"].astype(bool), "task"])
-    sections = setting_sections.overview(found)
+    sections = setting_sections.overview(found) + duels.sections(found)
     sections += [setting_sections.section(setting, incomplete) for setting in found]
     sections += growth_sections.sections(found, evaluations)
     sections += parity_report.sections(store, results)

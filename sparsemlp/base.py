@@ -33,11 +33,12 @@ from sparsemlp.persistence import net_state, restore_module, restore_optimizer
 from sparsemlp.precision import PRECISIONS
 from sparsemlp.predicting import predict_in_chunks, rows_a_chunk
 from sparsemlp.preprocessing import SCALINGS, InputScaler
+from sparsemlp.relevance import FEATURE_SAMPLINGS, relevance_weights
 
 # Keep a copy of the weights for divergence at most once in this many steps.
 STEPS_BETWEEN_COPIES = 16
-# Thresholds are placed at rows drawn from at most this many.
-MAX_BIAS_ROWS = 100_000
+# The first layer is made for at most this many rows: thresholds are placed there, relevance is measured on them.
+MAX_INIT_ROWS = 100_000
 X_OPTIONS: dict[str, Any] = {
     "accept_sparse": "csr",
     "dtype": [np.float64, np.float32],
@@ -53,6 +54,7 @@ class BaseSparseInitMLP(BaseEstimator):
         "sparsity": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "init": [StrOptions(set(WEIGHT_INITS))],
         "bias_init": [StrOptions(set(BIAS_INITS))],
+        "feature_sampling": [StrOptions(set(FEATURE_SAMPLINGS))],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "richness": [Interval(Real, 0, None, closed="neither"), None],
         "scaling": [StrOptions({name for name in SCALINGS if name}), None],
@@ -146,7 +148,7 @@ class BaseSparseInitMLP(BaseEstimator):
             module = self.net_.module_.to(resolve_device(self.device))
         else:
             self._fit_y_scale(y, weight)
-            module = self._make_module(X, weight)
+            module = self._make_module(X, y, weight)
         self._weight_scale = float(weight.mean())
         history = self.net_.history if again else []
         self.net_ = self._make_net(module, history)
@@ -170,7 +172,7 @@ class BaseSparseInitMLP(BaseEstimator):
             self._fit_y_scale(y, weight)
             # All chunks share the first one's scale, so that a heavier chunk counts for more.
             self._weight_scale = float(weight.mean()) or 1.0
-            self.net_ = self._make_net(self._make_module(X, weight), [])
+            self.net_ = self._make_net(self._make_module(X, y, weight), [])
         elif not self.net_.can_train():  # after fit, which lets go of the optimizer
             self.net_ = self._make_net(self.net_.module_, self.net_.history)
         self.net_.lr_schedule = "constant"  # the number of chunks to come is not known
@@ -265,36 +267,38 @@ class BaseSparseInitMLP(BaseEstimator):
 
     # -- the network ------------------------------------------------------------------------------------------
 
-    def _make_module(self, X: Any, weight: np.ndarray) -> SparseInitMLP:
+    def _make_module(self, X: Any, y: np.ndarray, weight: np.ndarray) -> SparseInitMLP:
         """Fit the scaling, then draw the network."""
         self.scaler_ = InputScaler(self.scaling, random_state=self._seeds["scaler"])
         self.scaler_.fit(X, sample_weight=weight)
         generator = torch.Generator().manual_seed(self._seeds["init"])
         self._batch_state = None
         column_features = self.scaler_.column_features_
+        sparsity = min(2, X.shape[1]) if self.sparsity == "auto" else self.sparsity
+        is_weighted = self.feature_sampling == "relevance" and sparsity is not None
+        weights = data = None
+        if is_weighted or self.bias_init == "data":
+            some = torch.randperm(X.shape[0], generator=generator)[:MAX_INIT_ROWS].numpy()
+            rows = self.scaler_.transform(X[some])
+            data = torch.from_numpy(rows)
+            if is_weighted:
+                weights = relevance_weights(rows, self._encode_y(y[some])[1], column_features, weight[some])
         module = SparseInitMLP(
             len(column_features),
             self._n_outputs(),
             self._widths(),
-            min(2, X.shape[1]) if self.sparsity == "auto" else self.sparsity,
+            sparsity,
             init=self.init,
             bias_init=self.bias_init,
             activation=self.activation,
             richness=self.richness,
             n_members=self.n_members,
-            data=self._bias_rows(X, generator),
+            data=data,
             column_groups=_columns_by_feature(column_features),
+            feature_weights=weights,
             generator=generator,
         )
         return module.to(resolve_device(self.device), torch.float32)  # torch's default may be another
-
-    def _bias_rows(self, X: Any, generator: torch.Generator) -> torch.Tensor | None:
-        """Scale as many random rows as biases can be placed at, which need not be all of a large table."""
-        if self.bias_init != "data":
-            return None
-        n_rows = min(X.shape[0], MAX_BIAS_ROWS)
-        rows = torch.randperm(X.shape[0], generator=generator)[:n_rows].numpy()
-        return torch.from_numpy(self.scaler_.transform(X[rows]))
 
     def _n_outputs(self) -> int:
         return 1

@@ -36,6 +36,10 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`. Ignored where ``sparsity=None``.
     bias_init : {"zeros", "uniform", "data"}, default="data"
         First-layer biases; "data" places each neuron's threshold at a random training row.
+    feature_sampling : {"relevance", "uniform"}, default="relevance"
+        How neurons draw the features that they start with: "uniform", all alike, as in the paper; "relevance",
+        half of the probability alike, half in favour of features that correlate with the target, see
+        :func:`sparsemlp.relevance.relevance_weights`. Ignored where ``sparsity=None``.
     activation : {"mixed", "relu", "step"}, default="mixed"
         Of the first layer; other hidden layers are relu. "step" is tanh, of weights that start ten times as large:
         a soft cut through the data, as a tree's split is. "mixed": half of the neurons are relu, half are steps.
@@ -157,6 +161,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         init: str = "normal",
         *,
         bias_init: str = "data",
+        feature_sampling: str = "relevance",
         activation: str = "mixed",
         richness: float | None = None,
         scaling: str | None = "both",
@@ -183,6 +188,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         self.sparsity = sparsity
         self.init = init
         self.bias_init = bias_init
+        self.feature_sampling = feature_sampling
         self.activation = activation
         self.richness = richness
         self.scaling = scaling
@@ -421,6 +427,7 @@ def paper_net(width: int = 1000, sparsity: int | None = 2, **overrides: Any) -> 
     options: dict[str, Any] = {
         "init": "sign",
         "bias_init": "zeros",
+        "feature_sampling": "uniform",
         "activation": "relu",
         "richness": None,
         "scaling": None,

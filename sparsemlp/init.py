@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 WEIGHT_INITS = ("sign", "ones", "normal", "uniform")
 BIAS_INITS = ("zeros", "uniform", "data")
+DRAWS_AT_ONCE = 2**22
 
 
 @torch.no_grad()
@@ -20,8 +21,9 @@ def s_hot_(
     generator: torch.Generator | None = None,
     *,
     column_groups: Sequence[Sequence[int]] | None = None,
+    feature_weights: Tensor | None = None,
 ) -> Tensor:
-    """Fill `tensor` with rows that hold exactly `sparsity` nonzeros, at uniformly random positions.
+    """Fill `tensor` with rows that hold exactly `sparsity` nonzeros, at random positions.
 
     Every row of the result is one neuron that starts by looking at `sparsity` random inputs
     (Edelman et al. 2023, section 3: "s-sparse initialisation").
@@ -41,6 +43,10 @@ def s_hot_(
         Columns that stem from the same raw feature. A row then takes `sparsity` distinct groups and one
         column of each. Default: every column is a group of its own.
 
+    feature_weights : Tensor of shape (n_features,), optional
+        Positive weights of the features, or of the groups: a row draws one after the other, each with probability
+        in proportion to its weight among those that are left. Default: all alike.
+
     Returns
     -------
     Tensor
@@ -49,7 +55,8 @@ def s_hot_(
     Raises
     ------
     ValueError
-        If `sparsity` is not in 1 ... number of features (or groups), or `init` is unknown.
+        If `sparsity` is not in 1 ... number of features (or groups), `init` is unknown, or `feature_weights` are
+        not one positive number for each.
 
     Examples
     --------
@@ -68,7 +75,10 @@ def s_hot_(
             "a neuron cannot start with more inputs than there are"
         )
     n_rows = tensor.numel() // max(tensor.shape[-1], 1)
-    positions = _distinct_positions(n_rows, n_features, sparsity, generator)
+    if feature_weights is None:
+        positions = _distinct_positions(n_rows, n_features, sparsity, generator)
+    else:
+        positions = _weighted_positions(n_rows, n_features, sparsity, feature_weights, generator)
     if column_groups is not None:
         positions = _one_column_of_each(positions, column_groups, generator)
     values = _nonzeros(n_rows, sparsity, init, generator)
@@ -96,6 +106,32 @@ def _distinct_positions(n_rows: int, n_features: int, sparsity: int, generator: 
         if taken is not None:
             taken.scatter_(1, draw, True)
     return positions
+
+
+def _weighted_positions(
+    n_rows: int, n_features: int, sparsity: int, weights: Tensor, generator: torch.Generator | None
+) -> Tensor:
+    """Draw `sparsity` distinct features for every row, those of larger weight more often.
+
+    The features with the smallest E / weight, E being exponential, are such a draw (Efraimidis and Spirakis 2006,
+    *Weighted random sampling with a reservoir*, Information Processing Letters 97).
+    """
+    if weights.shape != (n_features,) or not bool((weights > 0).all() and weights.isfinite().all()):
+        raise ValueError(
+            f"feature_weights must be {n_features} positive numbers, one for each feature or group, got {weights}"
+        )
+    weights = weights.to("cpu", torch.float32)
+    parts = []
+    for n in _chunks(n_rows, max(1, DRAWS_AT_ONCE // n_features)):
+        times = torch.empty(n, n_features).exponential_(generator=generator).div_(weights)
+        parts.append(times.topk(sparsity, dim=1, largest=False).indices)
+    return torch.cat(parts)
+
+
+def _chunks(total: int, size: int) -> Iterator[int]:
+    """Yield numbers up to `size` that add up to `total`."""
+    for start in range(0, total, size):
+        yield min(size, total - start)
 
 
 def _one_column_of_each(

@@ -103,6 +103,8 @@ class SparseInitMLP(nn.Module):
         Rows for ``bias_init="data"``.
     column_groups : sequence of sequences of int, optional
         Columns of the input that stem from the same raw feature, see :func:`sparsemlp.init.s_hot_`.
+    feature_weights : Tensor of shape (n_features,) or (n_groups,), optional
+        How often neurons draw each raw feature, see :func:`sparsemlp.init.s_hot_`. Default: all alike.
     generator : torch.Generator, optional
         A CPU generator for every draw. Default: torch's global one.
 
@@ -137,6 +139,7 @@ class SparseInitMLP(nn.Module):
         n_members: int = 1,
         data: Tensor | None = None,
         column_groups: Sequence[Sequence[int]] | None = None,
+        feature_weights: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -161,7 +164,7 @@ class SparseInitMLP(nn.Module):
             MemberLinear(n_inputs, n_units, n_members) for n_inputs, n_units in pairwise(widths)
         )
         self.output_layer = MemberLinear(widths[-1], n_outputs, n_members)
-        self._reset_input_layer(sparsity, init, bias_init, data, column_groups, generator)
+        self._reset_input_layer(sparsity, init, bias_init, data, column_groups, feature_weights, generator)
         for layer in self.layers[1:]:
             layer.reset_parameters(generator)
         if richness is not None:
@@ -180,13 +183,21 @@ class SparseInitMLP(nn.Module):
         bias_init: str,
         data: Tensor | None,
         column_groups: Sequence[Sequence[int]] | None,
+        feature_weights: Tensor | None,
         generator: torch.Generator | None,
     ) -> None:
         weight, bias = self.input_layer.weight, self.input_layer.bias
         if sparsity is None:
             torch_linear_(weight, generator)
         else:
-            s_hot_(weight, sparsity, init, generator, column_groups=column_groups)
+            s_hot_(
+                weight,
+                sparsity,
+                init,
+                generator,
+                column_groups=column_groups,
+                feature_weights=feature_weights,
+            )
         with torch.no_grad():
             weight[:, weight.shape[1] - n_steps(self.activation, weight.shape[1]) :] *= STEP_SLOPE
         if bias_init == "zeros":

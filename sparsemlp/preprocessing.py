@@ -59,9 +59,9 @@ class SquashScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 class RankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Replace values by their ranks among the training rows, from 0 to 1, tied values by the middle of theirs.
 
-    scikit-learn's ``QuantileTransformer``, which estimates the quantiles of more than N_QUANTILES rows, itself sends
-    the smallest value to 0 and the largest to 1 however often they occur, and so makes a count that is nearly always
-    0 as wide as any other column. Here its zeros are in the middle, and its few other values near 1.
+    scikit-learn's ``QuantileTransformer``, which estimates the quantiles of more than 1000 rows, itself sends the
+    smallest value to 0 and the largest to 1 however often they occur, and so makes a count that is nearly always 0
+    as wide as any other column. Here its zeros are in the middle, and its few other values near 1.
 
     Parameters
     ----------

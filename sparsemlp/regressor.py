@@ -32,6 +32,10 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`. Ignored where ``sparsity=None``.
     bias_init : {"zeros", "uniform", "data"}, default="data"
         First-layer biases; "data" places each neuron's threshold at a random training row.
+    feature_sampling : {"relevance", "uniform"}, default="relevance"
+        How neurons draw the features that they start with: "uniform", all alike, as in the paper; "relevance",
+        half of the probability alike, half in favour of features that correlate with the target, see
+        :func:`sparsemlp.relevance.relevance_weights`. Ignored where ``sparsity=None``.
     activation : {"mixed", "relu", "step"}, default="mixed"
         Of the first layer; other hidden layers are relu. "step" is tanh, of weights that start ten times as large:
         a soft cut through the data, as a tree's split is. "mixed": half of the neurons are relu, half are steps.
@@ -145,6 +149,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         init: str = "normal",
         *,
         bias_init: str = "data",
+        feature_sampling: str = "relevance",
         activation: str = "mixed",
         richness: float | None = None,
         scaling: str | None = "both",
@@ -170,6 +175,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         self.sparsity = sparsity
         self.init = init
         self.bias_init = bias_init
+        self.feature_sampling = feature_sampling
         self.activation = activation
         self.richness = richness
         self.scaling = scaling

@@ -1,0 +1,98 @@
+"""The sparse net against the stronger of two forests, tuned and untuned, and against each rival, in points."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from benchmarks import summary
+from benchmarks.document import Cell, Section, Table, number
+from benchmarks.models import label
+from benchmarks.ranking import wilcoxon
+from benchmarks.setting_sections import SUBJECT
+from benchmarks.summary import Setting
+
+FOREST = "rf"
+STRONGER = "stronger forest"
+
+
+def stronger_forest(settings: Sequence[Setting]) -> pd.DataFrame:
+    """Return the scores of the tuned or untuned forest of one size, for every task the better of the two.
+
+    Better on the test rows, on the seeds that both have; so the choice favours the forest.
+
+    Parameters
+    ----------
+    settings : sequence of Setting
+        Those of one size.
+
+    Returns
+    -------
+    DataFrame
+        Columns task, seed and accuracy.
+    """
+    columns = ["task", "seed", "accuracy"]
+    forests = [one.scores.loc[one.scores["model"] == FOREST, columns] for one in settings]
+    forests = [scores for scores in forests if len(scores)]
+    best: dict[str, pd.DataFrame] = {}
+    for scores in forests:
+        for task, rows in scores.groupby("task"):
+            known = best.get(str(task))
+            both = None if known is None else known.merge(rows, on=["task", "seed"], suffixes=("_known", ""))
+            if both is None or (len(both) and both["accuracy"].mean() > both["accuracy_known"].mean()):
+                best[str(task)] = rows
+    return pd.concat(best.values()) if best else pd.DataFrame(columns=columns)
+
+
+def points(comparison: pd.DataFrame) -> float:
+    """Return the tasks won, those within one standard error counting half."""
+    wins, ties, _ = summary.counts(comparison)
+    return wins + ties / 2
+
+
+def sections(settings: Sequence[Setting]) -> list[Section]:
+    """Return the section with one row for each duel, where there are any."""
+    rows = [row for size in dict.fromkeys(one.size for one in settings) for row in _rows(settings, size)]
+    if not rows:
+        return []
+    table = Table(
+        "Points: tasks won, those within one standard error of the paired difference counting half. The stronger "
+        "forest is on every task the tuned or the untuned one, whichever scored better on the test rows. Mean "
+        "difference of accuracy in percentage points and its standard error over tasks; p-value of the Wilcoxon "
+        "signed-rank test over tasks.",
+        ["net", "against", "seeds", "points", "difference", "p"],
+        rows,
+    )
+    return [Section(f"{label(SUBJECT)} against each rival, in points", tables=[table])]
+
+
+def _rows(settings: Sequence[Setting], size: str) -> list[list[Cell]]:
+    same_size = [one for one in settings if one.size == size]
+    forest = stronger_forest(same_size).assign(model=STRONGER)
+    rows = []
+    for setting in same_size:
+        if SUBJECT not in setting.models:
+            continue
+        scores = pd.concat([setting.scores[["task", "seed", "model", "accuracy"]], forest])
+        with_stronger = Setting(setting.size, setting.tuned, scores, setting.n_trials)
+        rivals = [model for model in setting.models if model not in (SUBJECT, FOREST)]
+        for rival in [STRONGER, *rivals]:
+            if not {SUBJECT, rival} <= set(scores["model"]):
+                continue
+            comparison = summary.paired(with_stronger, SUBJECT, rival)
+            if len(comparison):
+                rows.append(_row(setting, rival, comparison))
+    return rows
+
+
+def _row(setting: Setting, rival: str, comparison: pd.DataFrame) -> list[Cell]:
+    mean, error = comparison["difference"].mean(), summary.standard_error(comparison["difference"])
+    n_seeds = comparison["values"].map(len)
+    low, high = n_seeds.min(), n_seeds.max()
+    return [
+        Cell(setting.title),
+        Cell(rival if rival == STRONGER else label(rival).lower()),
+        Cell(str(low) if low == high else f"{low} to {high}"),
+        Cell(f"{points(comparison):g} of {len(comparison)}"),
+        Cell(f"{100 * mean:+.2f} ± {number(100 * error, '{:.2f}')}"),
+        Cell(number(wilcoxon(comparison["difference"]), "{:.2g}")),
+    ]

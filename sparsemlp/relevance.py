@@ -1,0 +1,71 @@
+"""Which features neurons should start with: some at random, some because they go with the target."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+FEATURE_SAMPLINGS = ("relevance", "uniform")
+#: share of the probability that all features have alike, so that those that matter only together are drawn, too
+EVEN_SHARE = 0.5
+# Columns are taken in blocks of about so many values in float64.
+BLOCK_VALUES = 2**22
+
+
+def relevance_weights(
+    columns: np.ndarray, target: np.ndarray, column_features: np.ndarray, weight: np.ndarray | None = None
+) -> Tensor:
+    """Return the probabilities with which first-layer neurons draw the features.
+
+    Half of the probability is the same for all features. The other half is in proportion to 1 + n r^2, where r is
+    the largest correlation of a column of the feature, or of its square, with the target: a feature without any
+    has n r^2 of about 1, whatever the number of rows n. This is the ranking of sure independence screening (Fan
+    and Lv 2008, *Sure Independence Screening for Ultrahigh Dimensional Feature Space*, arXiv:math/0612857,
+    section 2), which here excludes nothing.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_samples, n_columns)
+        Scaled training rows.
+    target : ndarray of shape (n_samples, n_outputs)
+        What the outputs are to be.
+    column_features : ndarray of shape (n_columns,)
+        The raw feature that each column stems from.
+    weight : ndarray of shape (n_samples,), optional
+        Non-negative weights of the rows; n is their effective number, (sum w)^2 / sum w^2.
+
+    Returns
+    -------
+    Tensor of shape (n_features,), float64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sparsemlp.relevance import relevance_weights
+    >>> columns = np.random.default_rng(0).normal(size=(1000, 3))
+    >>> relevance_weights(columns, columns[:, [1]] > 0, np.arange(3)).numpy().round(2)
+    array([0.17, 0.66, 0.17])
+    """
+    share = np.full(len(columns), 1 / len(columns)) if weight is None else weight / weight.sum()
+    outputs = _standardised(np.asarray(target, dtype=np.float64), share)
+    squared = np.empty(columns.shape[1])
+    size = max(1, BLOCK_VALUES // len(columns))
+    for start in range(0, columns.shape[1], size):
+        values = np.asarray(columns[:, start : start + size], dtype=np.float64)
+        both = (_standardised(values, share), _standardised(values**2, share))
+        correlations = [(one * share[:, np.newaxis]).T @ outputs for one in both]
+        squared[start : start + size] = np.square(correlations).max(axis=(0, 2))
+    largest = np.zeros(column_features.max() + 1)
+    np.maximum.at(largest, column_features, squared)
+    relevance = 1 + largest / np.square(share).sum()
+    probabilities = EVEN_SHARE / len(largest) + (1 - EVEN_SHARE) * relevance / relevance.sum()
+    return torch.from_numpy(probabilities)
+
+
+def _standardised(values: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Shift and scale columns to mean 0 and variance 1; constant ones become 0."""
+    centred = values - share @ values
+    deviation = np.sqrt(share @ centred**2)
+    size = np.abs(values).max(axis=0)
+    return centred / np.where(deviation > 1e-7 * size, deviation, np.inf)
