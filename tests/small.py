@@ -13,6 +13,7 @@ SMALL = {
     "early_stopping": False,
     "lr_schedule": "cosine",
     "activation": "relu",
+    "feature_sampling": "uniform",
     "learning_rate": 0.01,
     "device": "cpu",
     "random_state": 0,

@@ -10,6 +10,8 @@ PINNED = {
     "sparsity": 2,
     "init": "sign",
     "bias_init": "zeros",
+    "feature_sampling": "uniform",
+    "richness": None,
     "activation": "relu",
     "scaling": None,
     "n_members": 1,
