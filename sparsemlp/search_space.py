@@ -8,10 +8,11 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from sparsemlp.classifier import SparseInitMLPClassifier
+from sparsemlp.relevance import FEATURE_SAMPLINGS
 
 WIDTHS = ((256, 64), (1024, 128), 1024, 2048)
-SPARSITIES = (1, 2, 4, 8)
-SCALINGS = ("both", "squash", "quantile")
+SPARSITIES = (1, 4, 8)  # beside "auto", which is 2
+SCALINGS = ("both", "squash", "quantile", "standard")
 ACTIVATIONS = ("mixed", "relu", "step")
 LEARNING_RATES = (3e-4, 1e-2)
 WEIGHT_DECAYS = (1e-3, 1.0)
@@ -36,9 +37,9 @@ class Trial(Protocol):
 def suggest_params(trial: Trial, n_samples: int, n_features: int, *, dense: bool = False) -> dict[str, Any]:
     """Draw parameters of the estimators from a small space around the defaults.
 
-    Width, sparsity, scaling, activation, learning rate and weight decay; the length of training is left to
-    ``early_stopping="left_out"``. Every choice is a number or a text, which is what Optuna's storages can hold: a
-    tuple of widths is suggested as text, and returned as a tuple.
+    Width, sparsity, how features are drawn, scaling, activation, learning rate and weight decay; the length of
+    training is left to ``early_stopping="left_out"``. Every choice is a number or a text, which is what Optuna's
+    storages can hold: a tuple of widths is suggested as text, and returned as a tuple.
 
     Parameters
     ----------
@@ -67,19 +68,28 @@ def suggest_params(trial: Trial, n_samples: int, n_features: int, *, dense: bool
     >>> trial = optuna.trial.FixedTrial(default_suggestions() | {"width": "[256, 64]", "sparsity": 4})
     >>> params = suggest_params(trial, n_samples=1000, n_features=20)
     >>> params["width"], params["sparsity"], params["learning_rate"]
-    ((256, 64), 4, 0.001)
+    ((256, 64), 4, 0.002)
     """
     default = SparseInitMLPClassifier().get_params()
     widths = [_text(width) for width in _widths(default["width"], n_samples, n_features)]
     width = json.loads(trial.suggest_categorical("width", widths))
-    sparsities = [sparsity for sparsity in SPARSITIES if sparsity <= n_features]
     return {
         "width": tuple(width) if isinstance(width, list) else width,
-        "sparsity": None if dense else trial.suggest_categorical("sparsity", ["auto", *sparsities]),
+        **({"sparsity": None} if dense else _start(trial, default, n_features)),
         "scaling": trial.suggest_categorical("scaling", _first(default["scaling"], SCALINGS)),
         "activation": trial.suggest_categorical("activation", _first(default["activation"], ACTIVATIONS)),
         "learning_rate": trial.suggest_float("learning_rate", *LEARNING_RATES, log=True),
         "weight_decay": trial.suggest_float("weight_decay", *WEIGHT_DECAYS, log=True),
+    }
+
+
+def _start(trial: Trial, default: dict[str, Any], n_features: int) -> dict[str, Any]:
+    """Draw what a sparse first layer starts with."""
+    sparsities = [sparsity for sparsity in SPARSITIES if sparsity <= n_features]
+    samplings = _first(default["feature_sampling"], FEATURE_SAMPLINGS)
+    return {
+        "sparsity": trial.suggest_categorical("sparsity", ["auto", *sparsities]),
+        "feature_sampling": trial.suggest_categorical("feature_sampling", samplings),
     }
 
 
@@ -105,7 +115,7 @@ def default_suggestions(*, dense: bool = False) -> dict[str, Any]:
     default = SparseInitMLPClassifier().get_params()
     names = ["scaling", "activation", "learning_rate", "weight_decay"]
     if not dense:
-        names.append("sparsity")
+        names += ["sparsity", "feature_sampling"]
     return {"width": _text(default["width"])} | {name: default[name] for name in names}
 
 
