@@ -270,7 +270,7 @@ class BaseSparseInitMLP(BaseEstimator):
     def _make_module(self, X: Any, y: np.ndarray, weight: np.ndarray) -> SparseInitMLP:
         """Fit the scaling, then draw the network."""
         self.scaler_ = InputScaler(self.scaling, random_state=self._seeds["scaler"])
-        self.scaler_.fit(X, sample_weight=weight)
+        self.scaler_.fit(X, sample_weight=weight if weight.any() else None)  # a first chunk may count for nothing
         generator = torch.Generator().manual_seed(self._seeds["init"])
         self._batch_state = None
         column_features = self.scaler_.column_features_
