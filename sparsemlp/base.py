@@ -37,8 +37,10 @@ from sparsemlp.relevance import FEATURE_SAMPLINGS, relevance_weights
 
 # Keep a copy of the weights for divergence at most once in this many steps.
 STEPS_BETWEEN_COPIES = 16
-# The first layer is made for at most this many rows: thresholds are placed there, relevance is measured on them.
+# The first layer is made for at most this many rows, and values of them: thresholds are placed there, relevance is
+# measured on them. Rows are dense here, so that a wide sparse table must not be taken whole.
 MAX_INIT_ROWS = 100_000
+MAX_INIT_VALUES = 2**27
 X_OPTIONS: dict[str, Any] = {
     "accept_sparse": "csr",
     "dtype": [np.float64, np.float32],
@@ -278,7 +280,8 @@ class BaseSparseInitMLP(BaseEstimator):
         is_weighted = self.feature_sampling == "relevance" and sparsity is not None
         weights = data = None
         if is_weighted or self.bias_init == "data":
-            some = torch.randperm(X.shape[0], generator=generator)[:MAX_INIT_ROWS].numpy()
+            n_rows = min(MAX_INIT_ROWS, max(1, MAX_INIT_VALUES // len(column_features)))
+            some = torch.randperm(X.shape[0], generator=generator)[:n_rows].numpy()
             rows = self.scaler_.transform(X[some])
             data = torch.from_numpy(rows)
             if is_weighted:

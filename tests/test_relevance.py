@@ -141,6 +141,24 @@ def test_neurons_start_more_often_with_what_goes_with_the_target(make, as_sparse
     assert counts.min() > 0.5 * 0.5 * 2 / 20
 
 
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_a_wide_table_is_not_made_dense_as_a_whole(monkeypatch, as_sparse):
+    X = table(300, 20)
+    y = (X[:, 4] > 0).astype(int)
+    seen = []
+    real = relevance_weights
+
+    def noted(columns, *args):
+        seen.append(columns.shape)
+        return real(columns, *args)
+
+    monkeypatch.setattr("sparsemlp.base.relevance_weights", noted)
+    monkeypatch.setattr("sparsemlp.base.MAX_INIT_VALUES", 50 * 20)
+    estimator = small_classifier(**OWN, learning_rate=1e-12).fit(sparse.csr_matrix(X) if as_sparse else X, y)
+    assert seen == [(50, 20)]
+    assert shares_of_neurons(estimator).argmax() == 4
+
+
 def test_parity_has_nothing_to_go_by():
     X, y, support = make_sparse_parity(2000, 30, 3, random_state=0, return_support=True)
     estimator = small_classifier(**OWN, learning_rate=1e-12).fit(X, y)
