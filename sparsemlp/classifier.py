@@ -111,7 +111,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         Their names, where X had string names.
     temperature_ : float
         What logits are divided by before members are averaged, from 1 up: where the loss of the rows that members
-        left out is smallest, see :func:`sparsemlp.calibration.fit_temperature`. 1 where none are left out.
+        left out is smallest, see :func:`sparsemlp.calibration.fit_temperature`. 1 where none are left out;
+        ``partial_fit`` after ``fit`` leaves it as it is.
     feature_importances_ : ndarray of shape (n_features,)
         Shares of the features in the first layer, see :func:`sparsemlp.inspection.feature_importances`.
     net_ : skorch.NeuralNet
@@ -258,7 +259,9 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             raise ValueError(
                 f"classes={np.unique(classes).tolist()} differs from the first call's, {self.classes_.tolist()}"
             )
+        temperature = 1.0 if first else self.temperature_
         self._partial_fit(X, y, sample_weight, first)
+        self.temperature_ = temperature  # a chunk has no rows left out to find another by
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
