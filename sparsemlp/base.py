@@ -277,6 +277,7 @@ class BaseSparseInitMLP(BaseEstimator):
         self._batch_state = None
         column_features = self.scaler_.column_features_
         sparsity = min(2, X.shape[1]) if self.sparsity == "auto" else self.sparsity
+        self._sparsity = sparsity
         is_weighted = self.feature_sampling == "relevance" and sparsity is not None
         weights = data = None
         if is_weighted or self.bias_init == "data":
@@ -435,6 +436,12 @@ class BaseSparseInitMLP(BaseEstimator):
     def n_iter_(self) -> int:
         """Number of epochs run."""
         return len(self._fitted("n_iter_").history)
+
+    @property
+    def fitted_params_(self) -> dict[str, Any]:
+        """What the parameters that can be "auto" stand for in the fitted network, whether or not they were."""
+        module = self._fitted("fitted_params_").module_
+        return {"sparsity": self._sparsity, "device": str(module.input_layer.weight.device)}
 
     @property
     def feature_importances_(self) -> np.ndarray:

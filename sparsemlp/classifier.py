@@ -109,6 +109,9 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
         Their names, where X had string names.
+    fitted_params_ : dict
+        What "auto" came to: ``sparsity``, the number of features that neurons started with (None: dense), and
+        ``device``, the name of the one that the network is on, which may be another after unpickling.
     temperature_ : float
         What logits are divided by before members are averaged, from 1 up: where the loss of the rows that members
         left out is smallest, see :func:`sparsemlp.calibration.fit_temperature`. 1 where none are left out;

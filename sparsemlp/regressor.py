@@ -102,6 +102,9 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
         Their names, where X had string names.
+    fitted_params_ : dict
+        What "auto" came to: ``sparsity``, the number of features that neurons started with (None: dense), and
+        ``device``, the name of the one that the network is on, which may be another after unpickling.
     feature_importances_ : ndarray of shape (n_features,)
         Shares of the features in the first layer, see :func:`sparsemlp.inspection.feature_importances`.
     net_ : skorch.NeuralNet
