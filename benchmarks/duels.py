@@ -12,7 +12,7 @@ from benchmarks.setting_sections import SUBJECT
 from benchmarks.summary import Setting
 
 FOREST = "rf"
-STRONGER = "stronger forest"
+STRONGER = "Stronger forest"
 
 
 def stronger_forest(settings: Sequence[Setting]) -> pd.DataFrame:
@@ -90,7 +90,7 @@ def _row(setting: Setting, rival: str, comparison: pd.DataFrame) -> list[Cell]:
     low, high = n_seeds.min(), n_seeds.max()
     return [
         Cell(setting.title),
-        Cell(rival if rival == STRONGER else label(rival).lower()),
+        Cell(rival if rival == STRONGER else label(rival)),
         Cell(str(low) if low == high else f"{low} to {high}"),
         Cell(f"{points(comparison):g} of {len(comparison)}"),
         Cell(f"{100 * mean:+.2f} ± {number(100 * error, '{:.2f}')}"),

@@ -37,8 +37,10 @@ from sparsemlp.relevance import FEATURE_SAMPLINGS, relevance_weights
 
 # Keep a copy of the weights for divergence at most once in this many steps.
 STEPS_BETWEEN_COPIES = 16
-# The first layer is made for at most this many rows: thresholds are placed there, relevance is measured on them.
+# The first layer is made for at most this many rows, and values of them: thresholds are placed there, relevance is
+# measured on them. Rows are dense here, so that a wide sparse table must not be taken whole.
 MAX_INIT_ROWS = 100_000
+MAX_INIT_VALUES = 2**27
 X_OPTIONS: dict[str, Any] = {
     "accept_sparse": "csr",
     "dtype": [np.float64, np.float32],
@@ -270,15 +272,17 @@ class BaseSparseInitMLP(BaseEstimator):
     def _make_module(self, X: Any, y: np.ndarray, weight: np.ndarray) -> SparseInitMLP:
         """Fit the scaling, then draw the network."""
         self.scaler_ = InputScaler(self.scaling, random_state=self._seeds["scaler"])
-        self.scaler_.fit(X, sample_weight=weight)
+        self.scaler_.fit(X, sample_weight=weight if weight.any() else None)  # a first chunk may count for nothing
         generator = torch.Generator().manual_seed(self._seeds["init"])
         self._batch_state = None
         column_features = self.scaler_.column_features_
         sparsity = min(2, X.shape[1]) if self.sparsity == "auto" else self.sparsity
+        self._sparsity = sparsity
         is_weighted = self.feature_sampling == "relevance" and sparsity is not None
         weights = data = None
         if is_weighted or self.bias_init == "data":
-            some = torch.randperm(X.shape[0], generator=generator)[:MAX_INIT_ROWS].numpy()
+            n_rows = min(MAX_INIT_ROWS, max(1, MAX_INIT_VALUES // len(column_features)))
+            some = torch.randperm(X.shape[0], generator=generator)[:n_rows].numpy()
             rows = self.scaler_.transform(X[some])
             data = torch.from_numpy(rows)
             if is_weighted:
@@ -432,6 +436,12 @@ class BaseSparseInitMLP(BaseEstimator):
     def n_iter_(self) -> int:
         """Number of epochs run."""
         return len(self._fitted("n_iter_").history)
+
+    @property
+    def fitted_params_(self) -> dict[str, Any]:
+        """What the parameters that can be "auto" stand for in the fitted network, whether or not they were."""
+        module = self._fitted("fitted_params_").module_
+        return {"sparsity": self._sparsity, "device": str(module.input_layer.weight.device)}
 
     @property
     def feature_importances_(self) -> np.ndarray:

@@ -44,10 +44,11 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         Of the first layer; other hidden layers are relu. "step" is tanh, of weights that start ten times as large:
         a soft cut through the data, as a tree's split is. "mixed": half of the neurons are relu, half are steps.
     richness : float or None, default=None
-        How much features are learned. None: the usual parametrisation. A number: the centred mean-field one, in
-        which weights move by the order of `richness` and one learning rate serves every width and richness. Well
-        below 1, say at 0.03, the network stays lazy, close to a kernel machine; from 1 on it is rich. Under 0.01
-        the rounding of float32 shows. See :mod:`sparsemlp.richness`.
+        How much features are learned. None: the usual parametrisation. A positive number (0 is refused: the output
+        is divided by it): the centred mean-field one, in which weights move by the order of `richness` and one
+        learning rate serves every width and richness. Well below 1, say at 0.03, the network stays lazy, close to
+        a kernel machine; from 1 on it is rich. Under 0.01 the rounding of float32 shows. See
+        :mod:`sparsemlp.richness`.
     scaling : {"squash", "quantile", "both", "standard", None}, default="both"
         Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`; with "both" every feature enters
         squashed and as its rank, and a neuron draws one of the two.
@@ -109,9 +110,13 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
         Their names, where X had string names.
+    fitted_params_ : dict
+        What "auto" came to: ``sparsity``, the number of features that neurons started with (None: dense), and
+        ``device``, the name of the one that the network is on, which may be another after unpickling.
     temperature_ : float
         What logits are divided by before members are averaged, from 1 up: where the loss of the rows that members
-        left out is smallest, see :func:`sparsemlp.calibration.fit_temperature`. 1 where none are left out.
+        left out is smallest, see :func:`sparsemlp.calibration.fit_temperature`. 1 where none are left out;
+        ``partial_fit`` after ``fit`` leaves it as it is.
     feature_importances_ : ndarray of shape (n_features,)
         Shares of the features in the first layer, see :func:`sparsemlp.inspection.feature_importances`.
     net_ : skorch.NeuralNet
@@ -153,6 +158,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     }
     _monitors: ClassVar[list[tuple[str, int]]] = [("valid_acc", 1), ("valid_loss", -1)]
     _stratified = True
+    temperature_: float
 
     def __init__(
         self,
@@ -258,7 +264,9 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             raise ValueError(
                 f"classes={np.unique(classes).tolist()} differs from the first call's, {self.classes_.tolist()}"
             )
+        temperature = 1.0 if first else self.temperature_
         self._partial_fit(X, y, sample_weight, first)
+        self.temperature_ = temperature  # a chunk has no rows left out to find another by
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:

@@ -40,10 +40,11 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         Of the first layer; other hidden layers are relu. "step" is tanh, of weights that start ten times as large:
         a soft cut through the data, as a tree's split is. "mixed": half of the neurons are relu, half are steps.
     richness : float or None, default=None
-        How much features are learned. None: the usual parametrisation. A number: the centred mean-field one, in
-        which weights move by the order of `richness` and one learning rate serves every width and richness. Well
-        below 1, say at 0.03, the network stays lazy, close to a kernel machine; from 1 on it is rich. Under 0.01
-        the rounding of float32 shows. See :mod:`sparsemlp.richness`.
+        How much features are learned. None: the usual parametrisation. A positive number (0 is refused: the output
+        is divided by it): the centred mean-field one, in which weights move by the order of `richness` and one
+        learning rate serves every width and richness. Well below 1, say at 0.03, the network stays lazy, close to
+        a kernel machine; from 1 on it is rich. Under 0.01 the rounding of float32 shows. See
+        :mod:`sparsemlp.richness`.
     scaling : {"squash", "quantile", "both", "standard", None}, default="both"
         Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`; with "both" every feature enters
         squashed and as its rank, and a neuron draws one of the two.
@@ -102,6 +103,9 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
         Their names, where X had string names.
+    fitted_params_ : dict
+        What "auto" came to: ``sparsity``, the number of features that neurons started with (None: dense), and
+        ``device``, the name of the one that the network is on, which may be another after unpickling.
     feature_importances_ : ndarray of shape (n_features,)
         Shares of the features in the first layer, see :func:`sparsemlp.inspection.feature_importances`.
     net_ : skorch.NeuralNet

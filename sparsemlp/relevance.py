@@ -33,7 +33,8 @@ def relevance_weights(
     column_features : ndarray of shape (n_columns,)
         The raw feature that each column stems from.
     weight : ndarray of shape (n_samples,), optional
-        Non-negative weights of the rows; n is their effective number, (sum w)^2 / sum w^2.
+        Non-negative weights of the rows; n is their effective number, (sum w)^2 / sum w^2. Where all are 0, as
+        those of a chunk may be in ``partial_fit``, all features are alike.
 
     Returns
     -------
@@ -47,6 +48,9 @@ def relevance_weights(
     >>> relevance_weights(columns, columns[:, [1]] > 0, np.arange(3)).numpy().round(2)
     array([0.17, 0.66, 0.17])
     """
+    n_features = column_features.max() + 1
+    if weight is not None and not weight.any():
+        return torch.full((n_features,), 1 / n_features, dtype=torch.float64)
     share = np.full(len(columns), 1 / len(columns)) if weight is None else weight / weight.sum()
     outputs = _standardised(np.asarray(target, dtype=np.float64), share)
     squared = np.empty(columns.shape[1])
@@ -56,10 +60,10 @@ def relevance_weights(
         both = (_standardised(values, share), _standardised(values**2, share))
         correlations = [(one * share[:, np.newaxis]).T @ outputs for one in both]
         squared[start : start + size] = np.square(correlations).max(axis=(0, 2))
-    largest = np.zeros(column_features.max() + 1)
+    largest = np.zeros(n_features)
     np.maximum.at(largest, column_features, squared)
     relevance = 1 + largest / np.square(share).sum()
-    probabilities = EVEN_SHARE / len(largest) + (1 - EVEN_SHARE) * relevance / relevance.sum()
+    probabilities = EVEN_SHARE / n_features + (1 - EVEN_SHARE) * relevance / relevance.sum()
     return torch.from_numpy(probabilities)
 
 

@@ -3,7 +3,8 @@
 With one hidden layer of N neurons the output is f(x) = 1/(gamma N) sum_i a_i phi(w_i x + b_i), of weights a_i and
 w_i of order one, and plain gradient descent has the rate N gamma^2 eta. Then f moves at a speed that depends on
 neither N nor gamma, while weights move by the order of gamma: a small gamma leaves the network in its linear
-("lazy") neighbourhood of the start, a gamma of one and more lets features be learned ("rich").
+("lazy") neighbourhood of the start, a gamma of one and more lets features be learned ("rich"). The output is
+divided by gamma, so that 0 is refused: lazy is a small number.
 (Bordelon, Atanasov and Pehlevan 2025, *How Feature Learning Can Improve Neural Scaling Laws*, arXiv 2409.17858;
 the rates for gamma above one from Atanasov, Meterez, Simon and Pehlevan 2025, *The Optimization Landscape of SGD
 Across the Feature Learning Strength*, arXiv 2410.04642.)

@@ -90,3 +90,14 @@ def test_warm_start_finds_the_temperature_again():
     estimator = small_classifier(**OWN, learning_rate=0.05, max_epochs=3, warm_start=True).fit(X, noise)
     first = estimator.temperature_
     assert estimator.fit(X, noise).temperature_ > first  # the longer, the surer of noise
+
+
+def test_a_chunk_after_fit_leaves_the_temperature_as_it_is():
+    X, y = labelled_rows(200)
+    noise = np.random.default_rng(0).permutation(y)
+    estimator = small_classifier(**OWN, learning_rate=0.05, max_epochs=10).fit(X, noise)
+    temperature, before = estimator.temperature_, estimator.predict_proba(X)
+    estimator.set_params(learning_rate=1e-9).partial_fit(X[:10], noise[:10])
+    assert estimator.temperature_ == temperature > 1.5
+    np.testing.assert_allclose(estimator.predict_proba(X), before, atol=1e-4)
+    assert small_classifier(**OWN).partial_fit(X, y, classes=[0, 1]).temperature_ == 1.0

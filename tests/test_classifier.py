@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from skorch.callbacks import Callback
-from small import labelled_rows, raw_table, small_classifier
+from small import labelled_rows, raw_table, small_classifier, small_regressor
 
 from sparsemlp import SparseInitMLPClassifier
 
@@ -203,6 +203,19 @@ def test_fitted_attributes_tell_what_happened():
     assert clf.history_[-1, "batches", 0, "train_batch_size"] == 80
 
 
+@pytest.mark.parametrize("make", [small_classifier, small_regressor])
+@pytest.mark.parametrize(
+    ("sparsity", "n_features", "found"), [("auto", 6, 2), ("auto", 1, 1), (3, 6, 3), (None, 6, None)]
+)
+def test_what_auto_came_to_is_told(make, sparsity, n_features, found):
+    X, y = labelled_rows(60)
+    estimator = make(sparsity=sparsity, device="auto", warm_start=True, max_epochs=1).fit(X[:, :n_features], y)
+    device = str(next(estimator.net_.module_.parameters()).device)
+    assert estimator.fitted_params_ == {"sparsity": found, "device": device}
+    estimator.set_params(sparsity=1).fit(X[:, :n_features], y)
+    assert estimator.fitted_params_["sparsity"] == found, "a warm start goes on with the network as it is"
+
+
 def test_without_validation_rows_there_are_no_validation_scores():
     X, y = labelled_rows()
     clf = small_classifier().fit(X, y)
@@ -210,7 +223,7 @@ def test_without_validation_rows_there_are_no_validation_scores():
     assert clf.best_epoch_ == clf.n_iter_ == 5
 
 
-@pytest.mark.parametrize("name", ["history_", "loss_curve_", "validation_scores_", "n_iter_"])
+@pytest.mark.parametrize("name", ["history_", "loss_curve_", "validation_scores_", "n_iter_", "fitted_params_"])
 def test_fitted_attributes_are_not_there_before_fit(name):
     assert not hasattr(small_classifier(), name)
 

@@ -55,6 +55,7 @@ FITTED = {
     "three named classes": lambda: small_classifier().fit(TABLE, np.array(["a", "b", "c"])[np.arange(120) % 3]),
     "regressor": lambda: small_regressor(width=(16, 8)).fit(*numbered_rows()),
     "hinge, dense, one member": lambda: small_classifier(loss="hinge", sparsity=None, n_members=1).fit(X, Y),
+    "tempered": lambda: small_classifier(early_stopping="left_out", learning_rate=0.05).fit(X, Y[::-1]),
     "halfway through partial_fit": lambda: small_classifier().partial_fit(X, Y, classes=[0, 1]),
 }
 
@@ -72,6 +73,7 @@ def test_a_round_trip_changes_no_prediction_and_no_record(make, way):
     assert restored.history_[:, ("epoch", "train_loss")] == fitted.history_[:, ("epoch", "train_loss")]
     assert restored.validation_scores_ == fitted.validation_scores_
     assert restored.best_epoch_ == fitted.best_epoch_
+    assert restored.fitted_params_ == fitted.fitted_params_
     if hasattr(fitted, "predict_proba"):
         np.testing.assert_array_equal(restored.predict_proba(table), fitted.predict_proba(table))
 
@@ -158,6 +160,7 @@ def test_an_estimator_fitted_on_a_missing_device_loads_and_predicts_on_the_cpu(d
     monkeypatch.setattr("sparsemlp.devices.is_available", lambda found: found.type == "cpu")
     restored = pickle.loads(data)
     assert restored.net_.module_.input_layer.weight.device.type == "cpu"
+    assert restored.fitted_params_ == {"sparsity": 2, "device": "cpu"}
     np.testing.assert_array_equal(restored.decision_function(X), fitted.decision_function(X))
     with pytest.raises(ValueError, match=f"device='{device}' is not available on this machine"):
         restored.fit(X, Y)

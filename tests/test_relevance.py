@@ -54,6 +54,15 @@ def _weighted_r(x, y, weight):
     return covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
 
 
+def test_rows_without_any_weight_say_nothing():
+    X, y = table(), np.repeat([0, 1], 100)
+    found = relevance_weights(X, X[:, [1]], np.arange(5), np.zeros(200))
+    np.testing.assert_array_equal(found, np.full(5, 0.2))
+    first = small_classifier(**OWN, class_weight={0: 0.0, 1: 1.0}).partial_fit(X[:100], y[:100], classes=[0, 1])
+    assert shares_of_neurons(first) == pytest.approx([2 / 5] * 5, abs=0.05)
+    assert np.isfinite(first.partial_fit(X, y).predict_proba(X)).all()
+
+
 @given(st.integers(0, 1000), st.floats(-6, 6))
 def test_neither_scale_nor_shift_matters_and_constants_are_drawn_least(seed, power):
     X = table(seed=seed)
@@ -130,6 +139,24 @@ def test_neurons_start_more_often_with_what_goes_with_the_target(make, as_sparse
     assert counts.argmax() == 4
     assert counts[4] > 0.4
     assert counts.min() > 0.5 * 0.5 * 2 / 20
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_a_wide_table_is_not_made_dense_as_a_whole(monkeypatch, as_sparse):
+    X = table(300, 20)
+    y = (X[:, 4] > 0).astype(int)
+    seen = []
+    real = relevance_weights
+
+    def noted(columns, *args):
+        seen.append(columns.shape)
+        return real(columns, *args)
+
+    monkeypatch.setattr("sparsemlp.base.relevance_weights", noted)
+    monkeypatch.setattr("sparsemlp.base.MAX_INIT_VALUES", 50 * 20)
+    estimator = small_classifier(**OWN, learning_rate=1e-12).fit(sparse.csr_matrix(X) if as_sparse else X, y)
+    assert seen == [(50, 20)]
+    assert shares_of_neurons(estimator).argmax() == 4
 
 
 def test_parity_has_nothing_to_go_by():
