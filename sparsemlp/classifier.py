@@ -158,6 +158,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     }
     _monitors: ClassVar[list[tuple[str, int]]] = [("valid_acc", 1), ("valid_loss", -1)]
     _stratified = True
+    temperature_: float
 
     def __init__(
         self,
