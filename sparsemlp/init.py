@@ -120,7 +120,7 @@ def _weighted_positions(
         raise ValueError(
             f"feature_weights must be {n_features} positive numbers, one for each feature or group, got {weights}"
         )
-    weights = weights.to("cpu", torch.float32)
+    weights = (weights / weights.max()).to("cpu", torch.float32)  # only ratios count, and float32 must hold them
     parts = []
     for n in _chunks(n_rows, max(1, DRAWS_AT_ONCE // n_features)):
         times = torch.empty(n, n_features).exponential_(generator=generator).div_(weights)

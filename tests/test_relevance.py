@@ -113,6 +113,16 @@ def test_chunks_of_rows_are_independent_draws(monkeypatch):
     assert drawn.mean(dim=0).tolist() == pytest.approx([1 / 3] * 3, abs=0.07)
 
 
+@pytest.mark.parametrize("size", [1e-60, 1e60])
+def test_only_ratios_of_weights_count(size):
+    weights = torch.tensor([1.0, 2.0, 4.0, 1.0], dtype=torch.float64)
+    drawn = [
+        s_hot_(torch.empty(2000, 4), 2, "ones", torch.Generator().manual_seed(0), feature_weights=values)
+        for values in (weights, weights * size)
+    ]
+    assert (drawn[0] == drawn[1]).all(dim=1).float().mean() > 0.99  # rounding may decide a draw
+
+
 @pytest.mark.parametrize("weights", [[1.0, 2.0], [1.0, 0.0, 1.0], [1.0, -1.0, 1.0], [1.0, float("nan"), 1.0]])
 def test_unusable_weights_are_refused(weights):
     with pytest.raises(ValueError, match="feature_weights must be 3 positive numbers, one for each"):
