@@ -276,33 +276,40 @@ class BaseSparseInitMLP(BaseEstimator):
         generator = torch.Generator().manual_seed(self._seeds["init"])
         self._batch_state = None
         column_features = self.scaler_.column_features_
-        sparsity = min(2, X.shape[1]) if self.sparsity == "auto" else self.sparsity
-        self._sparsity = sparsity
-        is_weighted = self.feature_sampling == "relevance" and sparsity is not None
-        weights = data = None
-        if is_weighted or self.bias_init == "data":
-            n_rows = min(MAX_INIT_ROWS, max(1, MAX_INIT_VALUES // len(column_features)))
-            some = torch.randperm(X.shape[0], generator=generator)[:n_rows].numpy()
-            rows = self.scaler_.transform(X[some])
-            data = torch.from_numpy(rows)
-            if is_weighted:
-                weights = relevance_weights(rows, self._encode_y(y[some])[1], column_features, weight[some])
+        self._sparsity = min(2, X.shape[1]) if self.sparsity == "auto" else self.sparsity
+        rows, feature_weights = self._first_layer_data(X, y, weight, generator)
         module = SparseInitMLP(
             len(column_features),
             self._n_outputs(),
             self._widths(),
-            sparsity,
+            self._sparsity,
             init=self.init,
             bias_init=self.bias_init,
             activation=self.activation,
             richness=self.richness,
             n_members=self.n_members,
-            data=data,
+            data=rows,
             column_groups=_columns_by_feature(column_features),
-            feature_weights=weights,
+            feature_weights=feature_weights,
             generator=generator,
         )
         return module.to(resolve_device(self.device), torch.float32)  # torch's default may be another
+
+    def _first_layer_data(
+        self, X: Any, y: np.ndarray, weight: np.ndarray, generator: torch.Generator
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Return scaled rows for thresholds, and how often features are drawn; None where it does not matter."""
+        is_weighted = self.feature_sampling == "relevance" and self._sparsity is not None
+        if not is_weighted and self.bias_init != "data":
+            return None, None
+        column_features = self.scaler_.column_features_
+        n_rows = min(MAX_INIT_ROWS, max(1, MAX_INIT_VALUES // len(column_features)))
+        some = torch.randperm(X.shape[0], generator=generator)[:n_rows].numpy()
+        rows = self.scaler_.transform(X[some])
+        if not is_weighted:
+            return torch.from_numpy(rows), None
+        target = self._encode_y(y[some])[1]
+        return torch.from_numpy(rows), relevance_weights(rows, target, column_features, weight[some])
 
     def _n_outputs(self) -> int:
         return 1
