@@ -10,7 +10,7 @@ FEATURE_SAMPLINGS = ("relevance", "uniform")
 #: share of the probability that all features have alike, so that those that matter only together are drawn, too
 EVEN_SHARE = 0.5
 # Columns are taken in blocks of about so many values in float64.
-BLOCK_VALUES = 2**22
+BLOCK_VALUES = 2**18
 
 
 def relevance_weights(
