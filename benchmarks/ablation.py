@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.arguments import UsageError, add_common, known_names, make_folder, whole_number
+from benchmarks.finished_fits import FinishedFits
 
 HELP = "settings of the classifier against each other and against forests, paired by split"
 FILE = "ablation.csv"
@@ -106,12 +107,13 @@ def measured(
     from benchmarks.tasks import DataUnavailableError, load
 
     wanted = pd.MultiIndex.from_product([tasks, sizes, seeds, [one.name for one in settings]], names=KEY)
-    known = pd.read_csv(store) if store.exists() else pd.DataFrame(columns=[*KEY, "parameters"])
+    finished = FinishedFits(store, KEY)
+    known = finished.rows()
     parameters = {one.name: one.parameters for one in settings}
-    for name, held in known[["setting", "parameters"]].drop_duplicates().itertuples(index=False):
+    for name, held in known.reindex(columns=["setting", "parameters"]).drop_duplicates().itertuples(index=False):
         if parameters.get(name, held) != held:
             raise UsageError(f"{store} holds the setting {name!r} with other parameters; choose another name")
-    missing = wanted.difference(pd.MultiIndex.from_frame(known[KEY]))
+    missing = finished.missing(wanted)
     for task in progress(sorted(set(missing.get_level_values("task")), key=tasks.index)):
         try:
             data = load(task)
@@ -119,11 +121,10 @@ def measured(
             print(error, file=sys.stderr)
             continue
         for row in _fits(task, data, missing[missing.get_level_values("task") == task], parameters):
-            pd.DataFrame([row]).to_csv(store, mode="a", header=not store.exists(), index=False)
-    if not store.exists():
+            finished.add(row)
+    if finished.is_empty:
         raise UsageError("none of the tasks could be loaded")
-    known = pd.read_csv(store).set_index(KEY)
-    return known.loc[known.index.intersection(wanted)].reset_index()
+    return finished.chosen(wanted)
 
 
 def _fits(task: str, data: Any, pieces: pd.MultiIndex, parameters: dict[str, str]) -> Iterator[dict[str, Any]]:

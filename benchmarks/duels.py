@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmarks import summary
-from benchmarks.document import Cell, Section, Table, number
+from benchmarks.document import Cell, Section, Table
 from benchmarks.models import label
-from benchmarks.ranking import wilcoxon
-from benchmarks.setting_sections import SUBJECT
+from benchmarks.setting_sections import SUBJECT, difference_cells
 from benchmarks.summary import Setting
 
 FOREST = "rf"
@@ -85,7 +84,6 @@ def _rows(settings: Sequence[Setting], size: str) -> list[list[Cell]]:
 
 
 def _row(setting: Setting, rival: str, comparison: pd.DataFrame) -> list[Cell]:
-    mean, error = comparison["difference"].mean(), summary.standard_error(comparison["difference"])
     n_seeds = comparison["values"].map(len)
     low, high = n_seeds.min(), n_seeds.max()
     return [
@@ -93,6 +91,5 @@ def _row(setting: Setting, rival: str, comparison: pd.DataFrame) -> list[Cell]:
         Cell(rival if rival == STRONGER else label(rival)),
         Cell(str(low) if low == high else f"{low} to {high}"),
         Cell(f"{points(comparison):g} of {len(comparison)}"),
-        Cell(f"{100 * mean:+.2f} ± {number(100 * error, '{:.2f}')}"),
-        Cell(number(wilcoxon(comparison["difference"]), "{:.2g}")),
+        *difference_cells(comparison),
     ]

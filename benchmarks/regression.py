@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.arguments import UsageError, add_common, known_names, make_folder, whole_number
+from benchmarks.finished_fits import FinishedFits
 
 HELP = "the regressor against a random forest on scikit-learn's regression sets"
 FILE = "regression.csv"
@@ -110,15 +111,13 @@ def measured(names: Sequence[str], sizes: Sequence[int], seeds: Sequence[int], s
     from benchmarks.progress import progress
 
     wanted = pd.MultiIndex.from_product([names, sizes, seeds, [NET, FOREST]], names=KEY)
-    known = pd.read_csv(store) if store.exists() else pd.DataFrame(columns=[*KEY, "r2", "fit_seconds"])
-    missing = wanted.difference(pd.MultiIndex.from_frame(known[KEY]), sort=False)
-    for piece in progress(list(missing)):
+    finished = FinishedFits(store, KEY)
+    for piece in progress(list(finished.missing(wanted))):
         if (row := _fit(*piece)) is not None:
-            pd.DataFrame([row]).to_csv(store, mode="a", header=not store.exists(), index=False)
-    if not store.exists():
+            finished.add(row)
+    if finished.is_empty:
         raise UsageError("none of the data sets has so many rows")
-    known = pd.read_csv(store).set_index(KEY)
-    return known.loc[known.index.intersection(wanted)].reset_index()
+    return finished.chosen(wanted)
 
 
 def _fit(name: str, n_rows: int, seed: int, model: str) -> dict[str, Any] | None:

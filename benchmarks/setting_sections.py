@@ -42,21 +42,25 @@ def _p_value(comparison: pd.DataFrame) -> str:
     return number(wilcoxon(comparison["difference"]), "{:.2g}")
 
 
+def difference_cells(comparison: pd.DataFrame) -> list[Cell]:
+    """Return the mean difference in percentage points with its standard error over tasks, and Wilcoxon's p."""
+    mean, error = comparison["difference"].mean(), summary.standard_error(comparison["difference"])
+    return [Cell(f"{100 * mean:+.2f} ± {number(100 * error, '{:.2f}')}"), Cell(_p_value(comparison))]
+
+
 def overview(settings: Sequence[Setting]) -> list[Section]:
     """Return a section with one table of all duels of the sparse net, where there are any."""
     rows = []
     for setting in settings:
         for rival in _rivals(setting):
             comparison = summary.paired(setting, SUBJECT, rival)
-            mean, error = comparison["difference"].mean(), summary.standard_error(comparison["difference"])
             rows.append(
                 [
                     Cell(setting.title),
                     Cell(label(rival).lower()),
                     Cell(str(len(comparison))),
                     Cell("/".join(map(str, summary.counts(comparison)))),
-                    Cell(f"{100 * mean:+.2f} ± {number(100 * error, '{:.2f}')}"),
-                    Cell(_p_value(comparison)),
+                    *difference_cells(comparison),
                 ]
             )
     if not rows:

@@ -205,16 +205,13 @@ class BaseSparseInitMLP(BaseEstimator):
 
     def _check_same_network(self) -> None:
         fitted = [layer.weight.shape[1] for layer in self.net_.module_.layers[:-1]]
-        if self.net_.module_.activation != self.activation:
-            raise ValueError(
-                f"warm_start=True goes on with the fitted network of activation={self.net_.module_.activation!r}, "
-                f"but the parameters say {self.activation!r}; set warm_start=False to start anew"
-            )
-        if self.net_.module_.richness != self.richness:
-            raise ValueError(
-                f"warm_start=True goes on with the fitted network of richness={self.net_.module_.richness}, "
-                f"but the parameters say {self.richness}; set warm_start=False to start anew"
-            )
+        for name in ("activation", "richness"):
+            its, asked = getattr(self.net_.module_, name), getattr(self, name)
+            if its != asked:
+                raise ValueError(
+                    f"warm_start=True goes on with the fitted network of {name}={its!r}, "
+                    f"but the parameters say {asked!r}; set warm_start=False to start anew"
+                )
         if fitted != list(self._widths()) or self.net_.module_.n_members != self.n_members:
             raise ValueError(
                 f"warm_start=True goes on with the fitted network of width={tuple(fitted)} and "
