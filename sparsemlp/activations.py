@@ -1,51 +1,97 @@
-"""Activations of the sparse layer: forward in place, and their derivative from the output alone."""
+"""Activations of the sparse layer: forward in place, and what the backward pass multiplies by."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-#: share of the first layer's neurons that are soft steps
-STEP_SHARES = {"relu": 0.0, "step": 1.0, "mixed": 0.5}
-ACTIVATIONS = tuple(STEP_SHARES)
+#: shares of the first layer's neurons that are of each kind, in this order side by side
+KINDS = ("relu", "step", "wave")
+SHARES = {"relu": (1, 0, 0), "step": (0, 1, 0), "wave": (0, 0, 1), "mixed": (1 / 3, 1 / 3, 1 / 3)}
+ACTIVATIONS = tuple(SHARES)
 #: what the weights of a soft step are multiplied by at initialisation
 STEP_SLOPE = 10.0
+#: between what, evenly on a logarithmic scale, the weights of every wave are
+WAVE_SLOPES = (1.0, 4.0)
+
+_FUNCTIONS = {"relu": torch.relu, "step": torch.tanh, "wave": torch.sin}
 
 
-def n_steps(activation: str, width: int) -> int:
-    """Return how many of the first layer's neurons are soft steps, tanh; they are the last ones."""
-    return int(STEP_SHARES[activation] * width)
+class Block(NamedTuple):
+    """First-layer neurons of one kind."""
+
+    kind: str
+    neurons: slice
+
+
+def blocks(activation: str, width: int) -> list[Block]:
+    """Return the kinds of neurons that a first layer has, in the order in which they lie."""
+    stops = [round(width * share) for share in accumulate(SHARES[activation], initial=0)]
+    neurons = (slice(*ends) for ends in pairwise(stops))
+    return [Block(kind, part) for kind, part in zip(KINDS, neurons, strict=True) if part.start < part.stop]
+
+
+def n_waves(activation: str, width: int) -> int:
+    """Return how many of a first layer's neurons are waves."""
+    return sum(part.stop - part.start for kind, part in blocks(activation, width) if kind == "wave")
+
+
+@torch.no_grad()
+def steepen_(weight: Tensor, activation: str, generator: torch.Generator | None = None) -> None:
+    """Multiply freshly drawn weights, of shape (n_members, width, n_features), by what their kinds ask for."""
+    n_members, width, _ = weight.shape
+    for kind, neurons in blocks(activation, width):
+        part = weight[:, neurons]
+        if kind == "step":
+            part *= STEP_SLOPE
+        elif kind == "wave":
+            low, high = map(math.log, WAVE_SLOPES)
+            draws = torch.rand(n_members, part.shape[1], 1, generator=generator)
+            part *= torch.exp(low + (high - low) * draws).to(part)
 
 
 def sparse_layer_activation(activation: str, x: Tensor) -> Tensor:
     """Apply the activation to the first layer's values, of shape (..., width), in a way that autograd takes."""
-    n_relu = x.shape[-1] - n_steps(activation, x.shape[-1])
-    if n_relu == x.shape[-1]:
+    if activation == "relu":
         return x.relu_()
-    return torch.cat([x[..., :n_relu].relu(), x[..., n_relu:].tanh()], dim=-1)
+    parts = blocks(activation, x.shape[-1])
+    return torch.cat([_FUNCTIONS[kind](x[..., neurons]) for kind, neurons in parts], dim=-1)
 
 
-def sparse_layer_calls(activation: str, output: Tensor) -> Iterator[Callable[[], Any]]:
-    """Yield the calls that apply the activation to `output`, of shape (..., width), in place."""
-    n_relu = output.shape[-1] - n_steps(activation, output.shape[-1])
-    if n_relu:
-        yield output[..., :n_relu].relu_
-    if n_relu < output.shape[-1]:
-        yield output[..., n_relu:].tanh_
+def sparse_layer_calls(activation: str, output: Tensor, cosines: Tensor) -> Iterator[Callable[[], Any]]:
+    """Yield the calls that apply the activation to `output`, of shape (..., width), in place.
+
+    A wave's derivative is not to be had from its value; it is written to `cosines`, of shape (..., n_waves).
+    """
+    for kind, neurons in blocks(activation, output.shape[-1]):
+        values = output[..., neurons]
+        if kind == "relu":
+            yield values.relu_
+        elif kind == "step":
+            yield values.tanh_
+        else:
+            yield partial(torch.cos, values, out=cosines)
+            yield values.sin_
 
 
-def sparse_layer_backward_calls(activation: str, output: Tensor, delta: Tensor) -> Iterator[Callable[[], Any]]:
+def sparse_layer_backward_calls(
+    activation: str, output: Tensor, cosines: Tensor, delta: Tensor
+) -> Iterator[Callable[[], Any]]:
     """Yield the calls that multiply `delta` by the activation's derivative where it gave `output`."""
-    n_relu = output.shape[-1] - n_steps(activation, output.shape[-1])
-    if n_relu:
-        yield relu_backward(output[..., :n_relu], delta[..., :n_relu])
-    if n_relu < output.shape[-1]:
-        step_output, step_delta = output[..., n_relu:], delta[..., n_relu:]
-        yield partial(torch.ops.aten.tanh_backward.grad_input, step_delta, step_output, grad_input=step_delta)
+    for kind, neurons in blocks(activation, output.shape[-1]):
+        values, deltas = output[..., neurons], delta[..., neurons]
+        if kind == "relu":
+            yield relu_backward(values, deltas)
+        elif kind == "step":
+            yield partial(torch.ops.aten.tanh_backward.grad_input, deltas, values, grad_input=deltas)
+        else:
+            yield partial(deltas.mul_, cosines)
 
 
 def relu_backward(output: Tensor, delta: Tensor) -> Callable[[], Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparsemlp.activations import ACTIVATIONS, STEP_SLOPE, n_steps, sparse_layer_activation
+from sparsemlp.activations import ACTIVATIONS, blocks, sparse_layer_activation, steepen_
 from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, s_hot_, torch_linear_
 from sparsemlp.richness import ADAM_EPS, antisymmetric_, check_richness, rate_scale
 
@@ -90,9 +90,10 @@ class SparseInitMLP(nn.Module):
         How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`.
     bias_init : {"zeros", "uniform", "data"}, default="zeros"
         First-layer biases: 0; U(-1/sqrt(s), 1/sqrt(s)); or thresholds through randomly drawn rows of `data`.
-    activation : {"relu", "step", "mixed"}, default="relu"
-        Of the first layer: relu; "step", the tanh of weights that start ten times as large; or half of its neurons
-        each. Other hidden layers are relu.
+    activation : {"relu", "step", "wave", "mixed"}, default="relu"
+        Of the first layer: relu; "step", the tanh of weights that start ten times as large; "wave", the sine of
+        weights that start one to four times as large; "mixed", a third of its neurons each. Other hidden layers
+        are relu.
     richness : float or None, default=None
         None: the usual parametrisation. A number gamma: the centred mean-field one, in which the output starts
         at 0 and is divided by gamma times the last hidden layer's width, see :mod:`sparsemlp.richness`. Weights
@@ -169,7 +170,7 @@ class SparseInitMLP(nn.Module):
             layer.reset_parameters(generator)
         if richness is not None:
             parameters = [(layer.weight, layer.bias) for layer in self.layers]
-            antisymmetric_(parameters, n_steps(activation, widths[0]))
+            antisymmetric_(parameters, [neurons for _, neurons in blocks(activation, widths[0])])
 
     @property
     def layers(self) -> list[MemberLinear]:
@@ -198,8 +199,7 @@ class SparseInitMLP(nn.Module):
                 column_groups=column_groups,
                 feature_weights=feature_weights,
             )
-        with torch.no_grad():
-            weight[:, weight.shape[1] - n_steps(self.activation, weight.shape[1]) :] *= STEP_SLOPE
+        steepen_(weight, self.activation, generator)
         if bias_init == "zeros":
             nn.init.zeros_(bias)
         elif bias_init == "uniform":

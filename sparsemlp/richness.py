@@ -60,21 +60,22 @@ def rate_scale(richness: float, output_scale: float, n_layers: int, optimizer: s
     return size * richness**power
 
 
-def twins(n_units: int, n_steps: int = 0) -> Tensor:
+def twins(n_units: int, blocks: Sequence[slice] = ()) -> Tensor:
     """Return the index of every neuron's twin, of shape (n_units,): in each half of a layer those of the other.
 
-    The last `n_steps` neurons have another activation and are paired among themselves. An odd one out is its own.
+    Neurons of a block have the same activation and are paired among themselves. An odd one out is its own.
     """
     index = torch.arange(n_units)
-    for start, stop in ((0, n_units - n_steps), (n_units - n_steps, n_units)):
-        half = (stop - start) // 2
-        index[start : start + half] += half
-        index[start + half : start + 2 * half] -= half
+    for block in blocks or [slice(0, n_units)]:
+        half = (block.stop - block.start) // 2
+        middle = block.start + half
+        index[block.start : middle] += half
+        index[middle : middle + half] -= half
     return index
 
 
 @torch.no_grad()
-def antisymmetric_(layers: Sequence[tuple[Tensor, Tensor]], n_steps: int = 0) -> None:
+def antisymmetric_(layers: Sequence[tuple[Tensor, Tensor]], blocks: Sequence[slice] = ()) -> None:
     """Make the output exactly 0: every neuron gets a twin, and whatever twins do cancels in the readout.
 
     Twins have the same bias and weights, w[i', j'] = w[i, j] for twins i, i' and j, j' of two layers, and opposite
@@ -87,13 +88,13 @@ def antisymmetric_(layers: Sequence[tuple[Tensor, Tensor]], n_steps: int = 0) ->
     layers : sequence of (weight, bias)
         From input to output, weights of shape (n_members, n_units, n_inputs), as drawn for the usual network; the
         first half of a hidden layer stays as it is. The readout is brought to variance one, its bias to 0.
-    n_steps : int, default=0
-        How many of the first layer's neurons, the last ones, have another activation.
+    blocks : sequence of slice, default=()
+        The first layer's neurons by activation. Default: all have the same.
     """
     *hidden, (readout, readout_bias) = layers
     inputs = None  # the twins of the layer before
     for weight, bias in hidden:
-        own = twins(bias.shape[-1], n_steps if inputs is None else 0)
+        own = twins(bias.shape[-1], blocks if inputs is None else ())
         index = torch.arange(len(own))
         first, alone = index[own > index], index[own == index]
         rows = weight[:, first]

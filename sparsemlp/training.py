@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from sparsemlp.activations import relu_backward, sparse_layer_backward_calls, sparse_layer_calls
+from sparsemlp.activations import n_waves, relu_backward, sparse_layer_backward_calls, sparse_layer_calls
 from sparsemlp.losses import Loss
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.optimizers import FusedAdamW, is_plain_sgd, rate_of, set_learning_rate
@@ -167,9 +167,12 @@ class TrainingStep:
             _Layer(layer, batch_size, members, i == last, dtype, None if buffers is None else buffers.layers[i])
             for i, layer in enumerate(module.layers)
         ]
+        first = self.layers[0]
+        shape = (*first.output.shape[:-1], n_waves(self.activation, first.output.shape[-1]))
+        self.cosines: Tensor = _buffer(first.output, shape, None if buffers is None else buffers.cosines)
         self.is_mixed = dtype != full
         if self.is_mixed:
-            first, last_hidden = self.layers[0], self.layers[-2]
+            last_hidden = self.layers[-2]
             self.x = first.delta.new_empty(*first.delta.shape[:-1], first.weight.shape[-1])
             self.last_hidden = torch.empty_like(last_hidden.output, dtype=full)
         self.affine: Callable[..., Tensor] = torch.addmm if squeeze else torch.baddbmm
@@ -237,7 +240,7 @@ class TrainingStep:
         for layer in self.layers[:-1]:
             yield partial(self.affine, layer.bias_row_operand, x, layer.weight_t, out=layer.output)
             if layer is self.layers[0]:
-                yield from sparse_layer_calls(self.activation, layer.output)
+                yield from sparse_layer_calls(self.activation, layer.output, self.cosines)
             else:
                 yield layer.output.relu_
             x = layer.output
@@ -266,7 +269,7 @@ class TrainingStep:
             product = torch.mul if layer.delta.shape[-1] == 1 else self.product
             yield partial(product, layer.delta_operand, layer.weight_operand, out=below.delta)
             if below is self.layers[0]:
-                yield from sparse_layer_backward_calls(self.activation, below.output, below.delta)
+                yield from sparse_layer_backward_calls(self.activation, below.output, self.cosines, below.delta)
             else:
                 yield relu_backward(below.output, below.delta)
             inputs = self.last_hidden if self.is_mixed and not layer.is_mixed else below.output

@@ -306,7 +306,7 @@ def test_an_impossible_experiment_is_named(changes, message):
         ticket_experiment(**(SMALL | changes))
 
 
-@pytest.mark.parametrize("activation", ["relu", "step"])
+@pytest.mark.parametrize("activation", ["relu", "step", "wave"])
 def test_a_subnetwork_of_all_neurons_computes_the_same(activation):
     module = SparseInitMLP(6, 2, (8, 4), 2, n_members=2, activation=activation)
     x = torch.randn(5, 6)

@@ -1,10 +1,12 @@
 """The network: shapes, the members' independence, and the same outputs as torch's own layers."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from sparsemlp import SparseInitMLP
+from sparsemlp.activations import ACTIVATIONS, blocks
 
 
 def generator(seed=0):
@@ -111,6 +113,31 @@ def test_sizes_that_make_no_network_are_errors(sizes, message):
 def test_options_that_make_no_network_are_errors(option, message):
     with pytest.raises(ValueError, match=message):
         SparseInitMLP(5, 1, 8, 2, **option)
+
+
+def test_a_mixed_layer_is_a_third_each_of_rectified_cuts_and_waves():
+    module = SparseInitMLP(6, 1, 9, 2, init="sign", n_members=200, activation="mixed", generator=generator())
+    weight = module.input_layer.weight.detach()
+    sizes = weight.abs().amax(dim=-1)  # of signs: what they were multiplied by
+    assert (sizes[:, :3] == 1).all()
+    assert (sizes[:, 3:6] == 10).all()
+    waves = sizes[:, 6:]
+    assert waves.min() >= 1
+    assert waves.max() <= 4
+    assert waves.log().mean().item() == pytest.approx(np.log(2), abs=4 * np.log(4) / np.sqrt(12 * waves.numel()))
+    x = torch.randn(50, 6)
+    z = torch.einsum("mwf,bf->mbw", weight, x)
+    hidden = torch.cat([z[..., :3].relu(), z[..., 3:6].tanh(), z[..., 6:].sin()], dim=-1)
+    readout = module.output_layer
+    expected = hidden @ readout.weight.mT + readout.bias.unsqueeze(1)
+    torch.testing.assert_close(module(x), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("width", range(1, 8))
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_kinds_of_neurons_cover_a_layer_of_any_width(activation, width):
+    covered = [i for _, neurons in blocks(activation, width) for i in range(width)[neurons]]
+    assert covered == list(range(width))
 
 
 def test_column_groups_reach_the_input_layer():

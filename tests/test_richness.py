@@ -52,7 +52,7 @@ def train(module, optimizer, n_steps, seed=1):
     return np.array(losses)
 
 
-@pytest.mark.parametrize("activation", ["relu", "mixed", "step"])
+@pytest.mark.parametrize("activation", ["relu", "mixed", "step", "wave"])
 @pytest.mark.parametrize("width", [1, 2, 15, (16,), (16, 7), (8, 6, 4)], ids=str)
 @pytest.mark.parametrize("richness", [0.01, 1, 30.0])
 def test_the_output_starts_at_zero_and_the_first_layer_sparse(richness, width, activation):
