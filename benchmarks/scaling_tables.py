@@ -14,6 +14,7 @@ from benchmarks.scaling_experiment import Cell, Experiment, Row
 from benchmarks.scaling_fits import fits_table
 from benchmarks.scaling_parallel import side_by_side
 from benchmarks.splits import Size, make_split
+from benchmarks.tabular import REPORT_SEED
 from benchmarks.tasks import OPENML_NAMES, load
 from sparsemlp import SparseInitMLPClassifier
 
@@ -51,7 +52,8 @@ def cells(profile: str) -> list[Cell]:
         "n_members": n_members,
     }
     tasks = OPENML_NAMES[: plan["tasks"]]
-    return [{"task": task, "seed": seed, **shared} for seed in range(plan["n_seeds"]) for task in tasks]
+    seeds = range(REPORT_SEED, REPORT_SEED + plan["n_seeds"])
+    return [{"task": task, "seed": seed, **shared} for seed in seeds for task in tasks]
 
 
 def run_cell(cell: Cell) -> list[Row]:

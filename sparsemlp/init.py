@@ -11,6 +11,8 @@ from torch import Tensor
 WEIGHT_INITS = ("sign", "ones", "normal", "uniform")
 BIAS_INITS = ("zeros", "uniform", "data")
 DRAWS_AT_ONCE = 2**22
+# The largest share of the weights that features drawn before may have, for them to be refused when drawn again.
+MOST_REPEATED = 0.9
 
 
 @torch.no_grad()
@@ -111,16 +113,37 @@ def _distinct_positions(n_rows: int, n_features: int, sparsity: int, generator: 
 def _weighted_positions(
     n_rows: int, n_features: int, sparsity: int, weights: Tensor, generator: torch.Generator | None
 ) -> Tensor:
-    """Draw `sparsity` distinct features for every row, those of larger weight more often.
-
-    The features with the smallest E / weight, E being exponential, are such a draw (Efraimidis and Spirakis 2006,
-    *Weighted random sampling with a reservoir*, Information Processing Letters 97).
-    """
+    """Draw distinct features for every row, one after the other in proportion to the weights of those left."""
     if weights.shape != (n_features,) or not bool((weights > 0).all() and weights.isfinite().all()):
         raise ValueError(
             f"feature_weights must be {n_features} positive numbers, one for each feature or group, got {weights}"
         )
     weights = (weights / weights.max()).to("cpu", torch.float32)  # only ratios count, and float32 must hold them
+    if weights.topk(sparsity).values.sum() <= MOST_REPEATED * weights.sum():
+        return _without_repeats(n_rows, sparsity, weights, generator)
+    return _winners_of_races(n_rows, sparsity, weights, generator)
+
+
+def _without_repeats(n_rows: int, sparsity: int, weights: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Draw one feature after the other, again where it is there already: quick where that is seldom."""
+    cumulative = weights.double().cumsum(0)
+    cumulative /= cumulative[-1].clone()
+    positions = torch.empty(n_rows, sparsity, dtype=torch.int64)
+    for i in range(sparsity):
+        rows = torch.arange(n_rows)
+        while len(rows):
+            draws = torch.rand(len(rows), dtype=torch.float64, generator=generator)
+            positions[rows, i] = torch.searchsorted(cumulative, draws, right=True)
+            rows = rows[(positions[rows, :i] == positions[rows, i : i + 1]).any(dim=1)]
+    return positions
+
+
+def _winners_of_races(n_rows: int, sparsity: int, weights: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Draw the same, however unlike the weights are: the features with the smallest E / weight, E exponential.
+
+    Efraimidis and Spirakis 2006, *Weighted random sampling with a reservoir*, Information Processing Letters 97.
+    """
+    n_features = len(weights)
     parts = []
     for n in _chunks(n_rows, max(1, DRAWS_AT_ONCE // n_features)):
         times = torch.empty(n, n_features).exponential_(generator=generator).div_(weights)

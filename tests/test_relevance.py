@@ -83,10 +83,10 @@ def test_blocks_of_columns_change_nothing(monkeypatch):
 
 
 @settings(max_examples=20)
-@given(st.integers(1, 6), st.integers(0, 1000))
-def test_weighted_draws_are_distinct_and_as_frequent_as_their_weights(sparsity, seed):
+@given(st.integers(1, 6), st.sampled_from([[8, 4, 2, 1, 1, 0.5], [3, 2.5, 2, 1.5, 1.5, 1]]), st.integers(0, 1000))
+def test_weighted_draws_are_distinct_and_as_frequent_as_their_weights(sparsity, weights, seed):
     generator = torch.Generator().manual_seed(seed)
-    weights = torch.tensor([8.0, 4.0, 2.0, 1.0, 1.0, 0.5])
+    weights = torch.tensor(weights)
     drawn = s_hot_(torch.empty(4000, 6), sparsity, "ones", generator, feature_weights=weights)
     assert (drawn.sum(dim=1) == sparsity).all()
     share = drawn.mean(dim=0)
@@ -96,7 +96,9 @@ def test_weighted_draws_are_distinct_and_as_frequent_as_their_weights(sparsity, 
     assert (share.diff()[[0, 1, 2, 4]] <= 0.05).all()
 
 
-def test_pairs_are_drawn_one_after_the_other():
+@pytest.mark.parametrize("most_repeated", [0.0, 1.0], ids=["races", "no repeats"])
+def test_pairs_are_drawn_one_after_the_other(monkeypatch, most_repeated):
+    monkeypatch.setattr("sparsemlp.init.MOST_REPEATED", most_repeated)
     weights = torch.tensor([5.0, 3.0, 2.0])
     drawn = s_hot_(torch.empty(100_000, 3), 2, "ones", torch.Generator().manual_seed(0), feature_weights=weights)
     without_last = drawn[:, 2] == 0
@@ -105,6 +107,7 @@ def test_pairs_are_drawn_one_after_the_other():
 
 
 def test_chunks_of_rows_are_independent_draws(monkeypatch):
+    monkeypatch.setattr("sparsemlp.init.MOST_REPEATED", 0.0)
     monkeypatch.setattr("sparsemlp.init.DRAWS_AT_ONCE", 30)
     drawn = s_hot_(
         torch.empty(1000, 3), 1, "ones", torch.Generator().manual_seed(0), feature_weights=torch.ones(3)
@@ -121,6 +124,13 @@ def test_only_ratios_of_weights_count(size):
         for values in (weights, weights * size)
     ]
     assert (drawn[0] == drawn[1]).all(dim=1).float().mean() > 0.99  # rounding may decide a draw
+
+
+def test_one_feature_of_nearly_all_the_weight_does_not_keep_the_others_from_being_drawn():
+    weights = torch.tensor([1e30, 1.0, 1.0, 1.0])
+    drawn = s_hot_(torch.empty(3000, 4), 2, "ones", torch.Generator().manual_seed(0), feature_weights=weights)
+    assert (drawn[:, 0] == 1).all()
+    assert drawn[:, 1:].mean(dim=0).tolist() == pytest.approx([1 / 3] * 3, abs=0.05)
 
 
 @pytest.mark.parametrize("weights", [[1.0, 2.0], [1.0, 0.0, 1.0], [1.0, -1.0, 1.0], [1.0, float("nan"), 1.0]])
