@@ -11,22 +11,11 @@ from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_
 from sklearn.pipeline import Pipeline
 
 from benchmarks.memory import forget_peak, peak_mib
+from benchmarks.schema import MEASURED
 
 MAX_MESSAGE = 500
 
 N_BINS = 10
-MEASURED = (
-    "test_accuracy",
-    "test_roc_auc",
-    "test_log_loss",
-    "test_brier",
-    "calibration",
-    "fit_seconds",
-    "predict_seconds",
-    "peak_memory",
-    "warnings",
-    "failure",
-)
 
 Features = NDArray[np.float64]
 Labels = NDArray[np.int64]

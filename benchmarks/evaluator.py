@@ -11,9 +11,10 @@ from optuna.trial import Trial
 from sklearn.pipeline import Pipeline
 
 from benchmarks.environment import n_cores
-from benchmarks.evaluation import MEASURED, chance_accuracy, measure, reason
+from benchmarks.evaluation import chance_accuracy, measure, reason
 from benchmarks.models import MODELS, Parameters
 from benchmarks.plan import Piece, Row, Study
+from benchmarks.schema import MEASURED
 from benchmarks.splits import make_split
 from benchmarks.tasks import Data, DataUnavailableError, load
 from benchmarks.tuning import Tuning
@@ -128,7 +129,8 @@ class Evaluator:
 def _ask(piece: Piece, rows: TrainTest, earlier: Sequence[Row]) -> Asked:
     """Replay a study's earlier trials and draw the next."""
     study = piece.study
-    tuning = Tuning(MODELS[study.model], study.key, *rows.X.shape).replay_all(earlier)
+    key = (study.task, len(rows.y), study.seed, study.model)  # not what the size is called
+    tuning = Tuning(MODELS[study.model], key, *rows.X.shape).replay_all(earlier)
     trial, parameters = tuning.ask(piece.trial)
     return Asked(tuning, trial, _storable(parameters))
 

@@ -93,6 +93,13 @@ evaluations = Table(
     UniqueConstraint(*EVALUATION_KEY),
 )
 
+# What an evaluation finds out, on validation folds and on the test rows; the other columns are known before it.
+VALIDATED = ("validation", "validation_score", "fold_scores", "pruned", "tuning_seconds")
+MEASURED = (
+    *("test_accuracy", "test_roc_auc", "test_log_loss", "test_brier", "calibration"),
+    *("fit_seconds", "predict_seconds", "peak_memory", "warnings", "failure"),
+)
+
 # Who is at work on which study. A row whose time ran out belonged to a worker that was lost.
 leases = Table(
     "leases",

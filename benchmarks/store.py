@@ -94,6 +94,30 @@ class Store:
             rows = [dict(row) for row in connection.execute(query).mappings()]
         return {row["trial"]: {name: _loaded(name, value) for name, value in row.items()} for row in rows}
 
+    def found_on_same_rows(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what was found on the same training rows under another name of the size, or None.
+
+        1000 rows and 10 % of 10000 are the same rows. The draws of a trial must be the same too, and so must the
+        machine, its cores and all versions; a failure is tried again.
+
+        Parameters
+        ----------
+        row : mapping
+            The evaluation to come, with what is known before it.
+        """
+        table = schema.evaluations
+        alike = ("task", "seed", "model", "trial", "n_train", "threads")
+        same = [table.c[name] == row[name] for name in alike]
+        same += [
+            table.c.suggestions == json.dumps(row["suggestions"], sort_keys=True),
+            table.c.environment == self._current_environment(),
+            table.c.failure.is_(None),
+        ]
+        query = select(*(table.c[name] for name in schema.VALIDATED + schema.MEASURED)).where(and_(*same)).limit(1)
+        with self._engine.connect() as connection:
+            found = connection.execute(query).mappings().first()
+        return None if found is None else {name: _loaded(name, value) for name, value in found.items()}
+
     def add_evaluation(self, row: Mapping[str, Any], lease: Lease | None = None) -> bool:
         """Add one finished evaluation, if its study is still ours and nobody else has added it.
 
@@ -194,4 +218,4 @@ class Store:
 
 
 def _loaded(name: str, value: Any) -> Any:
-    return json.loads(value) if name in _JSON else value
+    return json.loads(value) if name in _JSON and value is not None else value

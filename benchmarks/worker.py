@@ -125,4 +125,5 @@ class _Worker:
             return row
         if lease.n_lost >= MAX_LOST:
             return row | {"failure": f"{lease.n_lost} workers were lost during it, as when memory runs out"}
-        return row | self._evaluator.evaluate(piece, earlier)
+        found = self._store.found_on_same_rows(row)
+        return row | (found if found is not None else self._evaluator.evaluate(piece, earlier))

@@ -84,6 +84,33 @@ def test_what_is_there_is_not_done_again(toys, tmp_path):
     assert len(Nearest.seen) == fitted + 2
 
 
+def test_what_was_found_on_the_same_rows_under_another_name_is_taken_over(toys, tmp_path):
+    by_rows, by_share = words("--tasks toy --train-size 84"), words("--tasks toy --fractions 0.2 0.1")
+    rest = words("--models nearest --seeds 1 --trials 3")
+    tabular(tmp_path / "both", *by_rows, *rest)
+    fitted = len(Nearest.seen)
+    tabular(tmp_path / "both", *by_share, *rest)
+    assert {len(rows) for rows in Nearest.seen[fitted:]} <= set(range(43))  # those of 0.1 only, and their folds
+    tabular(tmp_path / "share", *by_share, *rest)
+    found, expected = (
+        evaluations(folder).query("size != 'rows:84'").sort_values(["size", "trial"])
+        for folder in (tmp_path / "both", tmp_path / "share")
+    )
+    timed = ["id", "fit_seconds", "predict_seconds", "tuning_seconds", "peak_memory"]
+    found, expected = (rows.drop(columns=timed).reset_index(drop=True) for rows in (found, expected))
+    assert len(found) == 8
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_what_was_found_on_other_cores_or_failed_is_not_taken_over(toys, tmp_path, monkeypatch):
+    tabular(tmp_path, *words("--tasks toy --train-size 84 --models nearest broken --seeds 1"))
+    fitted = len(Nearest.seen)
+    monkeypatch.setattr("benchmarks.evaluator.n_cores", lambda: 99)
+    tabular(tmp_path, *words("--tasks toy --fractions 0.2 --models nearest broken --seeds 1"))
+    assert len(Nearest.seen) == fitted + 1
+    assert evaluations(tmp_path).query("model == 'broken'")["failure"].notna().all()
+
+
 @pytest.mark.parametrize("stop", [1, 9, 20])
 def test_a_run_that_is_interrupted_ends_with_the_rows_of_one_left_alone(toys, tmp_path, monkeypatch, capsys, stop):
     options = [
