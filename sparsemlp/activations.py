@@ -21,6 +21,7 @@ STEP_SLOPE = 10.0
 WAVE_SLOPES = (1.0, 4.0)
 
 _FUNCTIONS = {"relu": torch.relu, "step": torch.tanh, "wave": torch.sin}
+_IN_PLACE = {"relu": torch.relu_, "step": torch.tanh_, "wave": torch.sin_}
 
 
 class Block(NamedTuple):
@@ -57,11 +58,13 @@ def steepen_(weight: Tensor, activation: str, generator: torch.Generator | None 
 
 
 def sparse_layer_activation(activation: str, x: Tensor) -> Tensor:
-    """Apply the activation to the first layer's values, of shape (..., width), in a way that autograd takes."""
-    if activation == "relu":
-        return x.relu_()
+    """Apply the activation to the first layer's values, of shape (..., width), in place where autograd lets us."""
     parts = blocks(activation, x.shape[-1])
-    return torch.cat([_FUNCTIONS[kind](x[..., neurons]) for kind, neurons in parts], dim=-1)
+    if torch.is_grad_enabled() and len(parts) > 1:
+        return torch.cat([_FUNCTIONS[kind](x[..., neurons]) for kind, neurons in parts], dim=-1)
+    for kind, neurons in parts:
+        _IN_PLACE[kind](x[..., neurons])
+    return x
 
 
 def sparse_layer_calls(activation: str, output: Tensor, cosines: Tensor) -> Iterator[Callable[[], Any]]:

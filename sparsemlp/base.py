@@ -138,7 +138,7 @@ class BaseSparseInitMLP(BaseEstimator):
         again = self.warm_start and hasattr(self, "net_")
         X, y, weight = self._check_rows(X, y, sample_weight, reset=not again)
         if again:
-            self._check_same_network()
+            self._check_same_network("warm_start=True", "set warm_start=False")
         else:
             self._check_y(y)
             self._seed()
@@ -168,6 +168,8 @@ class BaseSparseInitMLP(BaseEstimator):
                 "no validation rows; pass early_stopping=False"
             )
         X, y, weight = self._check_rows(X, y, sample_weight, reset=first)
+        if not first:
+            self._check_same_network("partial_fit", "call fit, or partial_fit on a clone,")
         weight = self._class_weights(y, weight)
         if first:
             self._seed()
@@ -203,21 +205,18 @@ class BaseSparseInitMLP(BaseEstimator):
             )
         resolve_device(self.device)
 
-    def _check_same_network(self) -> None:
-        fitted = [layer.weight.shape[1] for layer in self.net_.module_.layers[:-1]]
-        for name in ("activation", "richness"):
-            its, asked = getattr(self.net_.module_, name), getattr(self, name)
-            if its != asked:
+    def _network(self) -> dict[str, Any]:
+        """Return the parameters that a fitted network cannot change."""
+        names = ("n_members", "activation", "richness", "scaling", "loss")
+        return {"width": self._widths()} | {name: getattr(self, name) for name in names}
+
+    def _check_same_network(self, caller: str, way_out: str) -> None:
+        for name, asked in self._network().items():
+            if (its := self._fitted_network[name]) != asked:
                 raise ValueError(
-                    f"warm_start=True goes on with the fitted network of {name}={its!r}, "
-                    f"but the parameters say {asked!r}; set warm_start=False to start anew"
+                    f"{caller} goes on with the fitted network of {name}={its!r}, "
+                    f"but the parameters say {asked!r}; {way_out} to start anew"
                 )
-        if fitted != list(self._widths()) or self.net_.module_.n_members != self.n_members:
-            raise ValueError(
-                f"warm_start=True goes on with the fitted network of width={tuple(fitted)} and "
-                f"n_members={self.net_.module_.n_members}, but the parameters say width={self.width!r} and "
-                f"n_members={self.n_members}; set warm_start=False to start anew"
-            )
 
     def _widths(self) -> tuple[int, ...]:
         return tuple(self.width) if isinstance(self.width, tuple | list) else (self.width,)
@@ -268,6 +267,7 @@ class BaseSparseInitMLP(BaseEstimator):
 
     def _make_module(self, X: Any, y: np.ndarray, weight: np.ndarray) -> SparseInitMLP:
         """Fit the scaling, then draw the network."""
+        self._fitted_network = self._network()
         self.scaler_ = InputScaler(self.scaling, random_state=self._seeds["scaler"])
         self.scaler_.fit(X, sample_weight=weight if weight.any() else None)  # a first chunk may count for nothing
         generator = torch.Generator().manual_seed(self._seeds["init"])

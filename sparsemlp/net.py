@@ -101,13 +101,12 @@ class _FastLoop(NeuralNet):
         self._steps: dict[int, list[Callable[..., None]]] = {}
         self._n_steps_done = 0
         self.n_epochs_ = self.max_epochs if epochs is None else epochs
-        self._n_steps = self.n_epochs_ * -(-len(X) // self.batch_size)
         own = any(isinstance(callback, LRScheduler) for _, callback in self.callbacks_)
         self._is_cosine = self.lr_schedule == "cosine" and not own
         self._average: WeightAverage | None = None
         self._said_slow = False
         self._groups = self._n_groups()  # asked here: inside, torch has fewer threads
-        if self.lr_schedule == "average":
+        if self.lr_schedule == "average" and not own:
             self._average = WeightAverage(self.module_, groups_of_members(self.module_.n_members, self._groups))
         device = self.module_.input_layer.weight.device
         threads = compute_threads(self._groups, self._n_inner(self._groups))
@@ -141,6 +140,7 @@ class _FastLoop(NeuralNet):
         if not isinstance(iterator, BatchStream):
             self._compute(run, iterator, training, prefix, step_fn, **kwargs)
             return
+        self._n_steps = self.n_epochs_ * iterator.n_batches
         if self._average is not None:
             self._average.begin_epoch()
         if reason := self._reason_for_autograd():

@@ -10,10 +10,14 @@ import torch
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.optimizers import laid_out_like
 
+#: grows with every change of what the saved values mean
+FORMAT = 2
+
 
 def net_state(net: Any) -> dict[str, Any]:
     """Return parameters, history and, where training is to go on, the optimizer of a skorch net."""
     state: dict[str, Any] = {
+        "format": FORMAT,
         "parameters": {name: _plain(values) for name, values in net.module_.state_dict().items()},
         "activation": net.module_.activation,
         "richness": net.module_.richness,
@@ -26,7 +30,12 @@ def net_state(net: Any) -> dict[str, Any]:
 
 
 def restore_module(state: dict[str, Any], device: torch.device) -> SparseInitMLP:
-    """Build the network that `state` describes, on `device`."""
+    """Build the network that `state` describes, on `device`; ValueError where another version has written it."""
+    if state.get("format") != FORMAT:
+        raise ValueError(
+            f"this network was saved in format {state.get('format', 1)} and this version of sparsemlp reads "
+            f"{FORMAT}; load it with the version that saved it, or fit it again"
+        )
     arrays = state["parameters"]
     shapes = [values.shape for name, values in arrays.items() if name.endswith("weight")]
     n_members, _, n_features = shapes[0]

@@ -141,7 +141,7 @@ def test_early_stopping_on_the_training_loss_needs_no_validation_rows():
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-@pytest.mark.parametrize("lr_schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("lr_schedule", ["constant", "cosine", "average"])
 def test_a_learning_rate_scheduler_acts_on_the_fast_path(optimizer, lr_schedule):
     X, y = labelled_rows()
 

@@ -1,5 +1,8 @@
 """SparseInitMLPClassifier: what its outputs mean, how it starts, stops and goes on."""
 
+import re
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -307,12 +310,29 @@ def test_without_warm_start_a_second_fit_starts_anew():
     assert clf.n_iter_ == 5
 
 
-@pytest.mark.parametrize("change", [{"width": (16,)}, {"n_members": 1}])
-def test_warm_start_with_another_network_is_an_error(change):
+OTHER_NETWORKS = {
+    "width": (16, "width=(32,), but the parameters say (16,)"),
+    "n_members": (1, "n_members=2, but the parameters say 1"),
+    "activation": ("mixed", "activation='relu', but the parameters say 'mixed'"),
+    "richness": (1.0, "richness=None, but the parameters say 1.0"),
+    "scaling": (None, "scaling='both', but the parameters say None"),
+    "loss": ("hinge", "loss='cross_entropy', but the parameters say 'hinge'"),
+}
+
+
+@pytest.mark.parametrize(("name", "value", "words"), [(name, *rest) for name, rest in OTHER_NETWORKS.items()])
+@pytest.mark.parametrize("way", ["warm_start", "partial_fit"])
+def test_training_that_goes_on_with_another_network_is_an_error(way, name, value, words):
     X, y = labelled_rows()
-    clf = small_classifier(warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match=r"warm_start=True goes on .* width=\(32,\) and n_members=2"):
-        clf.set_params(**change).fit(X, y)
+    clf = small_classifier(warm_start=way == "warm_start")
+    go_on = clf.fit if way == "warm_start" else partial(clf.partial_fit, classes=[0, 1])
+    go_on(X, y)
+    clf.set_params(**{name: value})
+    with pytest.raises(
+        ValueError, match=rf"{way}.* goes on with the fitted network of {re.escape(words)}; .* to start anew"
+    ):
+        go_on(X, y)
+    clf.set_params(warm_start=False).fit(X, y)
 
 
 def test_warm_start_with_an_unknown_class_is_an_error():

@@ -12,10 +12,13 @@ pytestmark = pytest.mark.gpu
 
 @pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-@pytest.mark.parametrize("lr_schedule", ["constant", "cosine"])
-def test_graphs_train_as_the_cpu_does(n_members, optimizer, lr_schedule):
+@pytest.mark.parametrize(
+    ("lr_schedule", "activation"), [("constant", "relu"), ("cosine", "relu"), ("constant", "mixed")]
+)
+def test_graphs_train_as_the_cpu_does(n_members, optimizer, lr_schedule, activation):
     X, y = labelled_rows()
     options = {"n_members": n_members, "optimizer": optimizer, "lr_schedule": lr_schedule, "bias_init": "uniform"}
+    options |= {"activation": activation}
     options |= {"batch_size": len(y), "max_epochs": 20}  # a full batch: orders differ between devices
     on_cpu = small_classifier(**options).fit(X, y)
     on_gpu = small_classifier(**options).set_params(device="cuda").fit(X, y)

@@ -27,11 +27,12 @@ both_estimators = pytest.mark.parametrize(
 
 
 @both_estimators
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_k_passes_over_one_chunk_are_a_fit_of_k_epochs(make, rows, first, optimizer):
+@pytest.mark.parametrize(("optimizer", "activation"), [("adamw", "relu"), ("sgd", "relu"), ("adamw", "mixed")])
+def test_k_passes_over_one_chunk_are_a_fit_of_k_epochs(make, rows, first, optimizer, activation):
     X, y = rows()
-    fitted = make(optimizer=optimizer, lr_schedule="constant", max_epochs=3).fit(X, y)
-    fed = feed(make(optimizer=optimizer, lr_schedule="constant"), *[(X, y)] * 3, **first)
+    options = {"optimizer": optimizer, "activation": activation, "lr_schedule": "constant"}
+    fitted = make(**options, max_epochs=3).fit(X, y)
+    fed = feed(make(**options), *[(X, y)] * 3, **first)
     np.testing.assert_array_equal(outputs(fed, X), outputs(fitted, X))
     assert fed.n_iter_ == 3
     np.testing.assert_array_equal(fed.loss_curve_, fitted.loss_curve_)

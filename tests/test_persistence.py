@@ -56,6 +56,7 @@ FITTED = {
     "regressor": lambda: small_regressor(width=(16, 8)).fit(*numbered_rows()),
     "hinge, dense, one member": lambda: small_classifier(loss="hinge", sparsity=None, n_members=1).fit(X, Y),
     "tempered": lambda: small_classifier(early_stopping="left_out", learning_rate=0.05).fit(X, Y[::-1]),
+    "relu, steps and waves": lambda: small_classifier(activation="mixed", width=(32, 8)).fit(X, Y),
     "halfway through partial_fit": lambda: small_classifier().partial_fit(X, Y, classes=[0, 1]),
 }
 
@@ -102,6 +103,13 @@ def test_an_estimator_that_is_not_fitted_stays_so(way):
     restored = way(small_classifier())
     assert not hasattr(restored, "classes_")
     restored.fit(X, Y)
+
+
+def test_a_network_in_another_format_is_refused():
+    state = small_classifier().fit(X, Y).__getstate__()
+    state["net_"].pop("format")
+    with pytest.raises(ValueError, match="saved in format 1 and this version of sparsemlp reads 2; load it with"):
+        small_classifier().__setstate__(state)
 
 
 def assert_plain(value, where):

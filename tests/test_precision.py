@@ -8,6 +8,7 @@ import torch
 from small import labelled_rows, numbered_rows, small_classifier, small_regressor
 
 from sparsemlp import SparseInitMLP
+from sparsemlp.activations import ACTIVATIONS, blocks
 from sparsemlp.losses import make_loss
 from sparsemlp.precision import tensor_cores
 from sparsemlp.training import Slot, TrainingStep
@@ -16,9 +17,10 @@ ROUNDING = 2.0**-8  # of one number in bfloat16, relative
 BATCH = 32
 
 
-def draw(n_members=1, width=(48, 24), n_outputs=1, seed=0):
+def draw(n_members=1, width=(48, 24), n_outputs=1, activation="relu", seed=0):
     generator = torch.Generator().manual_seed(seed)
-    module = SparseInitMLP(9, n_outputs, width, 2, n_members=n_members, bias_init="uniform", generator=generator)
+    options = {"n_members": n_members, "bias_init": "uniform", "activation": activation}
+    module = SparseInitMLP(9, n_outputs, width, 2, **options, generator=generator)
     shape = (BATCH,) if n_members == 1 else (n_members, BATCH)
     x = torch.randn(*shape, 9, generator=generator)
     target = torch.rand(*shape, n_outputs, generator=generator).round()
@@ -37,24 +39,34 @@ def reference_gradients(module, slot):
     """Backpropagate in float64 what is rounded to bfloat16 wherever the step keeps it so."""
     *hidden, last = module.layers
     weights = [layer.weight.detach() for layer in module.layers]
-    inputs = [rounded(slot.x if slot.x.ndim == 3 else slot.x[None])]
+    inputs, slopes = [rounded(slot.x if slot.x.ndim == 3 else slot.x[None])], []
     for layer, weight in zip(hidden, weights, strict=False):
-        linear = inputs[-1] @ rounded(weight).mT + rounded(layer.bias.detach()).unsqueeze(1)
-        inputs.append(rounded(linear).relu())
+        linear = rounded(inputs[-1] @ rounded(weight).mT + rounded(layer.bias.detach()).unsqueeze(1))
+        values, slope = linear.relu(), (linear > 0).double()
+        for kind, neurons in blocks(module.activation, weight.shape[1]) if layer is hidden[0] else ():
+            if kind == "step":
+                values[..., neurons] = rounded(linear[..., neurons].tanh())
+                slope[..., neurons] = 1 - values[..., neurons] ** 2
+            elif kind == "wave":
+                values[..., neurons] = rounded(linear[..., neurons].sin())
+                slope[..., neurons] = rounded(linear[..., neurons].cos())
+        inputs.append(values)
+        slopes.append(slope)
     output = inputs[-1] @ weights[-1].double().mT + last.bias.detach().double().unsqueeze(1)
     delta = 2 * (output - slot.target.reshape(output.shape)) / BATCH
     gradients = []
-    for x, weight in zip(inputs[::-1], weights[::-1], strict=True):
+    for x, weight, slope in zip(inputs[::-1], weights[::-1], [*slopes[::-1], 0], strict=True):
         gradients[:0] = [delta.mT @ x, delta.sum(dim=1)]
-        delta = rounded(rounded(delta) @ rounded(weight)) * (x > 0)
+        delta = rounded(rounded(rounded(delta) @ rounded(weight)) * slope)
     return output, gradients
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
 @pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize("width", [(48,), (48, 24)], ids=str)
-def test_gradients_are_those_of_rounded_factors(width, n_members, n_outputs):
-    module, slot = draw(n_members, width, n_outputs)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradients_are_those_of_rounded_factors(activation, width, n_members, n_outputs):
+    module, slot = draw(n_members, width, n_outputs, activation)
     output, expected = reference_gradients(module, slot)
     optimizer = torch.optim.AdamW(module.parameters(), lr=0.0, fused=True)  # which leaves gradients to look at
     TrainingStep(module, make_loss("squared"), optimizer, BATCH, dtype=torch.bfloat16)(slot)

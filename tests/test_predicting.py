@@ -22,6 +22,7 @@ def outputs(estimator, rows):
 FITTED = {
     "two classes": lambda: small_classifier(width=(64, 16)).fit(*labelled_rows(300)),
     "three classes": lambda: small_classifier(n_members=3).fit(*labelled_rows(300, 3)),
+    "relu, steps and waves": lambda: small_classifier(width=(64, 16), activation="mixed").fit(*labelled_rows(300)),
     "hinge": lambda: small_classifier(loss="hinge", n_members=1).fit(*labelled_rows(300)),
     "regressor": lambda: small_regressor(width=(128, 32)).fit(*numbered_rows(300)),
 }
@@ -74,16 +75,18 @@ import resource, sys
 import numpy as np
 from small import small_classifier
 X = np.random.default_rng(0).standard_normal((20_000, 10))
-clf = small_classifier(width=100_000, n_members=1, max_epochs=1, batch_size=64).fit(X[:128], X[:128, 0] > 0)
+clf = small_classifier(width=100_000, activation=sys.argv[1], n_members=1, max_epochs=1, batch_size=64)
+clf.fit(X[:128], X[:128, 0] > 0)
 clf.predict(X)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 """
 
 
-def test_width_1e5_predicts_within_two_gib(request):
+@pytest.mark.parametrize("activation", ["relu", "mixed"])
+def test_width_1e5_predicts_within_two_gib(request, activation):
     # all activations at once would be 8 GB
     pytest.importorskip("resource", reason="Windows does not tell the peak of memory")
-    command = [sys.executable, "-c", PREDICT_WIDE]
+    command = [sys.executable, "-c", PREDICT_WIDE, activation]
     done = subprocess.run(command, cwd=request.path.parent, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 2 * 2**30
 

@@ -126,10 +126,10 @@ def test_a_refilled_slot_trains_on_its_new_rows():
 
 @pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize("optimizer", ["sgd", "fused adamw"])
-@pytest.mark.parametrize("loss_name", LOSSES)
-def test_a_step_allocates_no_memory(loss_name, optimizer, n_members):
+@pytest.mark.parametrize(("loss_name", "activation"), [*((loss, "relu") for loss in LOSSES), ("squared", "mixed")])
+def test_a_step_allocates_no_memory(loss_name, activation, optimizer, n_members):
     loss, n_outputs = LOSSES[loss_name]
-    module = make_module((12, 6), n_outputs, n_members)
+    module = make_module((12, 6), n_outputs, n_members, activation)
     step = TrainingStep(module, loss, OPTIMIZERS[optimizer](module.parameters()), BATCH)
     slot = draw_slot(loss_name, n_outputs, n_members, True, torch.Generator().manual_seed(1))
     for _ in range(2):
@@ -268,6 +268,22 @@ def test_the_learning_rate_follows_its_schedule_step_by_step(schedule):
     progress = np.arange(20) / 20
     expected = 0.01 * (np.ones(20) if schedule == "constant" else (1 + np.cos(np.pi * progress)) / 2)
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("path", ["fast", "autograd"])
+def test_a_cosine_ends_near_zero_where_members_leave_rows_out(path):
+    rates = []
+
+    class NotesRate(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            rates.append(float(net.optimizer_.param_groups[0]["lr"]))
+
+    X, y = labelled_rows(400)
+    callbacks = [NotesRate(), *([LooksAtBatches()] if path == "autograd" else [])]
+    clf = small_classifier(early_stopping="left_out", n_members=2, callbacks=callbacks).fit(X, y)
+    assert clf.n_iter_ == 5
+    progress = (7 * np.arange(1, 6) - 1) / 35  # 200 rows in 7 batches
+    np.testing.assert_allclose(rates, 0.01 * (1 + np.cos(np.pi * progress)) / 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("n_members", "n_threads", "n_groups"), [(5, 2, 2), (2, 3, 2), (1, 2, 1), (5, 1, 1)])

@@ -81,7 +81,7 @@ def subnetwork(module: SparseInitMLP, neurons: ArrayLike | Tensor) -> SparseInit
     True
     """
     if module.activation == "mixed":
-        raise ValueError("activation='mixed' does not survive the choice of neurons; use 'relu', 'step' or 'wave'")
+        raise ValueError("activation='mixed' does not survive the choice of neurons; use 'relu' or 'step'")
     first, second, *others = module.layers
     index = _checked_neurons(neurons, *first.bias.shape).to(first.bias.device)
     members = torch.arange(module.n_members, device=index.device)[:, None]
