@@ -31,7 +31,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         Hidden neurons; of a tuple the first is the sparse layer.
     sparsity : int, "auto" or None, default="auto"
         Number of raw features that every first-layer neuron starts with. "auto" is min(2, n_features), the
-        paper's best; None starts dense, with torch's own initialisation.
+        paper's best; None starts dense, with torch's own weights, those of steps and waves multiplied as usual.
     init : {"sign", "ones", "normal", "uniform"}, default="normal"
         How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`. Ignored where ``sparsity=None``.
     bias_init : {"zeros", "uniform", "data"}, default="data"
@@ -84,14 +84,16 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     n_iter_no_change : int, default=10
         Epochs without improvement after which early stopping stops.
     warm_start : bool, default=False
-        Go on from the fitted weights for `max_epochs` more.
+        Go on from the fitted weights for `max_epochs` more. What the network is made of (`width`, `n_members`,
+        `activation`, `richness`, `scaling`, `loss`) must be as it was; how it started plays no part any more.
     class_weight : "balanced", dict or None, default=None
         Weights of the classes; "balanced" makes all classes count the same.
     precision : {"float32", "tf32", "bf16"}, default="float32"
         Of the matrix products in training. "bf16" computes hidden layers on bfloat16 copies of the weights, which
         takes about two thirds of the time where the hardware has such products (CPUs with AVX512-BF16 or AMX,
         GPUs) and layers are large, and longer where it has not; weights, updates, losses and
-        predictions stay in float32. "tf32" acts on CUDA alone. Skorch's autograd path trains in float32.
+        predictions stay in float32. A wave is then the sine of a rounded number, so that gradients are a few
+        percent off. "tf32" acts on CUDA alone. Skorch's autograd path trains in float32.
     device : str or torch.device, default="auto"
         "auto" takes CUDA, then XPU, then MPS, then the CPU.
     random_state : int, RandomState or None, default=None
@@ -223,7 +225,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     ) -> SparseInitMLPClassifier:
         """Train for one pass over a chunk of rows, for data that do not fit in memory.
 
-        Scaling and first-layer biases come from the first chunk and stay; the learning rate is constant.
+        Scaling, first-layer biases and which features neurons start with come from the first chunk and stay; the
+        learning rate is constant. Later chunks train with the optimizer that the first one began.
 
         Parameters
         ----------

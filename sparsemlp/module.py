@@ -85,7 +85,7 @@ class SparseInitMLP(nn.Module):
         Widths of the hidden layers; the first is the sparse one.
     sparsity : int or None
         Number s of inputs that every first-layer neuron starts with. None: ``torch.nn.Linear``'s own dense
-        initialisation.
+        weights, those of steps and waves multiplied as usual.
     init : {"sign", "ones", "normal", "uniform"}, default="sign"
         How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`.
     bias_init : {"zeros", "uniform", "data"}, default="zeros"

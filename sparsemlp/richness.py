@@ -78,6 +78,8 @@ def twins(n_units: int, blocks: Sequence[slice] = ()) -> Tensor:
 def antisymmetric_(layers: Sequence[tuple[Tensor, Tensor]], blocks: Sequence[slice] = ()) -> None:
     """Make the output exactly 0: every neuron gets a twin, and whatever twins do cancels in the readout.
 
+    An odd one out, of a layer or of the first layer's neurons of one activation, gets the readout 0.
+
     Twins have the same bias and weights, w[i', j'] = w[i, j] for twins i, i' and j, j' of two layers, and opposite
     readouts. That centres the model, f(x) - f_0(x), with no second pass through a frozen copy and nothing to
     store. Gradients of twins differ in sign, in every layer, so that they part at the first step; the kernel is

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
+from sparsemlp.activations import ACTIVATIONS
 from sparsemlp.classifier import SparseInitMLPClassifier
 from sparsemlp.relevance import FEATURE_SAMPLINGS
 
 WIDTHS = ((256, 64), (1024, 128), 1024, 2048)
 SPARSITIES = (1, 4, 8)  # beside "auto", which is 2
 SCALINGS = ("both", "squash", "quantile", "standard")
-ACTIVATIONS = ("mixed", "relu", "step", "wave")
 LEARNING_RATES = (3e-4, 1e-2)
 WEIGHT_DECAYS = (1e-3, 1.0)
 # A step of a wider net may cost this many times the default's; from MANY_ROWS on, where fits take minutes, it may

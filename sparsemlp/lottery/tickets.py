@@ -146,7 +146,8 @@ def winning_ticket(trained: Any, n_neurons: int = 5, *, initial: SparseInitMLP |
     Raises
     ------
     ValueError
-        If the initialisation is not known, or is not that of a network of the same sizes.
+        If the initialisation is not known, or is not that of a network of the same sizes, or if the activation is
+        "mixed", as an estimator's is by default.
 
     Examples
     --------
