@@ -207,8 +207,8 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> SparseInitMLPRegressor:
         """Train for one pass over a chunk of rows, for data that do not fit in memory.
 
-        The scales of X and y and the first-layer biases come from the first chunk and stay; the learning rate
-        is constant.
+        The scales of X and y, first-layer biases and which features neurons start with come from the first chunk
+        and stay; the learning rate is constant. Later chunks train with the optimizer that the first one began.
 
         Parameters
         ----------
