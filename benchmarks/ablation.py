@@ -1,7 +1,8 @@
 """Settings of the classifier against each other and against forests, paired by task and split.
 
 Every setting meets the same rows of every task at every seed, so that what is reported is a mean difference of
-paired accuracies with its standard error. Finished fits are kept in a CSV file and not done again.
+paired accuracies with its standard error. Finished fits are kept in a file and not done again while the
+package's code is the same.
 
 Decisions are made on the seeds 0 to 4; the seeds 100 to 109 are for the table of a release.
 """
@@ -22,7 +23,7 @@ from benchmarks.arguments import UsageError, add_common, known_names, make_folde
 from benchmarks.finished_fits import FinishedFits
 
 HELP = "settings of the classifier against each other and against forests, paired by split"
-FILE = "ablation.csv"
+FILE = "ablation.jsonl"
 DEFAULTS = "defaults"
 FOREST = "forest"
 KEY = ["task", "n_rows", "seed", "setting"]

@@ -107,7 +107,9 @@ def method_section(store: Store, evaluations: pd.DataFrame, report_command: str)
             f"{_validation(evaluations)}{_seeds(evaluations)} {_threads(evaluations)}",
         ]
     if len(environments) > 1:
-        text.append("Caution: the results come from several machines or versions; all are listed.")
+        text.append(
+            "Caution: the results come from several machines, versions or states of the code; all are listed."
+        )
     if len(environments):
         text += [_environment(row) for _, row in environments.iterrows()]
     text.append("To run it again, in the project's folder:")

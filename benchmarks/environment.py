@@ -1,10 +1,14 @@
 """Which versions and which machine made a result; no host names, no paths."""
 
+import hashlib
 import os
 import platform
+from collections.abc import Iterator
 from functools import cache
-from importlib import metadata
+from importlib import metadata, util
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 import joblib
 
@@ -12,6 +16,7 @@ PACKAGES = (
     *("sparsemlp", "scikit-learn", "torch", "skorch", "numpy", "pandas", "optuna", "openml"),
     *("xgboost", "lightgbm", "catboost", "pytabkit"),  # where they are installed
 )
+CODE = "sparsemlp code"  # the version number is the same between two releases, this is not
 
 
 def n_cores() -> int:
@@ -21,14 +26,43 @@ def n_cores() -> int:
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the version of Python and of every package that a result depends on."""
-    found = {"python": platform.python_version()}
+    """Return the version of Python and of every package that a result depends on, and our code's fingerprint."""
+    found = {"python": platform.python_version(), CODE: package_code()}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+@cache
+def package_code(package: str = "sparsemlp") -> str:
+    """Return a fingerprint of a package's Python files, which is not imported.
+
+    Parameters
+    ----------
+    package : str, default="sparsemlp"
+
+    Returns
+    -------
+    str
+        The first 12 hex digits of a sha256 over the files' paths within the package and their bytes.
+    """
+    spec: Any = util.find_spec(package)
+    folder = spec.loader.get_resource_reader(package).files()  # dask workers have the package in a zip file
+    digest = hashlib.sha256()
+    for path, content in sorted(_python_files(folder)):
+        digest.update(f"{path} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _python_files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _python_files(entry, f"{prefix}{entry.name}/")
+        elif entry.name.endswith(".py"):
+            yield prefix + entry.name, entry.read_bytes()
 
 
 @cache

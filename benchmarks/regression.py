@@ -1,7 +1,7 @@
 """The regressor at its defaults against a random forest, paired by data set, size and seed.
 
 The data are scikit-learn's diabetes and generated ones, of which every seed draws new rows. Finished fits are kept
-in a CSV file and not done again.
+in a file and not done again while the package's code is the same.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from benchmarks.arguments import UsageError, add_common, known_names, make_folde
 from benchmarks.finished_fits import FinishedFits
 
 HELP = "the regressor against a random forest on scikit-learn's regression sets"
-FILE = "regression.csv"
+FILE = "regression.jsonl"
 TABLE = "regression.md"
 NET, FOREST = "net", "forest"
 KEY = ["data", "n_rows", "seed", "model"]

@@ -86,8 +86,8 @@ def section(setting: Setting, incomplete: set[str]) -> Section:
     reliability = calibration.reliability(setting)
     if len(reliability):
         found.figures.append(_calibration_picture(setting, reliability))
-    if setting.tuned:
-        found.tables.append(chosen_table(setting))
+    if setting.tuned and (choices := chosen_table(setting)).rows:  # none where no net was tuned
+        found.tables.append(choices)
     return found
 
 

@@ -98,7 +98,7 @@ class Store:
         """Return what was found on the same training rows under another name of the size, or None.
 
         1000 rows and 10 % of 10000 are the same rows. The draws of a trial must be the same too, and so must the
-        machine, its cores and all versions; a failure is tried again.
+        machine, its cores, all versions and the package's code; a failure is tried again.
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ class Store:
             connection.execute(table.insert(), [{**row, "environment": environment_id} for row in rows])
 
     def _current_environment(self) -> int:
-        """Return the id of this machine and these versions, added when new."""
+        """Return the id of this machine, these versions and this code, added when new."""
         if self._environment_id is None:
             values = {
                 "versions": json.dumps(environment.versions(), sort_keys=True),

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks import ablation
 from benchmarks.__main__ import main
+from benchmarks.finished_fits import FinishedFits
 
 TASK = ["--tasks", "sparse_parity", "--rows", "40", "--seeds", "0", "1"]
 SMALL = 'small={"width": [8, 4], "max_epochs": 1, "n_members": 1}'
@@ -83,7 +84,7 @@ def test_a_failed_fit_counts_as_chance(tmp_path, capsys):
     command = ["ablation", *TASK, "--results", str(tmp_path), "--settings", 'fails={"width": [0]}', SMALL]
     assert main(command) == 0
     assert "width=(0,) must be a positive int" in capsys.readouterr().err
-    rows = pd.read_csv(tmp_path / ablation.FILE).set_index("setting")
+    rows = FinishedFits(tmp_path / ablation.FILE, ablation.KEY).rows().set_index("setting")
     assert rows.loc["fails", "test_accuracy"].between(0.45, 0.55).all()
 
 

@@ -1,6 +1,7 @@
 """A run on a dask cluster on this machine, one of whose workers is killed on the way."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -69,6 +70,14 @@ def rows(storage):
     return frame
 
 
+def code(folder):
+    """The fingerprint that the one environment of these results has."""
+    store = Store.open(folder, create=False)
+    versions = store.frame("environments")["versions"].item()
+    store.close()
+    return json.loads(versions)["sparsemlp code"]
+
+
 def start(*options):
     return subprocess.Popen(
         [sys.executable, "-m", "benchmarks", "tabular", *PLAN, *options],
@@ -91,6 +100,7 @@ def test_workers_on_a_cluster_find_what_this_process_finds(cluster, tmp_path, mo
     pd.testing.assert_frame_equal(found[KEY + RESULT], expected[KEY + RESULT])
     assert len(found) == 3
     assert (found["threads"] == 1).all()
+    assert code(there) == code(here)  # there it comes from a zip file
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from sklearn.linear_model import LinearRegression
 
 from benchmarks import regression
 from benchmarks.__main__ import main
+from benchmarks.finished_fits import FinishedFits
 
 
 @pytest.fixture
@@ -61,11 +62,30 @@ def test_both_models_meet_the_same_rows_and_a_run_goes_on(fitted, tmp_path, caps
     assert (tmp_path / regression.TABLE).read_text().strip() in capsys.readouterr().out
 
 
+def test_fits_of_other_code_are_done_again_and_are_not_in_the_table(fitted, tmp_path, capsys, monkeypatch):
+    command = ["regression", "--data", "diabetes", "--rows", "50", "--results", str(tmp_path), "--seeds"]
+    with monkeypatch.context() as earlier:
+        earlier.setattr("benchmarks.finished_fits.package_code", lambda: "other")
+        earlier.setattr(regression, "_model", lambda name, seed: DummyRegressor())
+        assert main([*command, "0", "1"]) == 0
+    dummies = (tmp_path / regression.TABLE).read_text()
+    capsys.readouterr()
+    assert main([*command, "0"]) == 0
+    assert len(fitted) == 2
+    assert "as other code of sparsemlp made them: 2\n" in capsys.readouterr().err
+    assert main([*command, "0", "1"]) == 0
+    assert "as other code of sparsemlp made them: 2\n" in capsys.readouterr().err
+    assert (tmp_path / regression.TABLE).read_text() != dummies
+    assert main([*command, "0", "1"]) == 0
+    assert len(fitted) == 4
+    assert "other code" not in capsys.readouterr().err
+
+
 def test_a_size_beyond_a_data_set_is_left_out(fitted, tmp_path):
     command = ["regression", "--data", "diabetes", "--seeds", "0", "--results", str(tmp_path), "--rows"]
     assert main([*command, "1000"]) == 2
     assert main([*command, "1000", "100"]) == 0
-    assert pd.read_csv(tmp_path / regression.FILE)["n_rows"].tolist() == [100, 100]
+    assert FinishedFits(tmp_path / regression.FILE, regression.KEY).rows()["n_rows"].tolist() == [100, 100]
 
 
 def test_the_score_is_that_of_rows_that_were_not_trained_on(monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import content, summary
+from benchmarks import content, environment, setting_sections, summary
 from benchmarks.__main__ import main
 from benchmarks.database import FILE_NAME
 from benchmarks.document import Best, Cell, Table
@@ -170,6 +170,36 @@ def test_development_seeds_are_called_out(results):
 def test_a_report_without_results_says_so(tmp_path):
     Store.open(tmp_path).close()
     assert "no results yet" in write(tmp_path)[0]
+
+
+def test_results_of_other_code_are_called_out_and_both_fingerprints_are_there(results, monkeypatch):
+    assert "Caution: the results come from several" not in write(results)[0]
+    code = environment.versions()[environment.CODE]
+    monkeypatch.setattr(environment, "versions", lambda: {"python": "3", environment.CODE: "0123456789ab"})
+    store = Store.open(results)
+    store.add_evaluation(evaluation("alpha", 102, "rf", 0.7))
+    store.close()
+    for text in write(results):
+        assert "Caution: the results come from several machines, versions or states of the code" in text
+        assert f"sparsemlp code {code}" in text
+        assert "sparsemlp code 0123456789ab" in text
+
+
+def test_what_tuning_chose_is_a_table_only_where_a_net_was_tuned():
+    tuned = {"trial": 0, "validation_score": 0.8}
+    forest = [
+        evaluation("alpha", seed, "rf", 0.7, parameters='{"model__max_depth": 3}', **tuned) for seed in (0, 1)
+    ]
+    net = [
+        evaluation("alpha", seed, "sparse_mlp", 0.7, parameters='{"model__alpha": 0.1}', **tuned)
+        for seed in (0, 1)
+    ]
+    for rows, n_tables in ((forest, 0), (forest + net, 1)):
+        (setting,) = summary.settings(frame(rows))
+        assert setting.tuned
+        tables = setting_sections.section(setting, set()).tables
+        found = [table for table in tables if table.caption.startswith("What tuning chose")]
+        assert [bool(table.rows) for table in found] == [True] * n_tables
 
 
 def test_names_are_escaped_in_the_page(results):

@@ -8,9 +8,12 @@ import throwaway_postgresql
 from benchmark_toys import evaluation
 from sqlalchemy import create_engine, inspect
 
+from benchmarks import environment
 from benchmarks.arguments import UsageError
 from benchmarks.database import FILE_NAME, NoResultsError, locate
 from benchmarks.store import Store
+
+VERSIONS = environment.versions()
 
 
 @pytest.fixture
@@ -46,6 +49,17 @@ def test_every_row_says_on_what_machine_and_with_which_versions(store):
     assert set(store.frame("evaluations")["environment"]) == set(environments["id"])
     assert "scikit-learn" in environments["versions"].item()
     assert "cores" in environments["machine"].item()
+
+
+def test_rows_of_other_code_stay_finished_but_are_not_taken_over(store, tmp_path, monkeypatch):
+    store.add_evaluation(evaluation())
+    same_rows = evaluation(size="fraction:0.1")
+    assert store.found_on_same_rows(same_rows)["test_accuracy"] == 0.8
+    monkeypatch.setattr(environment, "versions", lambda: VERSIONS | {environment.CODE: "other"})
+    later = Store.open(tmp_path)
+    assert later.finished() == {("toy", "rows:100", 100, "rf", -1)}
+    assert later.found_on_same_rows(same_rows) is None
+    later.close()
 
 
 def test_failures_among_the_keys_given_can_be_forgotten_and_all_else_stays(store):
