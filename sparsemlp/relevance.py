@@ -9,8 +9,10 @@ from torch import Tensor
 FEATURE_SAMPLINGS = ("relevance", "uniform")
 #: share of the probability that all features have alike, so that those that matter only together are drawn, too
 EVEN_SHARE = 0.5
-# Columns are taken in blocks of about so many values in float64.
-BLOCK_VALUES = 2**18
+# Rows are taken in blocks of about so many values in float64.
+BLOCK_VALUES = 2**16
+#: share of its largest value below which a column's deviation is rounding
+MIN_DEVIATION = 1e-7
 
 
 def relevance_weights(
@@ -52,14 +54,7 @@ def relevance_weights(
     if weight is not None and not weight.any():
         return torch.full((n_features,), 1 / n_features, dtype=torch.float64)
     share = np.full(len(columns), 1 / len(columns)) if weight is None else weight / weight.sum()
-    outputs = _standardised(np.asarray(target, dtype=np.float64), share)
-    squared = np.empty(columns.shape[1])
-    size = max(1, BLOCK_VALUES // len(columns))
-    for start in range(0, columns.shape[1], size):
-        values = np.asarray(columns[:, start : start + size], dtype=np.float64)
-        both = (_standardised(values, share), _standardised(values**2, share))
-        correlations = [(one * share[:, np.newaxis]).T @ outputs for one in both]
-        squared[start : start + size] = np.square(correlations).max(axis=(0, 2))
+    squared = np.square(_correlations(columns, np.asarray(target, dtype=np.float64), share)).max(axis=(0, 2))
     largest = np.zeros(n_features)
     np.maximum.at(largest, column_features, squared)
     relevance = 1 + largest / np.square(share).sum()
@@ -67,9 +62,33 @@ def relevance_weights(
     return torch.from_numpy(probabilities)
 
 
+def _correlations(columns: np.ndarray, target: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Correlate columns, and their squares, with outputs: (2, n_columns, n_outputs); 0 where they are constant."""
+    n_rows = max(1, BLOCK_VALUES // columns.shape[1])
+    blocks = [slice(start, start + n_rows) for start in range(0, len(columns), n_rows)]
+    outputs = _standardised(target, share)
+    means, largest = np.zeros((2, columns.shape[1])), np.zeros((2, columns.shape[1]))
+    for block in blocks:
+        for i, values in enumerate(_powers(columns[block])):
+            means[i] += share[block] @ values
+            np.maximum(largest[i], np.abs(values).max(axis=0), out=largest[i])
+    variances, covariances = np.zeros_like(means), np.zeros((*means.shape, outputs.shape[1]))
+    for block in blocks:  # a second time, as moments about 0 would lose the digits of a column with a large mean
+        for i, values in enumerate(_powers(columns[block])):
+            values -= means[i]
+            covariances[i] += values.T @ (share[block, np.newaxis] * outputs[block])
+            variances[i] += share[block] @ np.square(values, out=values)
+    deviations = np.sqrt(variances)
+    return covariances / np.where(deviations > MIN_DEVIATION * largest, deviations, np.inf)[..., np.newaxis]
+
+
+def _powers(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    values = columns.astype(np.float64)
+    return values, np.square(values)
+
+
 def _standardised(values: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Shift and scale columns to mean 0 and variance 1; constant ones become 0."""
     centred = values - share @ values
     deviation = np.sqrt(share @ centred**2)
-    size = np.abs(values).max(axis=0)
-    return centred / np.where(deviation > 1e-7 * size, deviation, np.inf)
+    return centred / np.where(deviation > MIN_DEVIATION * np.abs(values).max(axis=0), deviation, np.inf)

@@ -75,7 +75,7 @@ def test_neither_scale_nor_shift_matters_and_constants_are_drawn_least(seed, pow
     np.testing.assert_allclose(scaled, found, rtol=1e-6)
 
 
-def test_blocks_of_columns_change_nothing(monkeypatch):
+def test_blocks_of_rows_change_nothing(monkeypatch):
     X = table(n_columns=7)
     whole = relevance_weights(X, X[:, [2]], np.arange(7))
     monkeypatch.setattr("sparsemlp.relevance.BLOCK_VALUES", 3 * 200)
