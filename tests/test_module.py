@@ -133,6 +133,17 @@ def test_a_mixed_layer_is_a_third_each_of_rectified_cuts_and_waves():
     torch.testing.assert_close(module(x), expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_without_gradients_the_same_is_computed_and_the_input_kept(activation):
+    module = SparseInitMLP(6, 2, (32, 8), 2, n_members=2, activation=activation, generator=generator())
+    x = torch.randn(20, 6)
+    before = x.clone()
+    with torch.no_grad():
+        found = module(x)
+    assert torch.equal(found, module(x))
+    assert torch.equal(x, before)
+
+
 @pytest.mark.parametrize("width", range(1, 8))
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_the_kinds_of_neurons_cover_a_layer_of_any_width(activation, width):
