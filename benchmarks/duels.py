@@ -1,4 +1,4 @@
-"""The sparse net against the stronger of two forests, tuned and untuned, and against each rival, in points."""
+"""The sparse net against forests, untuned, tuned and the stronger of the two, and each rival, in points."""
 
 from collections.abc import Sequence
 
@@ -12,6 +12,8 @@ from benchmarks.summary import Setting
 
 FOREST = "rf"
 STRONGER = "Stronger forest"
+#: what the forest is called, untuned and tuned
+FORESTS = {False: "Untuned forest", True: "Tuned forest"}
 
 
 def stronger_forest(settings: Sequence[Setting]) -> pd.DataFrame:
@@ -66,21 +68,30 @@ def sections(settings: Sequence[Setting]) -> list[Section]:
 
 def _rows(settings: Sequence[Setting], size: str) -> list[list[Cell]]:
     same_size = [one for one in settings if one.size == size]
-    forest = stronger_forest(same_size).assign(model=STRONGER)
+    forests = _forests(same_size)
     rows = []
     for setting in same_size:
         if SUBJECT not in setting.models:
             continue
-        scores = pd.concat([setting.scores[["task", "seed", "model", "accuracy"]], forest])
-        with_stronger = Setting(setting.size, setting.tuned, scores, setting.n_trials)
+        scores = pd.concat([setting.scores[["task", "seed", "model", "accuracy"]], forests])
+        with_forests = Setting(setting.size, setting.tuned, scores, setting.n_trials)
         rivals = [model for model in setting.models if model not in (SUBJECT, FOREST)]
-        for rival in [STRONGER, *rivals]:
-            if not {SUBJECT, rival} <= set(scores["model"]):
-                continue
-            comparison = summary.paired(with_stronger, SUBJECT, rival)
+        for rival in [*forests["model"].unique(), *rivals]:
+            comparison = summary.paired(with_forests, SUBJECT, rival)
             if len(comparison):
                 rows.append(_row(setting, rival, comparison))
     return rows
+
+
+def _forests(same_size: Sequence[Setting]) -> pd.DataFrame:
+    """Return the scores of the stronger forest, and where there are two, of the untuned and the tuned one."""
+    kinds = {
+        FORESTS[one.tuned]: one.scores.loc[one.scores["model"] == FOREST, ["task", "seed", "accuracy"]]
+        for one in sorted(same_size, key=lambda setting: setting.tuned)
+        if FOREST in one.models
+    }
+    named = {STRONGER: stronger_forest(same_size), **(kinds if len(kinds) > 1 else {})}
+    return pd.concat([scores.assign(model=name) for name, scores in named.items()])
 
 
 def _row(setting: Setting, rival: str, comparison: pd.DataFrame) -> list[Cell]:
@@ -88,7 +99,7 @@ def _row(setting: Setting, rival: str, comparison: pd.DataFrame) -> list[Cell]:
     low, high = n_seeds.min(), n_seeds.max()
     return [
         Cell(setting.title),
-        Cell(rival if rival == STRONGER else label(rival)),
+        Cell(rival if rival in (STRONGER, *FORESTS.values()) else label(rival)),
         Cell(str(low) if low == high else f"{low} to {high}"),
         Cell(f"{points(comparison):g} of {len(comparison)}"),
         *difference_cells(comparison),

@@ -95,7 +95,7 @@ def test_ties_count_half():
     assert shown(found)[0][:3] == ["Stronger forest", "2", "2 of 4"]
 
 
-def test_one_row_for_the_stronger_forest_and_for_every_other_rival():
+def test_one_row_for_each_forest_and_for_every_other_rival():
     found = settings(
         ("rf", DEFAULT, {"a": [0.6, 0.7]}),
         ("sparse_mlp", DEFAULT, {"a": [0.8, 0.8]}),
@@ -105,8 +105,12 @@ def test_one_row_for_the_stronger_forest_and_for_every_other_rival():
     )
     assert shown(found) == [
         ["Stronger forest", "2", "0 of 1", "-5.00 ± -", "-"],  # the tuned forest, though the net is not tuned
+        ["Untuned forest", "2", "1 of 1", "+15.00 ± -", "-"],
+        ["Tuned forest", "2", "0 of 1", "-5.00 ± -", "-"],
         ["Dense net", "2", "0 of 1", "-10.00 ± -", "-"],
         ["Stronger forest", "2", "1 of 1", "+5.00 ± -", "-"],
+        ["Untuned forest", "2", "1 of 1", "+25.00 ± -", "-"],
+        ["Tuned forest", "2", "1 of 1", "+5.00 ± -", "-"],
     ]
 
 
