@@ -13,7 +13,13 @@ from torch import Tensor
 
 #: shares of the first layer's neurons that are of each kind, in this order side by side
 KINDS = ("relu", "step", "wave")
-SHARES = {"relu": (1, 0, 0), "step": (0, 1, 0), "wave": (0, 0, 1), "mixed": (1 / 3, 1 / 3, 1 / 3)}
+SHARES = {
+    "relu": (1, 0, 0),
+    "step": (0, 1, 0),
+    "wave": (0, 0, 1),
+    "relu-step": (1 / 2, 1 / 2, 0),
+    "mixed": (1 / 3, 1 / 3, 1 / 3),
+}
 ACTIVATIONS = tuple(SHARES)
 #: what the weights of a soft step are multiplied by at initialisation
 STEP_SLOPE = 10.0

@@ -90,10 +90,10 @@ class SparseInitMLP(nn.Module):
         How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`.
     bias_init : {"zeros", "uniform", "data"}, default="zeros"
         First-layer biases: 0; U(-1/sqrt(s), 1/sqrt(s)); or thresholds through randomly drawn rows of `data`.
-    activation : {"relu", "step", "wave", "mixed"}, default="relu"
+    activation : {"relu", "step", "wave", "relu-step", "mixed"}, default="relu"
         Of the first layer: relu; "step", the tanh of weights that start ten times as large; "wave", the sine of
-        weights that start one to four times as large; "mixed", a third of its neurons each. Other hidden layers
-        are relu.
+        weights that start one to four times as large; "relu-step", half of the neurons each of the first two;
+        "mixed", a third each. Other hidden layers are relu.
     richness : float or None, default=None
         None: the usual parametrisation. A number gamma: the centred mean-field one, in which the output starts
         at 0 and is divided by gamma times the last hidden layer's width, see :mod:`sparsemlp.richness`. Weights

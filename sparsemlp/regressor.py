@@ -36,10 +36,11 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         How neurons draw the features that they start with: "uniform", all alike, as in the paper; "relevance",
         half of the probability alike, half in favour of features that correlate with the target, see
         :func:`sparsemlp.relevance.relevance_weights`. Ignored where ``sparsity=None``.
-    activation : {"mixed", "relu", "step", "wave"}, default="mixed"
+    activation : {"relu-step", "mixed", "relu", "step", "wave"}, default="relu-step"
         Of the first layer; other hidden layers are relu. "step" is tanh, of weights that start ten times as large:
         a soft cut through the data, as a tree's split is. "wave" is the sine, of weights that start one to four
-        times as large, for targets that go up and down along a feature. "mixed": a third of the neurons each.
+        times as large, for targets that go up and down along a feature. "mixed": a third of the neurons each;
+        "relu-step": half are relu, half are steps, which follow smooth targets better than waves.
     richness : float or None, default=None
         How much features are learned. None: the usual parametrisation. A positive number (0 is refused: the output
         is divided by it): the centred mean-field one, in which weights move by the order of `richness` and one
@@ -157,7 +158,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         *,
         bias_init: str = "data",
         feature_sampling: str = "relevance",
-        activation: str = "mixed",
+        activation: str = "relu-step",
         richness: float | None = None,
         scaling: str | None = "both",
         n_members: int = 8,

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
-from sparsemlp.activations import ACTIVATIONS
 from sparsemlp.classifier import SparseInitMLPClassifier
 from sparsemlp.relevance import FEATURE_SAMPLINGS
 
 WIDTHS = ((256, 64), (1024, 128), 1024, 2048)
 SPARSITIES = (1, 4, 8)  # beside "auto", which is 2
+ACTIVATIONS = ("mixed", "relu", "step", "wave")  # each kind of neuron, and all three
 SCALINGS = ("both", "squash", "quantile", "standard")
 LEARNING_RATES = (3e-4, 1e-2)
 WEIGHT_DECAYS = (1e-3, 1.0)

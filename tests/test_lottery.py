@@ -313,7 +313,8 @@ def test_a_subnetwork_of_all_neurons_computes_the_same(activation):
     torch.testing.assert_close(subnetwork(module, range(8))(x), module(x))
 
 
-def test_a_subnetwork_of_mixed_neurons_is_refused():
-    module = SparseInitMLP(6, 1, 8, 2, activation="mixed")
-    with pytest.raises(ValueError, match="activation='mixed' does not survive"):
+@pytest.mark.parametrize("activation", ["mixed", "relu-step"])
+def test_a_subnetwork_of_mixed_neurons_is_refused(activation):
+    module = SparseInitMLP(6, 1, 8, 2, activation=activation)
+    with pytest.raises(ValueError, match=f"activation='{activation}' does not survive"):
         subnetwork(module, [0, 1])

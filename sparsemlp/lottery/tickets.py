@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from sparsemlp.activations import blocks
 from sparsemlp.frontier.networks import assembled
 from sparsemlp.module import SparseInitMLP
 
@@ -68,7 +69,7 @@ def subnetwork(module: SparseInitMLP, neurons: ArrayLike | Tensor) -> SparseInit
     ------
     ValueError
         If `neurons` has another shape, or holds an index that is no neuron or is there twice, or if the activation
-        is "mixed", where the position of a neuron says what it is.
+        is a mixture, where the position of a neuron says what it is.
 
     Examples
     --------
@@ -80,8 +81,10 @@ def subnetwork(module: SparseInitMLP, neurons: ArrayLike | Tensor) -> SparseInit
     >>> torch.equal(narrow.input_layer.weight[0, 0], module.input_layer.weight[0, 17])
     True
     """
-    if module.activation == "mixed":
-        raise ValueError("activation='mixed' does not survive the choice of neurons; use 'relu' or 'step'")
+    if len(blocks(module.activation, module.input_layer.bias.shape[1])) > 1:
+        raise ValueError(
+            f"activation={module.activation!r} does not survive the choice of neurons; use 'relu' or 'step'"
+        )
     first, second, *others = module.layers
     index = _checked_neurons(neurons, *first.bias.shape).to(first.bias.device)
     members = torch.arange(module.n_members, device=index.device)[:, None]
@@ -147,7 +150,7 @@ def winning_ticket(trained: Any, n_neurons: int = 5, *, initial: SparseInitMLP |
     ------
     ValueError
         If the initialisation is not known, or is not that of a network of the same sizes, or if the activation is
-        "mixed", as an estimator's is by default.
+        a mixture, as an estimator's is by default.
 
     Examples
     --------
