@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     path.write_text(json.dumps(measured, indent=1), encoding="utf-8")
     print(table(measured["rows"]))
     print(slopes_table(measured["slopes"]))
-    print(f"\nWritten to {path}; `python -m benchmarks report` puts it into the report.")
+    print(f"\nWritten to {path}; the report of `tabular` or `parity` in the same folder has it, too.")
     return 0
 
 
