@@ -17,7 +17,8 @@ def left_out_folds(y: np.ndarray, n_members: int, seed: int, *, stratified: bool
     seed : int
         Seed of the assignment.
     stratified : bool
-        Leave out every class in its proportion. Rows of a class with fewer than two rows a member are seen by all.
+        Leave out every class in its proportion. The only row of a class is seen by all, and so are all rows where
+        they are too few for every member to leave one out.
 
     Returns
     -------
@@ -28,7 +29,7 @@ def left_out_folds(y: np.ndarray, n_members: int, seed: int, *, stratified: bool
     start = 0
     for label in np.unique(y) if stratified else [None]:
         rows = rng.permutation(np.flatnonzero(y == label) if stratified else len(y))
-        if len(rows) >= 2 * n_members:
+        if len(rows) > 1:  # consecutive rows have different members, so that each sees some of every class
             folds[rows] = (start + np.arange(len(rows))) % n_members
             start += len(rows)  # the next class goes on where this one ended, so that folds stay equally large
-    return folds
+    return folds if start >= n_members else np.full(len(y), -1)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import log_loss
 from skorch.callbacks import Callback
 from skorch.history import History
 from small import labelled_rows, numbered_rows, small_classifier, small_regressor
@@ -31,15 +32,26 @@ OWN = {"early_stopping": "left_out", "lr_schedule": "average", "n_members": 4}
 def test_every_class_is_left_out_in_its_proportion(sizes, n_members, seed):
     y = np.repeat(np.arange(len(sizes)), sizes)
     folds = left_out_folds(y, n_members, seed, stratified=True)
+    too_few = sum(size for size in sizes if size > 1) < n_members  # for every member to leave one out
     for label, size in enumerate(sizes):
         counts = np.bincount(folds[y == label] + 1, minlength=n_members + 1)
-        if size < 2 * n_members:  # too few to leave any out
+        if size == 1 or too_few:
             assert counts[0] == size
         else:
             assert counts[0] == 0
             assert counts[1:].max() - counts[1:].min() <= 1
+            assert counts[1:].max() < size  # every member sees some rows of the class
     of_members = np.bincount(folds[folds >= 0], minlength=n_members)
     assert of_members.max() - of_members.min() <= 1
+
+
+@pytest.mark.parametrize("n_rows", [10, 14, 24])
+def test_probabilities_of_very_few_rows_are_not_certain(n_rows):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(n_rows, 20)), np.arange(n_rows) % 2  # nothing to learn
+    net = small_classifier(**OWN | {"n_members": 8}, max_epochs=40).fit(X, y)
+    assert net.temperature_ > 1
+    assert log_loss(np.arange(200) % 2, net.predict_proba(rng.normal(size=(200, 20)))) < 1
 
 
 def dataset_with_folds(n_rows=50, n_members=3):
@@ -153,12 +165,12 @@ def test_groups_of_members_on_several_threads_average_the_same(monkeypatch):
     np.testing.assert_allclose(*fitted, atol=1e-5)
 
 
-def test_one_member_and_tiny_classes_leave_nothing_out():
+def test_one_member_and_too_few_rows_leave_nothing_out():
     X, y = labelled_rows(200)
     alone = small_classifier(**(OWN | {"n_members": 1}), max_epochs=7).fit(X, y)
     assert alone.n_iter_ == 7
     assert "left_out_loss" not in alone.history_[-1]
-    few = small_classifier(**OWN, max_epochs=7).fit(X[:12], np.arange(12) % 4)
+    few = small_classifier(**OWN, max_epochs=7).fit(X[:3], np.arange(3) % 2)
     assert "left_out_loss" not in few.history_[-1]
 
 
