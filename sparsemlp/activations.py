@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-#: shares of the first layer's neurons that are of each kind, in this order side by side
+#: kinds of first-layer neurons, in the order in which they lie side by side
 KINDS = ("relu", "step", "wave")
+#: which share of the neurons is of each kind
 SHARES = {
     "relu": (1, 0, 0),
     "step": (0, 1, 0),
