@@ -123,9 +123,10 @@ def measured(
             continue
         for row in _fits(task, data, missing[missing.get_level_values("task") == task], parameters):
             finished.add(row)
-    if finished.is_empty:
+    found = finished.chosen(wanted)
+    if found.empty:
         raise UsageError("none of the tasks could be loaded")
-    return finished.chosen(wanted)
+    return found
 
 
 def _fits(task: str, data: Any, pieces: pd.MultiIndex, parameters: dict[str, str]) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from benchmarks.setting_sections import SUBJECT, difference_cells
 from benchmarks.summary import Setting
 
 FOREST = "rf"
+SCORES = ["task", "seed", "accuracy"]
 STRONGER = "Stronger forest"
 #: what the forest is called, untuned and tuned
 FORESTS = {False: "Untuned forest", True: "Tuned forest"}
@@ -31,17 +32,18 @@ def stronger_forest(settings: Sequence[Setting]) -> pd.DataFrame:
     DataFrame
         Columns task, seed and accuracy.
     """
-    columns = ["task", "seed", "accuracy"]
-    forests = [one.scores.loc[one.scores["model"] == FOREST, columns] for one in settings]
-    forests = [scores for scores in forests if len(scores)]
     best: dict[str, pd.DataFrame] = {}
-    for scores in forests:
-        for task, rows in scores.groupby("task"):
+    for setting in settings:
+        for task, rows in _forest_scores(setting).groupby("task"):
             known = best.get(str(task))
             both = None if known is None else known.merge(rows, on=["task", "seed"], suffixes=("_known", ""))
             if both is None or (len(both) and both["accuracy"].mean() > both["accuracy_known"].mean()):
                 best[str(task)] = rows
-    return pd.concat(best.values()) if best else pd.DataFrame(columns=columns)
+    return pd.concat(best.values()) if best else pd.DataFrame(columns=SCORES)
+
+
+def _forest_scores(setting: Setting) -> pd.DataFrame:
+    return setting.scores.loc[setting.scores["model"] == FOREST, SCORES]
 
 
 def points(comparison: pd.DataFrame) -> float:
@@ -73,7 +75,7 @@ def _rows(settings: Sequence[Setting], size: str) -> list[list[Cell]]:
     for setting in same_size:
         if SUBJECT not in setting.models:
             continue
-        scores = pd.concat([setting.scores[["task", "seed", "model", "accuracy"]], forests])
+        scores = pd.concat([setting.scores[[*SCORES, "model"]], forests])
         with_forests = Setting(setting.size, setting.tuned, scores, setting.n_trials)
         rivals = [model for model in setting.models if model not in (SUBJECT, FOREST)]
         for rival in [*forests["model"].unique(), *rivals]:
@@ -86,7 +88,7 @@ def _rows(settings: Sequence[Setting], size: str) -> list[list[Cell]]:
 def _forests(same_size: Sequence[Setting]) -> pd.DataFrame:
     """Return the scores of the stronger forest, and where there are two, of the untuned and the tuned one."""
     kinds = {
-        FORESTS[one.tuned]: one.scores.loc[one.scores["model"] == FOREST, ["task", "seed", "accuracy"]]
+        FORESTS[one.tuned]: _forest_scores(one)
         for one in sorted(same_size, key=lambda setting: setting.tuned)
         if FOREST in one.models
     }

@@ -30,11 +30,6 @@ class FinishedFits:
         self.key = list(key)
         self._file = JsonLines(path)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether none was ever finished."""
-        return self.rows().empty
-
     def rows(self) -> pd.DataFrame:
         """Return all of them; None becomes NaN."""
         return self._frame(present=True)

@@ -115,9 +115,10 @@ def measured(names: Sequence[str], sizes: Sequence[int], seeds: Sequence[int], s
     for piece in progress(list(finished.missing(wanted))):
         if (row := _fit(*piece)) is not None:
             finished.add(row)
-    if finished.is_empty:
+    found = finished.chosen(wanted)
+    if found.empty:
         raise UsageError("none of the data sets has so many rows")
-    return finished.chosen(wanted)
+    return found
 
 
 def _fit(name: str, n_rows: int, seed: int, model: str) -> dict[str, Any] | None:

@@ -1,10 +1,11 @@
 """Ablations: differences are paired by task, size and seed, and finished fits are not done again."""
 
+import benchmark_toys
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import ablation
+from benchmarks import ablation, tasks
 from benchmarks.__main__ import main
 from benchmarks.finished_fits import FinishedFits
 
@@ -99,3 +100,12 @@ def test_other_parameters_under_a_known_name_are_refused(tmp_path, capsys):
     assert main([*base, SMALL]) == 0
     assert main([*base, 'small={"n_members": 2}']) == 2
     assert "holds the setting 'small' with other parameters" in capsys.readouterr().err
+
+
+def test_data_that_cannot_be_had_are_an_error_whatever_else_was_fitted(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(tasks.TASKS, "gone", tasks.Task("gone", benchmark_toys.unavailable))
+    command = ["ablation", "--rows", "40", "--seeds", "0", "1", "--results", str(tmp_path), "--settings", SMALL]
+    assert main([*command, "--tasks", "sparse_parity"]) == 0
+    capsys.readouterr()
+    assert main([*command, "--tasks", "gone"]) == 2
+    assert "error: none of the tasks could be loaded" in capsys.readouterr().err

@@ -75,7 +75,7 @@ def test_fits_of_other_code_do_not_stand_for_present_ones(path, monkeypatch, cap
         for seed in (0, 1, 2):
             fits.add({"task": "a", "seed": seed, "score": 0.1})
     JsonLines(path).append({"task": "a", "seed": 4, "score": 0.1})  # of code that left no fingerprint
-    assert fits.is_empty
+    assert fits.rows().empty
     fits.add({"task": "a", "seed": 1, "score": 0.9})
     assert list(fits.missing(wanted(["a"], [0, 1, 3, 4]))) == [("a", 0), ("a", 3), ("a", 4)]
     assert capsys.readouterr().err == "finished fits done again, as other code of sparsemlp made them: 2\n"
