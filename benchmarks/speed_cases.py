@@ -49,6 +49,7 @@ def cases(scale: float, widths: list[int]) -> Iterator[Case]:
     yield prediction(int(1_000_000 * scale))
     yield initialisation()
     yield importing()
+    yield first_fit()
     if torch.cuda.is_available():
         yield from on_gpu(scale)
 
@@ -148,15 +149,42 @@ def initialisation() -> Case:
 def importing() -> Case:
     """Time importing the package against importing what it stands on."""
     peers = "import torch, sklearn.neural_network, skorch"
+    contestants = {"with sparsemlp": f"{peers}, sparsemlp", "torch, scikit-learn, skorch alone": peers}
+    return Case("import, a new process", _processes(contestants), contender="with sparsemlp")
+
+
+def first_fit() -> Case:
+    """Time all that a script of one small fit takes, from the start of Python to its end."""
+    rows = """
+import numpy as np
+X = np.random.default_rng(0).standard_normal((100, 20)).astype(np.float32)
+y = (X[:, 0] > 0).astype(int)
+"""
+    fits = {
+        OURS: """
+from sparsemlp import SparseInitMLPClassifier
+SparseInitMLPClassifier(device="cpu").fit(X, y)
+""",
+        "skorch": """
+from skorch import NeuralNetClassifier
+from torch import nn
+NeuralNetClassifier(nn.Linear(20, 2), criterion=nn.CrossEntropyLoss, verbose=0).fit(X, y.astype(np.int64))
+""",
+        "scikit-learn MLPClassifier": """
+from sklearn.neural_network import MLPClassifier
+MLPClassifier(max_iter=10, tol=0, n_iter_no_change=10).fit(X, y)
+""",
+    }
+    return Case("a script of one fit of 100 rows", _processes({who: rows + fit for who, fit in fits.items()}))
+
+
+def _processes(codes: dict[str, str]) -> dict[str, Callable[[], Any]]:
+    """Return calls that run Python code in new processes."""
 
     def python(code: str) -> Callable[[], Any]:
-        return lambda: subprocess.run([sys.executable, "-c", code], check=True)
+        return lambda: subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
 
-    return Case(
-        "import, a new process",
-        {"with sparsemlp": python(f"{peers}, sparsemlp"), "torch, scikit-learn, skorch alone": python(peers)},
-        contender="with sparsemlp",
-    )
+    return {who: python(code) for who, code in codes.items()}
 
 
 def on_gpu(scale: float) -> Iterator[Case]:

@@ -33,7 +33,7 @@ from sparsemlp.batches import (
 )
 from sparsemlp.devices import summing_dtype
 from sparsemlp.module import SparseInitMLP
-from sparsemlp.optimizers import RATE_SCALE, can_split, set_learning_rate
+from sparsemlp.optimizers import RATE_SCALE, SGD, AdamW, can_split, set_learning_rate
 from sparsemlp.precision import product_dtype, tensor_cores
 from sparsemlp.richness import ADAM_EPS
 from sparsemlp.threads import compute_threads
@@ -329,8 +329,8 @@ def optimizer_options(
     if groups:
         options["optimizer__param_groups"] = groups
     if name == "sgd":
-        return options | {"optimizer": torch.optim.SGD}
-    options |= {"optimizer": torch.optim.AdamW, "optimizer__fused": device.type in ("cpu", "cuda")}
+        return options | {"optimizer": SGD}
+    options |= {"optimizer": AdamW, "optimizer__fused": device.type in ("cpu", "cuda")}
     options["optimizer__eps"] = ADAM_EPS * module.output_scale
     if is_cuda:
         options["optimizer__capturable"] = True

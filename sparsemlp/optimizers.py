@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -11,9 +12,28 @@ from torch import Tensor
 RATE_SCALE = "rate_scale"
 
 
+class _WithoutCompiler(torch.optim.Optimizer):
+    """Takes its parameters without torch's compiler, whose import takes longer than most fits.
+
+    torch imports the compiler to mark ``add_param_group`` as not to be compiled; this one calls what was marked.
+    """
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters."""
+        inspect.unwrap(torch.optim.Optimizer.add_param_group)(self, param_group)
+
+
+class SGD(_WithoutCompiler, torch.optim.SGD):
+    """``torch.optim.SGD`` without the wait for torch's compiler."""
+
+
+class AdamW(_WithoutCompiler, torch.optim.AdamW):
+    """``torch.optim.AdamW`` without the wait for torch's compiler."""
+
+
 def is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:
     """Say whether `optimizer` is SGD without momentum or other extras."""
-    if type(optimizer) is not torch.optim.SGD:
+    if type(optimizer) not in (torch.optim.SGD, SGD):
         return False
     groups = optimizer.param_groups
     return not any(group["momentum"] or group["nesterov"] or group["maximize"] for group in groups)
@@ -43,7 +63,7 @@ class FusedAdamW:
     @staticmethod
     def can_take(optimizer: torch.optim.Optimizer) -> bool:
         """Say whether `optimizer` is a fused AdamW, as this torch knows it."""
-        if type(optimizer) is not torch.optim.AdamW or not hasattr(torch, "_fused_adamw_"):
+        if type(optimizer) not in (torch.optim.AdamW, AdamW) or not hasattr(torch, "_fused_adamw_"):
             return False
         return all(group["fused"] and not group["amsgrad"] for group in optimizer.param_groups)
 

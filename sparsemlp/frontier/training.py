@@ -17,6 +17,7 @@ from sparsemlp.frontier.data import N_TEST, RunData
 from sparsemlp.frontier.networks import chosen_members, initial_networks
 from sparsemlp.losses import make_loss
 from sparsemlp.module import SparseInitMLP
+from sparsemlp.optimizers import SGD
 from sparsemlp.training import Slot, TrainingStep, fastest
 
 SUCCESS_ERROR = 0.1
@@ -101,9 +102,7 @@ class ParityTraining:
     def _prepare(self) -> None:
         """Allocate what depends on the number of runs."""
         cell, n_runs = self.cell, len(self.runs)
-        optimizer = torch.optim.SGD(
-            self.module.parameters(), lr=cell.learning_rate, weight_decay=cell.sgd_weight_decay
-        )
+        optimizer = SGD(self.module.parameters(), lr=cell.learning_rate, weight_decay=cell.sgd_weight_decay)
         self.step = fastest(
             TrainingStep(self.module, make_loss(cell.loss, n_classes=2), optimizer, cell.batch_size)
         )

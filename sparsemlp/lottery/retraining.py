@@ -10,6 +10,7 @@ from torch import Tensor
 from sparsemlp.frontier.networks import assembled
 from sparsemlp.losses import make_loss
 from sparsemlp.module import SparseInitMLP
+from sparsemlp.optimizers import SGD
 from sparsemlp.threads import compute_threads
 from sparsemlp.training import Slot, TrainingStep, fastest
 
@@ -76,7 +77,7 @@ def retrain(
     rows, target = _rows_and_targets(module, X, y, loss)
     trained = assembled(list(module.parameters()), module)
     with compute_threads() as compute:
-        optimizer = torch.optim.SGD(trained.parameter_groups(learning_rate, weight_decay))
+        optimizer = SGD(trained.parameter_groups(learning_rate, weight_decay))
         step = TrainingStep(trained, make_loss(loss, n_classes=2), optimizer, batch_size)
         compute(_train_on_rows, step, rows, target, n_steps, trained.n_members, random_state)
     for parameter in trained.parameters():
