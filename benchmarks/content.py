@@ -65,7 +65,7 @@ def data_section(datasets: pd.DataFrame, evaluations: pd.DataFrame) -> Section:
         text.append(f"Subsets of the published data: {', '.join(subsets)}.")
     if len(others):
         text.append(f"Not exactly the published data: {', '.join(others)}.")
-    if incomplete.empty:
+    if incomplete.empty and used["n_published"].notna().any():
         text.append("All are the published data in full.")
     head = ["task", "rows", "features", "what they are"]
     return Section("Data", [" ".join(text)], [Table("Rows in use.", head, rows, words=(3,))])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
+from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from sklearn.pipeline import Pipeline
 
 from benchmarks.memory import forget_peak, peak_mib
@@ -70,7 +70,8 @@ def _scores(pipeline: Pipeline, X_test: Features, y_test: Labels, predicted: Any
         raise ValueError("predict_proba returned values that are not finite")
     classes = pipeline.classes_
     scores["test_log_loss"] = float(log_loss(y_test, probabilities, labels=classes))
-    scores["test_brier"] = float(brier_score_loss(y_test, probabilities, labels=classes, scale_by_half=True))
+    truth = np.asarray(y_test)[:, np.newaxis] == classes
+    scores["test_brier"] = float(((probabilities - truth) ** 2).sum(axis=1).mean() / 2)
     if len(classes) == 2:
         scores["test_roc_auc"] = float(roc_auc_score(y_test == classes[1], probabilities[:, 1]))
     else:

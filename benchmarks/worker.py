@@ -112,14 +112,21 @@ class _Worker:
         try:
             self._store.record_dataset(study.task, self._evaluator.dataset(study.task))
             for piece in self._plan.missing(study, self._store.finished()):
-                if self._stopped() or not self._store.add_evaluation(self._row(piece, lease), lease):
+                if self._stopped():
+                    return
+                earlier = self._earlier(piece)
+                if earlier is None or not self._store.add_evaluation(self._row(piece, earlier, lease), lease):
                     return
         except (DataUnavailableError, EndedError) as error:
             self.unavailable[study.task] = str(error)
 
-    def _row(self, piece: Piece, lease: Lease) -> Row:
+    def _earlier(self, piece: Piece) -> list[Row] | None:
+        """Return the trials before a piece; None where another command has asked for some of them again."""
         stored = self._store.trials(piece.study.key)
-        earlier = [stored[number] for number in range(max(piece.trial, 0))]
+        numbers = range(max(piece.trial, 0))
+        return [stored[number] for number in numbers] if stored.keys() >= set(numbers) else None
+
+    def _row(self, piece: Piece, earlier: list[Row], lease: Lease) -> Row:
         row = dict(zip(EVALUATION_KEY, piece.key, strict=True)) | self._evaluator.describe(piece, earlier)
         if row["failure"] is not None:
             return row

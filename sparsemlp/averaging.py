@@ -34,12 +34,14 @@ class WeightAverage:
             for members in groups
         ]
         self.n_steps = [0] * len(groups)
+        self.in_epoch = False
 
     def begin_epoch(self) -> None:
         """Put the weights in training into the network."""
         torch._foreach_copy_(self.parameters, self.in_training)
+        self.in_epoch = True
 
-    def update(self, group: int = 0) -> None:
+    def update(self, group: int) -> None:
         """Take in a group's weights as they are after a step."""
         self.n_steps[group] += 1
         averages, parameters = self.groups[group]
@@ -49,3 +51,4 @@ class WeightAverage:
         """Put the averages into the network."""
         torch._foreach_copy_(self.in_training, self.parameters)
         torch._foreach_copy_(self.parameters, self.averages)
+        self.in_epoch = False

@@ -103,6 +103,8 @@ class BaseSparseInitMLP(BaseEstimator):
     net_: Any
     #: columns of the history that rank epochs for early stopping
     _monitors: ClassVar[list[tuple[str, int]]]
+    #: the column of the scores on validation rows
+    _score_name: str
     _stratified = False
 
     # -- fitting ----------------------------------------------------------------------------------------------
@@ -177,8 +179,8 @@ class BaseSparseInitMLP(BaseEstimator):
             # All chunks share the first one's scale, so that a heavier chunk counts for more.
             self._weight_scale = float(weight.mean()) or 1.0
             self.net_ = self._make_net(self._make_module(X, y, weight), [])
-        elif not self.net_.can_train():  # after fit, which lets go of the optimizer
-            self.net_ = self._make_net(self.net_.module_, self.net_.history)
+        else:
+            self.net_ = self._net_to_go_on_with()
         self.net_.lr_schedule = "constant"  # the number of chunks to come is not known
         self._train(X, y, weight, None, 1, None)
         self.net_.release(keep_optimizer=True)
@@ -333,6 +335,14 @@ class BaseSparseInitMLP(BaseEstimator):
         net.history.extend(history)
         return net
 
+    def _net_to_go_on_with(self) -> Any:
+        """Return a net of the fitted weights and what the parameters say now, with the optimizer's state."""
+        old = self.net_
+        net = self._make_net(old.module_, old.history)
+        if old.can_train() and type(old.optimizer_) is type(net.optimizer_):  # fit lets go of the optimizer
+            net.optimizer_.state.update(old.optimizer_.state)
+        return net
+
     def _callbacks(self) -> list:
         bar = [("progress", Progress())] if self.verbose else []
         keep_best = KeepBest()
@@ -432,8 +442,8 @@ class BaseSparseInitMLP(BaseEstimator):
     @property
     def validation_scores_(self) -> list[float] | None:
         """Accuracy or R^2 on the validation rows after every epoch; None where there were none."""
-        name = self._monitors[0][0]
-        scores = [float(epoch[name]) for epoch in self._fitted("validation_scores_").history if name in epoch]
+        name, history = self._score_name, self._fitted("validation_scores_").history
+        scores = [float(epoch[name]) for epoch in history if name in epoch]
         return scores or None
 
     @property
@@ -487,6 +497,8 @@ def _without_zero_weights(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any,
     if sample_weight is None or y is None or weight.ndim != 1 or weight.dtype.kind not in "biuf" or weight.all():
         return X, y, sample_weight
     check_consistent_length(X, y, weight)
+    if sparse.issparse(X):
+        X = X.tocsr()  # not every format can be indexed
     used = np.flatnonzero(weight)
     if not len(used):
         raise ValueError("sample_weight is zero in every row: nothing is left to train on")

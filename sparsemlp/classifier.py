@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -160,6 +161,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         "loss": [StrOptions({"cross_entropy", "hinge", "squared"})],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
+    _score_name = "valid_acc"
     _monitors: ClassVar[list[tuple[str, int]]] = [("valid_acc", 1), ("valid_loss", -1)]
     _stratified = True
     temperature_: float
@@ -349,10 +351,12 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     # -- calibration -------------------------------------------------------------------------------------------
 
     def _train(self, *args: Any) -> None:
+        self.temperature_ = 1.0  # what callbacks predict with
         super()._train(*args)
         loss, left_out = self.net_.criterion_.loss, self.net_.left_out_
         can_tell = left_out is not None and loss.has_probabilities and bool(left_out.output.isfinite().all())
-        self.temperature_ = fit_temperature(loss, left_out) if can_tell else 1.0
+        if can_tell:
+            self.temperature_ = fit_temperature(loss, left_out)
 
     def _combine(self, output: torch.Tensor) -> torch.Tensor:
         return super()._combine(output / self.temperature_)
@@ -375,8 +379,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         if self.class_weight is None:
             return sample_weight
         weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        if (weights < 0).any():
-            raise ValueError(f"class_weight={self.class_weight} must not be negative")
+        if not (np.isfinite(weights) & (weights >= 0)).all():
+            raise ValueError(f"class_weight={self.class_weight} must be finite and not negative")
         return sample_weight * weights[np.searchsorted(self.classes_, y)]
 
     def _check_y_val(self, y_val: np.ndarray) -> None:
@@ -396,14 +400,19 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         return 1 if len(self.classes_) == 2 else len(self.classes_)
 
     def _make_loss(self) -> Loss:
-        return make_loss(self.loss, len(self.classes_))
+        return make_loss(self._fitted_network["loss"], len(self.classes_))
 
     def _net_class(self) -> tuple[type, dict[str, Any]]:
         loss = self._make_loss()
         return ClassifierNet, {
             "classes": np.arange(len(self.classes_)),
-            "predict_nonlinearity": lambda output: loss.class_columns(loss.combine(output)),
+            "predict_nonlinearity": partial(_class_columns, loss),
         }
+
+
+def _class_columns(loss: Loss, output: torch.Tensor) -> torch.Tensor:
+    """Return one column a class of the members together, for skorch."""
+    return loss.class_columns(loss.combine(output))
 
 
 def paper_net(width: int = 1000, sparsity: int | None = 2, **overrides: Any) -> SparseInitMLPClassifier:

@@ -440,7 +440,7 @@ def _hermite_sum(
 ) -> NDArray[np.float64]:
     """Sum up Hermite products of the columns of Z; (0, 0, 2) is h_2 of column 0 times h_1 of column 2."""
     degree = max(map(len, products))
-    scale = np.sqrt([factorial(j) for j in range(degree + 1)])
+    scale = np.sqrt([float(factorial(j)) for j in range(degree + 1)])
     f = np.zeros(len(Z))
     for rows in _chunks(len(Z)):
         hermite = np.polynomial.hermite_e.hermevander(Z[rows].astype(np.float64), degree) / scale

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -144,7 +144,7 @@ class SparseInitMLP(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        widths = (width,) if isinstance(width, int) else tuple(width)
+        widths = tuple(width) if isinstance(width, Iterable) else (width,)
         sizes = {"n_features": n_features, "n_outputs": n_outputs, "n_members": n_members}
         sizes |= {f"width[{i}]": size for i, size in enumerate(widths)}
         for name, size in sizes.items():

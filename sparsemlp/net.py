@@ -41,6 +41,8 @@ from sparsemlp.training import Slot, groups_of_members, make_steps
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 LR_SCHEDULES = ("constant", "cosine", "average")
+# A net's attributes that are there while it trains.
+ONLY_IN_TRAINING = ("_steps", "_average", "_compute")
 # A matrix product of fewer multiplications is done by one thread; measured, see docs/speed.md.
 THREADING_PRODUCTS = 2**26
 
@@ -110,12 +112,20 @@ class _FastLoop(NeuralNet):
             self._average = WeightAverage(self.module_, groups_of_members(self.module_.n_members, self._groups))
         device = self.module_.input_layer.weight.device
         threads = compute_threads(self._groups, self._n_inner(self._groups))
-        with tensor_cores(self.precision, device), threads as self._compute:
-            try:
+        try:
+            with tensor_cores(self.precision, device), threads as self._compute:
                 return super().fit_loop(X, y, epochs=epochs, **kwargs)
-            finally:
-                self._steps.clear()
-                self._average = None
+        finally:  # when the threads have ended, also where Ctrl-C or a callback has cut an epoch off
+            if self._average is not None and self._average.in_epoch:
+                self._average.end_epoch()
+            if self.history and "train_loss" not in self.history[-1]:
+                self.history.pop()
+            for name in ONLY_IN_TRAINING:
+                delattr(self, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what cannot be copied, for callbacks that pickle the net in training."""
+        return {name: value for name, value in super().__getstate__().items() if name not in ONLY_IN_TRAINING}
 
     def _n_groups(self) -> int:
         """Return the number of threads that members are shared out to."""
@@ -198,7 +208,8 @@ class _FastLoop(NeuralNet):
         """Train on one batch by autograd."""
         step = super().train_step(batch, **fit_params)
         if self._average is not None:
-            self._average.update()
+            for group in range(self._groups):
+                self._average.update(group)
         return step
 
     def _next_rate(self) -> float | None:
@@ -281,9 +292,11 @@ class RegressorNet(_FastLoop, NeuralNetRegressor):
 
 
 def _r2(net: Any, X: Any, y: Any) -> float:
-    """Score predictions, with NaN where training has diverged."""
+    """Score predictions, with NaN where training has diverged or one row has no spread to compare with."""
     prediction = net.predict(X)
-    return float(r2_score(y, prediction)) if np.isfinite(prediction).all() else math.nan
+    if len(y) < 2 or not np.isfinite(prediction).all():
+        return math.nan
+    return float(r2_score(y, prediction))
 
 
 def _loss_callbacks() -> list[tuple[str, Callback]]:

@@ -14,6 +14,8 @@ SCALINGS = ("squash", "quantile", "both", "standard", None)
 # Fitted and transformed this many values at a time, so that a large table is never copied in float64.
 BLOCK_VALUES = 2**18
 N_QUANTILES = 1000
+# Beyond this the squashed value is 3 to the last digit, and the square need not be had.
+LARGEST = 1e100
 
 
 class SquashScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -51,7 +53,10 @@ class SquashScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Scale `X` of shape (n_samples, n_features)."""
         check_is_fitted(self)
-        z = (np.asarray(X, dtype=np.float64) - self.center_) / self.scale_
+        _check_columns(self, X)
+        with np.errstate(over="ignore"):
+            z = (np.asarray(X, dtype=np.float64) - self.center_) / self.scale_
+        z = np.clip(z, -LARGEST, LARGEST)
         z /= np.sqrt(1 + (z / 3) ** 2)
         return z
 
@@ -101,6 +106,7 @@ class RankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the ranks of `X`, of shape (n_samples, n_features)."""
         check_is_fitted(self)
+        _check_columns(self, X)
         out = np.empty(X.shape)
         for values, quantiles, ranks in zip(X.T, self.quantiles_.T, out.T, strict=True):
             highest = np.interp(values, quantiles, self.ranks_)
@@ -113,7 +119,7 @@ class RankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 class InputScaler(TransformerMixin, BaseEstimator):
     """Everything between the user's table and the network's inputs.
 
-    Missing values become the median, each feature that had any in training gets an indicator column, and the
+    Missing values become the median, each feature that had some in training gets an indicator column, and the
     values are scaled.
 
     Parameters
@@ -145,7 +151,14 @@ class InputScaler(TransformerMixin, BaseEstimator):
             Ignored.
         sample_weight : ndarray of shape (n_samples,), optional
             Used by "standard"; quantiles and medians are of the rows.
+
+        Raises
+        ------
+        ValueError
+            If `scaling` is unknown.
         """
+        if self.scaling not in SCALINGS:
+            raise ValueError(f"scaling={self.scaling!r} is unknown; choose one of {SCALINGS}")
         n_samples, self.n_features_in_ = X.shape
         size = max(1, BLOCK_VALUES // max(1, n_samples))  # only a block of columns is in float64 at a time
         self.blocks_ = []
@@ -170,17 +183,21 @@ class InputScaler(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If ``scaling=None`` leaves values that float32 cannot hold.
+            If `scaling` None or "standard" leaves values that float32 cannot hold, or `X` has another number of
+            columns than in ``fit``.
         """
         check_is_fitted(self)
+        _check_columns(self, X)
         out = np.empty((X.shape[0], len(self.column_features_)), dtype=np.float32)
         n_rows = max(1, BLOCK_VALUES // max(1, self.n_features_in_))
         with np.errstate(over="ignore"):
             for start in range(0, X.shape[0], n_rows):
                 rows = slice(start, start + n_rows)
                 self._transform_rows(_dense(X[rows]), out[rows])
-        if self.scaling is None and not np.isfinite(out).all():
-            raise ValueError("scaling=None: X has values too large for float32; scale X or choose a scaling")
+        if self.scaling in (None, "standard") and not np.isfinite(out).all():
+            raise ValueError(
+                f"scaling={self.scaling!r}: X has values too large for float32; scale X or choose another scaling"
+            )
         return out
 
     def ignored_columns(self) -> np.ndarray:
@@ -212,12 +229,12 @@ class _ColumnBlock(BaseEstimator):
     ) -> _ColumnBlock:
         values = _dense(X[:, self.start : self.stop]).astype(np.float64)
         missing = np.isnan(values)
-        self.indicator_ = missing.any(axis=0)
+        self.indicator_ = missing.any(axis=0) & ~missing.all(axis=0)
         self.median_ = np.zeros(values.shape[1])
         some = ~missing.all(axis=0)  # a column without any value is a column of zeros
-        median = np.nanmedian if self.indicator_.any() else np.median  # the first takes twice as long
+        median = np.nanmedian if missing.any() else np.median  # the first takes twice as long
         self.median_[some] = median(values[:, some], axis=0)
-        values = np.where(missing, self.median_, values) if self.indicator_.any() else values
+        values = np.where(missing, self.median_, values) if missing.any() else values
         names = ["squash", "quantile"] if scaling == "both" else [scaling] if scaling else []
         self.scalers_ = [_fit_scaler(name, values, sample_weight, random_state) for name in names]
         self.constant_ = values.max(axis=0) == values.min(axis=0)
@@ -257,6 +274,13 @@ def _fit_scaler(
     if name == "standard":
         return StandardScaler().fit(X, sample_weight=sample_weight)
     return RankScaler(random_state).fit(X)
+
+
+def _check_columns(scaler: Any, X: Any) -> None:
+    if X.shape[1] != scaler.n_features_in_:
+        raise ValueError(
+            f"X has {X.shape[1]} columns, but {type(scaler).__name__} was fitted on {scaler.n_features_in_}"
+        )
 
 
 def _dense(X: Any) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -148,7 +149,8 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         **BaseSparseInitMLP._parameter_constraints,
         "loss": [StrOptions({"squared"})],
     }
-    _monitors: ClassVar[list[tuple[str, int]]] = [("valid_r2", 1)]
+    _score_name = "valid_r2"
+    _monitors: ClassVar[list[tuple[str, int]]] = [("valid_loss", -1)]
 
     def __init__(
         self,
@@ -256,7 +258,11 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray) -> None:
         y = np.asarray(y, dtype=np.float64)
         self.y_mean_ = float(np.average(y, weights=weight))
-        deviation = float(np.sqrt(np.average((y - self.y_mean_) ** 2, weights=weight)))
+        distance = np.abs(y - self.y_mean_)
+        largest = (
+            float(distance.max()) or 1.0
+        )  # divided out, as squares of very large and very small numbers are not to be had
+        deviation = largest * float(np.sqrt(np.average((distance / largest) ** 2, weights=weight)))
         self.y_scale_ = deviation or 1.0
 
     def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
@@ -267,8 +273,12 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         return standardised, standardised[:, None]
 
     def _make_loss(self) -> Loss:
-        return make_loss(self.loss)
+        return make_loss(self._fitted_network["loss"])
 
     def _net_class(self) -> tuple[type, dict[str, Any]]:
-        loss = self._make_loss()
-        return RegressorNet, {"predict_nonlinearity": lambda output: loss.combine(output)[:, 0]}
+        return RegressorNet, {"predict_nonlinearity": partial(_values, self._make_loss())}
+
+
+def _values(loss: Loss, output: torch.Tensor) -> torch.Tensor:
+    """Return the prediction of the members together, for skorch."""
+    return loss.combine(output)[:, 0]

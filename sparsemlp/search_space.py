@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
+from sparsemlp.base import BaseSparseInitMLP
 from sparsemlp.classifier import SparseInitMLPClassifier
+from sparsemlp.regressor import SparseInitMLPRegressor
 from sparsemlp.relevance import FEATURE_SAMPLINGS
 
 WIDTHS = ((256, 64), (1024, 128), 1024, 2048)
@@ -34,7 +36,9 @@ class Trial(Protocol):
         """Return a number between two others."""
 
 
-def suggest_params(trial: Trial, n_samples: int, n_features: int, *, dense: bool = False) -> dict[str, Any]:
+def suggest_params(
+    trial: Trial, n_samples: int, n_features: int, *, dense: bool = False, regression: bool = False
+) -> dict[str, Any]:
     """Draw parameters of the estimators from a small space around the defaults.
 
     Width, sparsity, how features are drawn, scaling, activation, learning rate and weight decay; the length of
@@ -50,6 +54,8 @@ def suggest_params(trial: Trial, n_samples: int, n_features: int, *, dense: bool
         default's at most, and from 50000 rows on no more than that.
     dense : bool, default=False
         Start dense (``sparsity=None``), and draw all but the sparsity.
+    regression : bool, default=False
+        A space around the regressor's defaults, whose activation is another.
 
     Returns
     -------
@@ -70,7 +76,7 @@ def suggest_params(trial: Trial, n_samples: int, n_features: int, *, dense: bool
     >>> params["width"], params["sparsity"], params["learning_rate"]
     ((256, 64), 4, 0.002)
     """
-    default = SparseInitMLPClassifier().get_params()
+    default = _default(regression)
     widths = [_text(width) for width in _widths(default["width"], n_samples, n_features)]
     width = json.loads(trial.suggest_categorical("width", widths))
     return {
@@ -93,12 +99,12 @@ def _start(trial: Trial, default: dict[str, Any], n_features: int) -> dict[str, 
     }
 
 
-def default_suggestions(*, dense: bool = False) -> dict[str, Any]:
-    """Return the classifier's defaults in terms of the suggestions, for ``study.enqueue_trial``.
+def default_suggestions(*, dense: bool = False, regression: bool = False) -> dict[str, Any]:
+    """Return the estimator's defaults in terms of the suggestions, for ``study.enqueue_trial``.
 
     Parameters
     ----------
-    dense : bool, default=False
+    dense, regression : bool, default=False
         As in :func:`suggest_params`.
 
     Returns
@@ -112,11 +118,16 @@ def default_suggestions(*, dense: bool = False) -> dict[str, Any]:
     >>> default_suggestions()["width"]
     '[512, 128]'
     """
-    default = SparseInitMLPClassifier().get_params()
+    default = _default(regression)
     names = ["scaling", "activation", "learning_rate", "weight_decay"]
     if not dense:
         names += ["sparsity", "feature_sampling"]
     return {"width": _text(default["width"])} | {name: default[name] for name in names}
+
+
+def _default(regression: bool) -> dict[str, Any]:
+    estimator: BaseSparseInitMLP = SparseInitMLPRegressor() if regression else SparseInitMLPClassifier()
+    return estimator.get_params()
 
 
 def _widths(default: Any, n_samples: int, n_features: int) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -58,8 +59,10 @@ class Cell:
     def __post_init__(self) -> None:
         for name in ("n_features", "n_informative", "n_samples", "width", "max_steps", "batch_size"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name}={value} must be at least 1")
+            if value is None and name == "n_samples":
+                continue
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name}={value!r} must be a positive int")
         if self.n_informative > self.n_features:
             raise ValueError(f"n_informative={self.n_informative} is more than n_features={self.n_features}")
         if self.sparsity is not None and not 1 <= self.sparsity <= self.n_features:
