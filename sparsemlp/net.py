@@ -121,7 +121,7 @@ class _FastLoop(NeuralNet):
             if self.history and "train_loss" not in self.history[-1]:
                 self.history.pop()
             for name in ONLY_IN_TRAINING:
-                delattr(self, name)
+                vars(self).pop(name, None)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what cannot be copied, for callbacks that pickle the net in training."""
