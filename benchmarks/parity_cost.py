@@ -1,6 +1,5 @@
 """What the frontier's batches save: the time of a step and run against that of a plain PyTorch loop."""
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.arguments import UsageError, make_folder
+from benchmarks import json_file
+from benchmarks.arguments import make_folder
 from benchmarks.environment import machine, versions
 from benchmarks.parity_grids import QUICK
 from sparsemlp.frontier import Cell, Run, train_runs
@@ -31,11 +31,7 @@ def measure(results: Path, command: str) -> None:
     long_runs = {decay: _long_run(decay) for decay in ("coupled", "uncoupled")}
     measured: dict[str, Any] = {"command": command, "machine": machine(), "versions": versions()}
     measured |= {"rows": rows, "long_runs": long_runs}
-    path = results / FILE
-    try:
-        path.write_text(json.dumps(measured, indent=1), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    json_file.write(results / FILE, measured)
     for row in rows:
         print(f"width {row['width']}: loop {row['loop']:.0f} us a step, frontier {row['frontier']:.1f} us")
     for decay, row in long_runs.items():

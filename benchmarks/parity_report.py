@@ -1,12 +1,18 @@
 """What the report says of the parity study."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from benchmarks import parity_experiments, parity_figures, parity_frontier, parity_store, parity_summary
+from benchmarks import (
+    json_file,
+    parity_experiments,
+    parity_figures,
+    parity_frontier,
+    parity_store,
+    parity_summary,
+)
 from benchmarks.document import Cell, Section, Table
 from benchmarks.parity_cells import spaced
 from benchmarks.parity_cost import FILE as COST_FILE
@@ -65,10 +71,7 @@ def headlines(store: Store) -> list[str]:
 
 def _cost(results: Path) -> dict[str, Any] | None:
     path = results / COST_FILE
-    if not path.exists():
-        return None
-    measured: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return measured
+    return json_file.read(path) if path.exists() else None
 
 
 def cost_section(cost: dict[str, Any], runs: pd.DataFrame) -> Section:

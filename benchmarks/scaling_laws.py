@@ -45,7 +45,11 @@ def run(args: argparse.Namespace) -> int:
             name: one
             for name, one in known.items()
             if name in chosen or not store.missing(name, one.cells(args.profile))
+            if not store.rows(name, one.cells(args.profile)).empty  # its data could be had
         }
+        if not finished:
+            print("no cell could be computed, and none is there: no report was written", file=sys.stderr)
+            return 1
         write_report(finished, args.profile, store, folder, args.command_line)
     except OSError as error:
         raise UsageError(f"--results {args.results} cannot be written: {error.strerror}") from error
@@ -107,8 +111,6 @@ def write_report(
     for name, experiment in finished.items():
         cells = experiment.cells(profile)
         rows = store.rows(name, cells)
-        if rows.empty:  # its data could not be had
-            continue
         parts.append(f"## {experiment.title}")
         rows.to_csv(folder / f"{name}.csv", index=False, float_format="%.5g")
         text, drawn = experiment.summary(rows)
@@ -116,7 +118,10 @@ def write_report(
         for title, figure in drawn.items():
             figures.save(figure, folder, title)
             parts.append(f"![{experiment.title}: {title}]({title}.png)")
-        parts.append(f"{len(cells)} cells, {store.seconds(name, cells):.0f} seconds.")
+        made = f"{len(cells)} cells, {store.seconds(name, cells):.0f} seconds."
+        if others := store.other_code(name, cells):
+            made += f" Some are of other code of sparsemlp than the versions below say: {', '.join(others)}."
+        parts.append(made)
         print(f"\n{experiment.title}\n\n{text}")
     hardware, software = (", ".join(f"{key} {value}" for key, value in d().items()) for d in (machine, versions))
     parts += [

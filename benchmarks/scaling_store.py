@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.environment import CODE, package_code
 from benchmarks.json_lines import JsonLines
 from benchmarks.scaling_experiment import Cell, Row
 
@@ -27,22 +28,28 @@ class ScalingStore:
     def add(self, experiment: str, cell: Cell, rows: list[Row], seconds: float) -> None:
         """Append a finished cell."""
         line = {"experiment": experiment, "cell": cell, "seconds": round(seconds, 3), "rows": rows}
-        self._file.append(line)
+        self._file.append({CODE: package_code(), **line})
 
     def rows(self, experiment: str, cells: Iterable[Cell]) -> pd.DataFrame:
         """Return the rows of those of the cells that are there, the cells' own fields among their columns."""
-        wanted = {_key(experiment, cell) for cell in cells}
-        found = {}
-        for line in self._file.read():
-            if (key := _line_key(line)) in wanted:
-                found[key] = [line["cell"] | row for row in line["rows"]]
-        return pd.DataFrame([row for rows in found.values() for row in rows])
+        return pd.DataFrame(
+            [line["cell"] | row for line in self._lines(experiment, cells) for row in line["rows"]]
+        )
 
     def seconds(self, experiment: str, cells: Iterable[Cell]) -> float:
         """Return how long the cells took when they were computed."""
+        return float(sum(line["seconds"] for line in self._lines(experiment, cells)))
+
+    def other_code(self, experiment: str, cells: Iterable[Cell]) -> list[str]:
+        """Return the fingerprints of the package's code, other than the present one, that the cells come from."""
+        codes = {line.get(CODE, "unknown") for line in self._lines(experiment, cells)}
+        return sorted(codes - {package_code()})
+
+    def _lines(self, experiment: str, cells: Iterable[Cell]) -> list[dict[str, Any]]:
+        """Return the line of each of the cells that are there, the latest of several."""
         wanted = {_key(experiment, cell) for cell in cells}
-        took = {key: line["seconds"] for line in self._file.read() if (key := _line_key(line)) in wanted}
-        return float(sum(took.values()))
+        found = {key: line for line in self._file.read() if (key := _line_key(line)) in wanted}
+        return list(found.values())
 
 
 def _line_key(line: dict[str, Any]) -> str:

@@ -5,7 +5,6 @@ where the machine's speed drifts; medians are reported. Memory is read from proc
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from math import log
 from statistics import median
 from typing import Any
 
+from benchmarks import json_file
 from benchmarks.arguments import add_common, make_folder, whole_number, with_profile
 from benchmarks.environment import machine, versions
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         measured["machine"]["gpu"] = torch.cuda.get_device_name()
     measured["slopes"] = slopes(measured["rows"])
     path = args.results / FILE
-    path.write_text(json.dumps(measured, indent=1), encoding="utf-8")
+    json_file.write(path, measured)
     print(table(measured["rows"]))
     print(slopes_table(measured["slopes"]))
     print(f"\nWritten to {path}; the report of `tabular` or `parity` in the same folder has it, too.")

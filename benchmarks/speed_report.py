@@ -1,11 +1,11 @@
 """The speed section of the report, from the file that `speed` writes."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from benchmarks import json_file
 from benchmarks.document import Best, Cell, Picture, Section, Table
 from benchmarks.speed import FILE
 
@@ -18,7 +18,7 @@ def section(results: Path) -> Section | None:
     path = results / FILE
     if not path.exists():
         return None
-    measured = json.loads(path.read_text(encoding="utf-8"))
+    measured = json_file.read(path)
     machine = ", ".join(f"{name}: {value}" for name, value in measured["machine"].items())
     return Section(
         "Speed",

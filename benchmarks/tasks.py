@@ -160,6 +160,15 @@ OPENML_NAMES = tuple(task.name for task in OPENML_TASKS)
 
 
 def load(name: str) -> Data:
-    """Load the task called ``name``; raises DataUnavailableError where it cannot be had."""
+    """Load the task called ``name``; raises DataUnavailableError where it cannot be had or has no classes."""
     data = TASKS[name].load()
-    return replace(data, X=np.ascontiguousarray(data.X))
+    y = np.asarray(data.y)
+    labels = np.unique(y)
+    if y.shape != data.X.shape[:1] or y.dtype.kind not in "biu" or not np.array_equal(labels, range(len(labels))):
+        raise DataUnavailableError(
+            f"{name} cannot be used: y must be the rows' class numbers, integers from 0 to n_classes - 1, got "
+            f"{y.dtype} of shape {y.shape} with {', '.join(map(repr, labels[:3].tolist()))}, ..."
+        )
+    if len(labels) < 2:
+        raise DataUnavailableError(f"{name} cannot be used: y has one class only")
+    return replace(data, X=np.ascontiguousarray(data.X), y=y.astype(np.int64))

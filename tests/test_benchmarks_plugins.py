@@ -120,6 +120,47 @@ def test_a_task_whose_loader_raises_anything_is_left_out_and_the_rest_go_on(tmp_
     assert rows(tmp_path)["task"].tolist() == ["toy"]
 
 
+LABELLED = """
+import numpy as np
+from benchmarks.tasks import Data, Task
+
+def load():
+    X = np.random.default_rng(0).normal(size=(200, 4))
+    return Data(X, {y}, None, "odd", True)
+
+TASKS = [Task("odd", load)]
+"""
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ("np.where(X[:, 0] > 0, 1, -1)", "integers from 0 to n_classes - 1, got int64 of shape (200,) with -1, 1"),
+        ("1.0 * (X[:, 0] > 0)", "got float64 of shape (200,) with 0.0, 1.0"),
+        ("1 + (X[:, 0] > 0)", "with 1, 2"),
+        ("np.where(X[:, 0] > 0, 'yes', 'no')", "with 'no', 'yes'"),
+        ("(X[:, :1] > 0).astype(int)", "of shape (200, 1)"),
+        ("(X[:50, 0] > 0).astype(int)", "of shape (50,)"),
+        ("np.zeros(200, dtype=int)", "y has one class only"),
+    ],
+)
+def test_a_task_whose_labels_are_no_class_numbers_is_left_out_and_the_rest_go_on(tmp_path, capsys, y, message):
+    (tmp_path / "odd.py").write_text(LABELLED.format(y=y))
+    options = ["--plugin", str(tmp_path / "odd.py"), "--results", str(tmp_path), "--tasks", "odd", "toy"]
+    assert main(["tabular", *OPTIONS, *words("--models nearest"), *options]) == 0
+    error = capsys.readouterr().err
+    assert "left out: odd cannot be used: y " in error
+    assert message in error
+    assert rows(tmp_path)["task"].tolist() == ["toy"]
+
+
+def test_labels_may_be_true_and_false(tmp_path):
+    (tmp_path / "odd.py").write_text(LABELLED.format(y="X[:, 0] > 0"))
+    options = ["--plugin", str(tmp_path / "odd.py"), "--results", str(tmp_path), "--tasks", "odd"]
+    assert main(["tabular", *OPTIONS, *words("--models nearest"), *options]) == 0
+    assert rows(tmp_path)["test_accuracy"].item() > 0.5
+
+
 def test_what_a_space_returns_is_stored_or_its_model_fails(tmp_path):
     scaled = dataclasses.replace(
         competitor("scaled", Nearest), space=lambda trial, *size: {"model__scale": np.float32(0.5)}

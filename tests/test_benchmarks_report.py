@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import content, environment, setting_sections, summary
+from benchmarks import content, environment, json_file, parity_cost, setting_sections, speed, summary
 from benchmarks.__main__ import main
+from benchmarks.arguments import UsageError
 from benchmarks.database import FILE_NAME
 from benchmarks.document import Best, Cell, Table
 from benchmarks.store import Store
@@ -183,6 +184,38 @@ def test_results_of_other_code_are_called_out_and_both_fingerprints_are_there(re
         assert "Caution: the results come from several machines, versions or states of the code" in text
         assert f"sparsemlp code {code}" in text
         assert "sparsemlp code 0123456789ab" in text
+
+
+def test_a_report_on_synthetic_tasks_alone_says_nothing_of_published_data(tmp_path):
+    store = Store.open(tmp_path)
+    facts = {"n_rows": 500, "n_features": 7, "n_published": None, "statement": "synthetic", "complete": True}
+    store.record_dataset("alpha", facts)
+    store.add_evaluation(evaluation("alpha", 100, "rf", 0.7))
+    store.close()
+    for text in write(tmp_path):
+        assert "published" not in text
+        assert "synthetic" in text
+
+
+@pytest.mark.parametrize("name", [speed.FILE, parity_cost.FILE])
+@pytest.mark.parametrize("content", ['{"command": "python', "", "[]", b"\xff"])
+def test_damaged_measurements_are_one_line_that_names_the_file(results, capsys, name, content):
+    (results / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert main(["report", "--results", str(results)]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert f"{name} is damaged" in error
+    assert "measure again, or remove it" in error
+
+
+def test_measurements_that_cannot_be_finished_leave_those_before(tmp_path):
+    path = tmp_path / speed.FILE
+    json_file.write(path, {"rows": [1.5]})
+    with pytest.raises(TypeError):
+        json_file.write(path, {"rows": [1.5, object()]})
+    assert json_file.read(path) == {"rows": [1.5]}
+    with pytest.raises(UsageError, match=r"speed\.json cannot be written"):
+        json_file.write(tmp_path / "nowhere" / speed.FILE, {})
 
 
 def test_what_tuning_chose_is_a_table_only_where_a_net_was_tuned():

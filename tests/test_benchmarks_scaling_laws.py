@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 
 from benchmarks import scaling_compute, scaling_laws, scaling_model
 from benchmarks.__main__ import main
+from benchmarks.environment import CODE, package_code
 from benchmarks.scaling_experiment import Experiment
 from benchmarks.scaling_store import FILE, ScalingStore
+from benchmarks.tasks import DataUnavailableError
 
 CALLS = []
 
@@ -57,6 +59,43 @@ def test_half_a_line_of_a_killed_process_is_done_again(tmp_path):
     assert store.missing("compute", cells) == cells
     assert store.rows("model", cells).to_dict("list") == {"x": [1, 2], "y": [1.0, 4.0]}
     assert store.seconds("model", cells) == 1.0
+
+
+def run_gone(cell):
+    raise DataUnavailableError("gone (OpenML task 0) cannot be had")
+
+
+def test_where_no_data_can_be_had_and_nothing_is_there_the_status_is_1_and_there_is_no_report(
+    tmp_path, monkeypatch, capsys
+):
+    gone = TOY._replace(run_cell=run_gone)
+    monkeypatch.setattr(scaling_laws, "experiments", lambda: {"model": TOY, "tables": gone})
+    command = ["scaling-laws", "--results", str(tmp_path), "--experiment"]
+    assert main([*command, "tables"]) == 1
+    error = capsys.readouterr().err
+    assert "gone (OpenML task 0) cannot be had" in error
+    assert "no cell could be computed, and none is there: no report was written" in error
+    assert not (tmp_path / "scaling-laws").exists()
+    CALLS[:] = [0] * 4  # the toy is not interrupted
+    assert main([*command, "all"]) == 0
+    assert main([*command, "tables"]) == 0  # the report has what an earlier run has finished
+    assert "sum 14" in (tmp_path / "scaling-laws" / "report.md").read_text()
+
+
+def test_the_report_names_the_code_that_cells_come_from_where_it_is_another(tmp_path, monkeypatch):
+    CALLS[:] = [0] * 4
+    monkeypatch.setattr(scaling_laws, "experiments", lambda: {"model": TOY})
+    command = ["scaling-laws", "--results", str(tmp_path)]
+    assert main(command) == 0
+    report = tmp_path / "scaling-laws" / "report.md"
+    assert "other code" not in report.read_text()
+    lines = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
+    assert [line.pop(CODE) for line in lines] == [package_code()] * 3
+    lines[1][CODE] = "0123456789ab"
+    lines[2][CODE] = package_code()
+    (tmp_path / FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(command) == 0
+    assert "of other code of sparsemlp than the versions below say: 0123456789ab, unknown." in report.read_text()
 
 
 @pytest.mark.parametrize(
