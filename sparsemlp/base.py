@@ -144,7 +144,7 @@ class BaseSparseInitMLP(BaseEstimator):
         else:
             self._check_y(y)
             self._seed()
-        weight = self._class_weights(y, weight)
+        weight = self._row_weights(y, weight)
         if not weight.any():
             raise ValueError("class_weight is zero for every class in y: nothing is left to train on")
         X, y, weight, validation = self._split(X, y, weight, X_val, y_val)
@@ -172,7 +172,7 @@ class BaseSparseInitMLP(BaseEstimator):
         X, y, weight = self._check_rows(X, y, sample_weight, reset=first)
         if not first:
             self._check_same_network("partial_fit", "call fit, or partial_fit on a clone,")
-        weight = self._class_weights(y, weight)
+        weight = self._row_weights(y, weight)
         if first:
             self._seed()
             self._fit_y_scale(y, weight)
@@ -195,6 +195,16 @@ class BaseSparseInitMLP(BaseEstimator):
             weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         self._check_architecture(X.shape[1])
         return X, y, weight
+
+    def _row_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            weight = self._class_weights(y, sample_weight)
+            if not np.isfinite(weight.sum()):
+                raise ValueError(
+                    "sample_weight or class_weight is so large that its sum overflows; only ratios count, so "
+                    "divide by the largest"
+                )
+        return weight
 
     def _check_architecture(self, n_features: int) -> None:
         widths = self._widths()

@@ -259,9 +259,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         y = np.asarray(y, dtype=np.float64)
         self.y_mean_ = float(np.average(y, weights=weight))
         distance = np.abs(y - self.y_mean_)
-        largest = (
-            float(distance.max()) or 1.0
-        )  # divided out, as squares of very large and very small numbers are not to be had
+        largest = float(distance.max()) or 1.0  # divided out, as squares of the extremes are not to be had
         deviation = largest * float(np.sqrt(np.average((distance / largest) ** 2, weights=weight)))
         self.y_scale_ = deviation or 1.0
 

@@ -1,5 +1,6 @@
 """The numbers behind the report's figures: ranks and tests, growth with rows and time, calibration, choices."""
 
+import inspect
 import json
 
 import numpy as np
@@ -7,9 +8,13 @@ import pandas as pd
 import pytest
 from benchmark_toys import evaluation, words
 from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss
+from sklearn.pipeline import make_pipeline
 
 from benchmarks import calibration, chosen, curves, summary
 from benchmarks.evaluation import calibration as bins_of
+from benchmarks.evaluation import measure
 from benchmarks.ranking import Ranking, as_good_as_the_best, ranking, wilcoxon
 
 
@@ -205,3 +210,17 @@ def test_choices_are_told_as_shares_and_numbers_by_their_quartiles():
 
 
 CHOSEN = [(256 if n < 5 else [1024, 128], 2 if n % 2 else None, (n + 1) / 1000) for n in range(8)]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_brier_score_is_half_of_scikit_learns_over_all_classes(n_classes):
+    if "scale_by_half" not in inspect.signature(brier_score_loss).parameters:
+        pytest.skip("this scikit-learn scores two classes only")
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((90, 3))
+    y = (X[:, 0] * 2 + rng.standard_normal(90)).argsort().argsort() * n_classes // 90
+    model = LogisticRegression().fit(X[:60], y[:60])
+    found = measure(lambda: make_pipeline(LogisticRegression()), X[:60], y[:60], X[60:], y[60:])
+    expected = brier_score_loss(y[60:], model.predict_proba(X[60:]), labels=model.classes_, scale_by_half=True)
+    assert found["failure"] is None
+    assert found["test_brier"] == pytest.approx(expected, rel=1e-12)

@@ -215,6 +215,33 @@ def test_failures_are_tried_again_on_request_only(toys, tmp_path, monkeypatch):
     assert "not finite" in rows["nan", 101]
 
 
+def test_a_worker_goes_on_when_another_command_asks_for_earlier_trials_again(toys, tmp_path, monkeypatch):
+    class Mended(Nearest):
+        broken = True
+
+        def fit(self, X, y):
+            if self.broken:
+                raise ValueError("not yet")
+            return super().fit(X, y)
+
+    added = Store.add_evaluation
+
+    def add_and_forget(self, row, *lease):
+        done = added(self, row, *lease)
+        if row["trial"] == 1:
+            Mended.broken = False
+        if row["trial"] == 2 and len(self.failed()):
+            self.forget_failures(self.failed())
+        return done
+
+    monkeypatch.setattr(Store, "add_evaluation", add_and_forget)
+    monkeypatch.setitem(models.MODELS, "mended", competitor("mended", Mended))
+    assert tabular(tmp_path, *words("--tasks toy --train-size 50 --models mended --trials 5 --seeds 1")) == 0
+    rows = evaluations(tmp_path)
+    assert sorted(rows["trial"]) == [-1, 0, 1, 2, 3, 4]
+    assert rows["failure"].isna().all()
+
+
 def test_data_that_cannot_be_had_are_named_and_the_rest_go_on(toys, tmp_path, capsys):
     options = words("--train-size 50 --models nearest --seeds 1")
     assert tabular(tmp_path, "--tasks", "gone", "toy", *options) == 0

@@ -1,11 +1,25 @@
 """skorch's callbacks, given by the user: they fire as skorch documents, on the fast path too."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import f1_score, log_loss
-from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    Freezer,
+    GradientNormClipping,
+    LRScheduler,
+    TrainEndCheckpoint,
+)
 from small import labelled_rows, numbered_rows, small_classifier, small_regressor
+
+from sparsemlp.averaging import WeightAverage
 
 
 def weights_of(net):
@@ -263,3 +277,125 @@ def test_verbose_shows_a_progress_bar_and_says_once_if_the_path_is_slow(callback
     assert out.count("autograd") == (0 if callbacks is None else 1)
     if callbacks:
         assert "NotesBatches" in out
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_members_beside_a_frozen_layer_all_train_whatever_the_number_of_threads(two_threads):
+    X, y = labelled_rows()
+    options = {"n_members": 4, "lr_schedule": "average"}
+
+    def fitted():
+        return small_classifier(callbacks=[Freezer("output_layer.*")], **options).fit(X, y).net_.module_
+
+    shared = fitted()
+    torch.set_num_threads(1)
+    for ours, alone in zip(shared.parameters(), fitted().parameters(), strict=True):
+        torch.testing.assert_close(ours, alone, rtol=1e-4, atol=1e-5)
+
+
+class StopsWithin(Callback):
+    """Press Ctrl-C at a batch of an epoch."""
+
+    def __init__(self, epoch, error=KeyboardInterrupt):
+        self.epoch, self.error = epoch, error
+
+    def on_batch_end(self, net, batch, training, **kwargs):
+        if training and len(net.history) == self.epoch and len(net.history[-1, "batches"]) == 2:
+            raise self.error
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("early_stopping", [False, True, "left_out"])
+def test_an_epoch_that_was_cut_off_leaves_the_averaged_weights_and_no_trace_in_the_history(
+    epoch, early_stopping, monkeypatch
+):
+    made = []
+
+    class Spied(WeightAverage):
+        def __init__(self, *args):
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr("sparsemlp.net.WeightAverage", Spied)
+    X, y = labelled_rows()
+    clf = small_classifier(
+        callbacks=[StopsWithin(epoch)], lr_schedule="average", early_stopping=early_stopping
+    ).fit(X, y)
+    assert clf.n_iter_ == len(clf.loss_curve_) == epoch - 1
+    if early_stopping is not True:
+        (average,) = made
+        assert average.n_steps == [sum(row["train_batch_count"] for row in clf.history_) + 2]
+        for parameter, expected in zip(clf.net_.module_.parameters(), average.averages, strict=True):
+            assert torch.equal(parameter.detach(), expected)
+    assert np.isfinite(clf.predict_proba(X)).all()
+    assert clf.best_epoch_ <= epoch - 1
+
+
+def test_a_chunk_that_was_cut_off_leaves_no_trace_in_the_history():
+    X, y = labelled_rows()
+    for epoch in (1, 2):
+        clf = small_classifier(callbacks=[StopsWithin(epoch)])
+        for _ in range(epoch):
+            clf.partial_fit(X, y, classes=[0, 1])
+        assert clf.n_iter_ == len(clf.loss_curve_) == epoch - 1
+        assert clf.predict(X).shape == y.shape
+    assert clf.partial_fit(X, y, classes=[0, 1]).n_iter_ == 1  # the same batch again
+
+
+@pytest.mark.parametrize(("make", "rows"), [(small_classifier, labelled_rows), (small_regressor, numbered_rows)])
+@pytest.mark.parametrize("early_stopping", [False, "left_out"])
+def test_a_callback_may_ask_the_estimator_after_every_epoch_of_its_first_fit(make, rows, early_stopping):
+    X, y = rows()
+    scores = []
+
+    class Asks(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            assert np.isfinite(estimator.predict(X)).all()
+            scores.append(estimator.score(X, y))
+
+    estimator = make(callbacks=[Asks()], early_stopping=early_stopping, lr_schedule="average")
+    estimator.fit(X, y)
+    assert len(scores) == estimator.n_iter_
+    assert scores[-1] == estimator.score(X, y)
+
+
+def test_after_a_callback_that_raised_in_the_first_epoch_there_are_predictions():
+    X, y = labelled_rows()
+    clf = small_classifier(callbacks=[StopsWithin(1, OSError("disk full"))], early_stopping="left_out")
+    with pytest.raises(OSError, match="disk full"):
+        clf.fit(X, y)
+    assert np.isfinite(clf.predict_proba(X)).all()
+    assert clf.loss_curve_ == []
+
+
+@pytest.mark.parametrize("early_stopping", [False, True, "left_out"])
+@pytest.mark.parametrize("kind", [TrainEndCheckpoint, Checkpoint])
+def test_a_checkpoint_may_pickle_the_whole_net(kind, early_stopping, tmp_path):
+    X, y = labelled_rows()
+    monitor = {"monitor": "train_loss_best"} if kind is Checkpoint else {}
+    checkpoint = kind(f_pickle="net.pkl", dirname=tmp_path, **monitor)
+    options = {"early_stopping": early_stopping, "lr_schedule": "average"}
+    clf = small_classifier(callbacks=[checkpoint], **options).fit(X, y)
+    name = "train_end_net.pkl" if kind is TrainEndCheckpoint else "net.pkl"
+    net = pickle.loads((tmp_path / name).read_bytes())
+    assert torch.isfinite(weights_of(net)).all()
+    if kind is TrainEndCheckpoint and early_stopping is not True:
+        assert torch.equal(weights_of(net), weights_of(clf.net_))
+
+
+@pytest.mark.parametrize("make", [small_classifier, small_regressor])
+def test_the_net_can_be_copied_and_pickled_and_predicts_the_same(make):
+    X, y = labelled_rows()
+    estimator = make().fit(X, y)
+    rows = torch.from_numpy(estimator.scaler_.transform(X))
+    expected = estimator.net_.predict(rows)
+    for net in (copy.deepcopy(estimator.net_), pickle.loads(pickle.dumps(estimator.net_))):
+        assert torch.equal(weights_of(net), weights_of(estimator.net_))
+        np.testing.assert_array_equal(net.predict(rows), expected)

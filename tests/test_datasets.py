@@ -271,6 +271,13 @@ def test_numpy_integers_are_integers(make):
     np.testing.assert_array_equal(X, make(10, 5, 2, random_state=0)[0])
 
 
+@pytest.mark.parametrize("degree", [20, 21, 30])
+def test_polynomials_of_a_degree_whose_factorial_no_integer_of_numpy_holds(degree):
+    X, f = make_sparse_polynomial(10, 3, 1, degree=degree, regression=True, random_state=0)
+    assert X.shape == (10, 3)
+    assert np.isfinite(f).all()
+
+
 # Errors name the argument, the value, and what would be right
 
 

@@ -82,7 +82,10 @@ def test_a_bad_parameter_is_named_with_its_value_and_the_choices(make, parameter
 CLASSIFIER_PARAMETERS = [
     ({"loss": "x"}, "'loss' .*(?=.*'cross_entropy')(?=.*'hinge')(?=.*'squared').* Got 'x'"),
     ({"class_weight": "x"}, "'class_weight' .*'balanced'.* Got 'x'"),
-    ({"class_weight": {0: 1, 1: -2}}, r"class_weight=\{0: 1, 1: -2\} must not be negative"),
+    ({"class_weight": {0: 1, 1: -2}}, r"class_weight=\{0: 1, 1: -2\} must be finite and not negative"),
+    ({"class_weight": {0: 1, 1: np.nan}}, r"class_weight=\{0: 1, 1: nan\} must be finite and not negative"),
+    ({"class_weight": {0: np.inf, 1: 1}}, r"class_weight=\{0: inf, 1: 1\} must be finite and not negative"),
+    ({"class_weight": {0: 1e308, 1: 1}}, "sample_weight or class_weight is so large that its sum overflows"),
     ({"class_weight": {0: 0, 1: 0}}, "class_weight is zero for every class"),
 ]
 
@@ -166,6 +169,7 @@ WEIGHTS = {
     "negative": (np.where(Y == 0, -1.0, 1.0), "Negative values in data passed to `sample_weight`"),
     "NaN": (np.where(Y == 0, np.nan, 1.0), "Input sample_weight contains NaN"),
     "inf": (np.where(Y == 0, np.inf, 1.0), "Input sample_weight contains infinity"),
+    "a sum beyond float64": (np.full(120, 1e308), "sample_weight .*is so large that its sum overflows"),
     "wrong length": (np.ones(100), r"sample_weight\.shape == \(100,\), expected \(120,\)"),
     "all zero": (
         np.zeros(120),

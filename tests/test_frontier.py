@@ -514,12 +514,15 @@ def test_chosen_members_compute_what_they_did():
     ("changes", "message"),
     [
         ({"n_informative": 13}, "n_informative=13 is more than n_features=12"),
-        ({"n_samples": 0}, "n_samples=0 must be at least 1"),
-        ({"width": (10, -1)}, "width=-1 must be at least 1"),
+        ({"n_samples": 0}, "n_samples=0 must be a positive int"),
+        ({"width": (10, -1)}, "width=-1 must be a positive int"),
+        ({"width": 50.0}, r"width=50\.0 must be a positive int"),
+        ({"width": None}, "width=None must be a positive int"),
+        ({"width": True}, "width=True must be a positive int"),
         ({"sparsity": 13}, "sparsity=13 must be between 1 and n_features=12"),
         ({"n_runs": 0}, "n_runs=0 must be at least 1"),
-        ({"max_steps": -5}, "max_steps=-5 must be at least 1"),
-        ({"batch_size": 0}, "batch_size=0 must be at least 1"),
+        ({"max_steps": -5}, "max_steps=-5 must be a positive int"),
+        ({"batch_size": 0}, "batch_size=0 must be a positive int"),
         ({"loss": "log"}, "loss='log' is unknown; choose 'hinge', 'cross_entropy' or 'squared'"),
         ({"target": "xor"}, "target='xor' is unknown; choose 'parity', 'staircase', 'polynomial' or"),
         ({"init": "zeros"}, "init='zeros' is unknown; choose 'sign', 'ones', 'normal' or 'uniform'"),
@@ -535,6 +538,14 @@ def test_bad_settings_are_named_before_any_training(changes, message, monkeypatc
     monkeypatch.setattr(batches_module, "ParityTraining", lambda *args: pytest.fail("trained"))
     with pytest.raises(ValueError, match=message):
         success_frontier(**(QUICK | changes))
+
+
+def test_grids_may_be_arrays():
+    sizes = {"n_samples": (40, 50), "width": (5, 10), "sparsity": (1, 2)}
+    short = QUICK | {"max_steps": 1}
+    listed = success_frontier(n_runs=1, **sizes, **short)
+    arrays = success_frontier(n_runs=1, **{name: np.array(values) for name, values in sizes.items()}, **short)
+    pd.testing.assert_frame_equal(arrays, listed)
 
 
 def test_threads_of_torch_are_as_before():

@@ -146,6 +146,11 @@ def test_a_sparsity_above_the_number_of_groups_is_an_error():
         s_hot_(torch.empty(4, 4), 3, column_groups=[[0, 1], [2, 3]])
 
 
+def test_a_group_without_columns_is_an_error_that_names_it():
+    with pytest.raises(ValueError, match=r"column_groups\[1\] is empty; every group needs a column"):
+        s_hot_(torch.empty(4, 4), 2, column_groups=[[0, 1], [], [2, 3]])
+
+
 def test_an_unknown_init_is_an_error_that_lists_the_choices():
     with pytest.raises(ValueError, match="'sgn' is unknown; choose one of 'sign', 'ones', 'normal', 'uniform'"):
         s_hot_(torch.empty(4, 10), 2, "sgn")

@@ -60,6 +60,15 @@ def test_importances_are_shares_and_survive_pickling(fitted):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).feature_importances_, shares)
 
 
+@pytest.mark.parametrize("scaling", ["squash", "both"])
+def test_a_column_without_any_value_has_no_importance(scaling):
+    rows = X.copy()
+    rows[:, 2] = np.nan
+    shares = small_classifier(scaling=scaling).fit(rows, Y).feature_importances_
+    assert shares[2] == 0
+    assert (np.delete(shares, 2) > 0).all()
+
+
 @given(factor=st.floats(1e-3, 1e3), neuron=st.integers(0, 31))
 def test_the_steepness_of_a_neuron_does_not_count_and_its_readout_does(factor, neuron):
     clf = pickle.loads(pickle.dumps(FITTED))

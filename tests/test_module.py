@@ -84,6 +84,13 @@ def test_the_same_seed_builds_the_same_network_and_leaves_the_global_generator()
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("width", [np.int64(8), np.array([8, 4]), [np.int32(8), 4]])
+def test_widths_may_be_numpys_numbers(width):
+    module = SparseInitMLP(10, 1, width, 2, generator=generator())
+    assert module.input_layer.weight.shape == (1, 8, 10)
+    assert module(torch.zeros(3, 10)).shape == (1, 3, 1)
+
+
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [

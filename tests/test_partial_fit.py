@@ -203,3 +203,40 @@ def test_memory_is_flat_over_many_chunks():
     assert kept_after_many - kept < 3.2e6 / 2
     assert peak_after_many - peak < 3.2e6 / 2
     assert clf.n_iter_ == 21
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("changed", [{"learning_rate": 0.05}, {"weight_decay": 0.5}, {"batch_size": 7}])
+def test_parameters_that_were_set_hold_from_the_next_chunk_on_as_after_pickling(optimizer, changed):
+    X, y = labelled_rows()
+    straight, as_before = (
+        feed(small_classifier(optimizer=optimizer), *[(X, y)] * 2, classes=[0, 1]) for _ in range(2)
+    )
+    pickled = pickle.loads(pickle.dumps(straight))
+    for clf in (straight, pickled):
+        clf.set_params(**changed).partial_fit(X, y)
+    as_before.partial_fit(X, y)
+    np.testing.assert_array_equal(straight.decision_function(X), pickled.decision_function(X))
+    assert np.abs(straight.decision_function(X) - as_before.decision_function(X)).max() > 1e-4
+    if "learning_rate" in changed:
+        assert float(straight.net_.optimizer_.param_groups[0]["lr"]) == pytest.approx(0.05)
+
+
+def test_the_moments_of_adam_go_on_from_chunk_to_chunk():
+    X, y = labelled_rows()
+    clf = feed(small_classifier(), *[(X, y)] * 3, classes=[0, 1])
+    clf.set_params(learning_rate=1e-9).partial_fit(X, y)
+    state = clf.net_.optimizer_.state
+    assert len(state) == len(list(clf.net_.module_.parameters()))
+    assert {float(entry["step"]) for entry in state.values()} == {16.0}  # four batches a chunk
+    before = [entry["exp_avg_sq"].clone() for entry in state.values()]
+    feed(clf, (X[:1], y[:1]))
+    for entry, moment in zip(clf.net_.optimizer_.state.values(), before, strict=True):
+        assert (entry["exp_avg_sq"] >= 0.99 * moment).all()  # a new one would begin at zero
+
+
+def test_another_optimizer_begins_anew():
+    X, y = labelled_rows()
+    clf = feed(small_classifier(), (X, y), classes=[0, 1])
+    feed(clf.set_params(optimizer="sgd"), (X, y))
+    assert np.isfinite(clf.decision_function(X)).all()

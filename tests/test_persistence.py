@@ -153,6 +153,16 @@ def test_set_params_takes_effect_at_the_next_fit():
     assert clf.fit(X, Y).net_.module_.input_layer.weight.shape[:2] == (1, 8)
 
 
+@every_way
+def test_parameters_set_after_the_fit_leave_the_fitted_loss_in_a_copy(way):
+    fitted = small_classifier(early_stopping="left_out").fit(X, Y)
+    probabilities, decision = fitted.predict_proba(X), fitted.decision_function(X)
+    restored = way(fitted.set_params(loss="hinge"))
+    np.testing.assert_array_equal(restored.decision_function(X), decision)
+    restored.set_params(loss="cross_entropy")
+    np.testing.assert_array_equal(restored.predict_proba(X), probabilities)
+
+
 def test_a_pickle_holds_no_training_data():
     wide = np.random.default_rng(0).standard_normal((20_000, 6))
     options = {"max_epochs": 1, "scaling": "squash", "batch_size": 4096}

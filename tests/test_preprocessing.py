@@ -158,15 +158,15 @@ def test_a_value_missing_only_later_becomes_the_median_without_an_indicator(scal
 
 
 @every_scaling
-def test_a_column_without_any_value_is_zero_but_for_its_indicator(scaling):
+def test_a_column_without_any_value_is_zero_and_has_no_indicator(scaling):
     X = random_table()
     X[:, 0] = np.nan
     scaler = InputScaler(scaling, random_state=0).fit(X)
+    n_copies = 2 if scaling == "both" else 1
+    assert scaler.column_features_.tolist() == [0, 1, 2, 3] * n_copies
     out = by_feature(scaler, X)
     assert np.isfinite(out).all()
-    of_first = out[:, np.sort(scaler.column_features_) == 0]
-    assert (of_first[:, :-1] == 0).all()
-    assert (of_first[:, -1] == 1).all()
+    assert (out[:, :n_copies] == 0).all()
 
 
 @every_scaling
@@ -208,3 +208,35 @@ def test_values_beyond_float32_are_an_error_where_nothing_scales_them():
     X = np.array([[1e300], [1.0]])
     with pytest.raises(ValueError, match="scaling=None: X has values too large for float32"):
         InputScaler(None).fit(X).transform(X)
+
+
+def test_values_beyond_float32_are_an_error_where_standard_scaling_leaves_them():
+    scaler = InputScaler("standard").fit(random_table())
+    with pytest.raises(ValueError, match="scaling='standard': X has values too large for float32"):
+        scaler.transform(np.full((1, 4), 1e39))
+
+
+@pytest.mark.parametrize("value", [1e200, np.finfo(float).max])
+def test_the_largest_numbers_are_squashed_to_the_bound(value):
+    scaler = SquashScaler().fit(random_table())
+    np.testing.assert_allclose(scaler.transform(np.full((1, 4), value)), 3)
+    np.testing.assert_allclose(scaler.transform(np.full((1, 4), -value)), -3)
+
+
+@every_scaling
+@pytest.mark.parametrize("n_columns", [3, 5])
+def test_another_number_of_columns_is_an_error_with_both_numbers(scaling, n_columns):
+    with pytest.raises(ValueError, match=f"X has {n_columns} columns, but InputScaler was fitted on 4"):
+        InputScaler(scaling).fit(random_table()).transform(np.zeros((2, n_columns)))
+
+
+@pytest.mark.parametrize("kind", [SquashScaler, RankScaler])
+@pytest.mark.parametrize("n_columns", [1, 3, 5])
+def test_a_scaler_by_itself_refuses_another_number_of_columns(kind, n_columns):
+    with pytest.raises(ValueError, match=f"X has {n_columns} columns, but {kind.__name__} was fitted on 4"):
+        kind().fit(random_table()).transform(np.zeros((2, n_columns)))
+
+
+def test_an_unknown_scaling_is_an_error_that_lists_the_choices():
+    with pytest.raises(ValueError, match=r"scaling='minmax' is unknown; choose one of .*'squash'.*None"):
+        InputScaler("minmax").fit(random_table())

@@ -5,6 +5,8 @@ import pytest
 import torch
 from small import numbered_rows, small_regressor
 
+from sparsemlp import SparseInitMLPRegressor
+
 
 def test_it_learns():
     X, y = numbered_rows(400)
@@ -30,6 +32,14 @@ def test_the_scale_of_y_does_not_matter(factor, shift):
     np.testing.assert_allclose((scaled - shift) / np.abs(factor), plain, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("factor", [1e155, 1e-170])
+def test_y_may_be_so_large_or_small_that_its_squares_are_not_to_be_had(factor):
+    X, y = numbered_rows()
+    plain = small_regressor().fit(X, y).predict(X)
+    scaled = small_regressor().fit(X, factor * y).predict(X)
+    np.testing.assert_allclose(scaled / factor, plain, rtol=1e-5)
+
+
 def test_the_mean_and_scale_of_y_are_weighted():
     X, y = numbered_rows()
     weight = np.random.default_rng(0).random(120)
@@ -52,14 +62,29 @@ def test_the_training_loss_is_the_mean_square_of_standardised_residuals():
     assert reg.loss_curve_ == pytest.approx([np.mean((reg.predict(X) - y) ** 2) / y.var()], rel=1e-5)
 
 
-def test_early_stopping_restores_the_best_r2():
+def test_early_stopping_restores_the_smallest_validation_loss():
     X, y = numbered_rows(150)
     y += np.random.default_rng(0).normal(0, 100, 150)
     reg = small_regressor(early_stopping=True, n_iter_no_change=5, max_epochs=200, learning_rate=0.03)
     reg.fit(X[:100], y[:100], X_val=X[100:], y_val=y[100:])
     assert reg.n_iter_ == reg.best_epoch_ + 5 < 200
-    assert reg.validation_scores_[reg.best_epoch_ - 1] == max(reg.validation_scores_)
-    assert reg.score(X[100:], y[100:]) == pytest.approx(max(reg.validation_scores_), abs=1e-5)
+    losses = reg.history_[:, "valid_loss"]
+    assert losses[reg.best_epoch_ - 1] == min(losses)
+    best_score = reg.validation_scores_[reg.best_epoch_ - 1]
+    assert reg.score(X[100:], y[100:]) == pytest.approx(best_score, abs=1e-5)
+
+
+def test_early_stopping_goes_by_a_single_validation_row(recwarn):
+    X, y = numbered_rows()
+    reg = SparseInitMLPRegressor(
+        early_stopping=True, width=(32,), n_iter_no_change=5, max_epochs=60, device="cpu", random_state=0
+    )
+    reg.fit(X[1:], y[1:], X_val=X[:1], y_val=y[:1])
+    losses = reg.history_[:, "valid_loss"]
+    assert 0 < reg.best_epoch_ == 1 + losses.index(min(losses))
+    assert reg.n_iter_ == min(60, reg.best_epoch_ + 5)
+    assert np.isnan(reg.validation_scores_).all()  # R^2 of one row is not defined
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 def test_warm_start_keeps_the_scale_of_y():

@@ -213,3 +213,11 @@ def test_a_hundred_fits_leave_no_rows_behind():
     for _ in range(100):
         estimator.fit(rows, labels)
     assert psutil.Process().memory_info().rss - before < 10 * rows.nbytes
+
+
+@pytest.mark.parametrize("scaling", [None, "standard"])
+def test_values_beyond_float32_at_prediction_are_an_error_that_names_the_scaling(scaling):
+    X, y = labelled_rows()
+    clf = small_classifier(scaling=scaling).fit(X, y)
+    with pytest.raises(ValueError, match=f"scaling={scaling!r}: X has values too large for float32"):
+        clf.predict(np.full((1, 6), 1e39))

@@ -28,6 +28,18 @@ def test_the_defaults_are_in_the_space(dense):
     assert params == {name: default[name] for name in params}
 
 
+@pytest.mark.parametrize("dense", [False, True])
+def test_the_regressors_own_defaults_are_the_first_trial_of_a_regression(dense):
+    study = random_study()
+    study.enqueue_trial(default_suggestions(dense=dense, regression=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        params = suggest_params(study.ask(), 1000, 10, dense=dense, regression=True)
+    default = SparseInitMLPRegressor(sparsity=None if dense else "auto").get_params()
+    assert params == {name: default[name] for name in params}
+    assert params["activation"] != SparseInitMLPClassifier().activation
+
+
 @given(n_samples=st.integers(1, 10**7), n_features=st.integers(1, 1000), seed=st.integers(0, 2**32 - 1))
 def test_drawn_sizes_fit_the_table(n_samples, n_features, seed):
     params = suggest_params(random_study(seed).ask(), n_samples, n_features)

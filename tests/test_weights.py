@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.metrics import recall_score
 from small import labelled_rows, numbered_rows, small_classifier, small_regressor
 
@@ -116,3 +117,13 @@ def test_rows_of_zero_weight_may_even_be_infinite(bad):
     expected = small_classifier().fit(X, y, sample_weight=weight)
     actual = small_classifier().fit(X_bad, y, sample_weight=weight)
     np.testing.assert_array_equal(actual.decision_function(X), expected.decision_function(X))
+
+
+@both_estimators
+@pytest.mark.parametrize("layout", [sparse.coo_matrix, sparse.coo_array, sparse.bsr_matrix, sparse.csc_array])
+def test_rows_of_zero_weight_are_dropped_from_sparse_tables_of_every_layout(make, rows, layout):
+    X, y = rows()
+    X = np.where(np.abs(X) < 0.5, 0.0, X)
+    weight = np.arange(120) % 3
+    expected, actual = (make().fit(kind(X), y, sample_weight=weight) for kind in (sparse.csr_matrix, layout))
+    np.testing.assert_array_equal(outputs(actual, X), outputs(expected, X))

@@ -63,10 +63,13 @@ class Cell:
                 continue
             if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name}={value!r} must be a positive int")
+            object.__setattr__(self, name, int(value))  # torch does not take numpy's everywhere
         if self.n_informative > self.n_features:
             raise ValueError(f"n_informative={self.n_informative} is more than n_features={self.n_features}")
-        if self.sparsity is not None and not 1 <= self.sparsity <= self.n_features:
-            raise ValueError(f"sparsity={self.sparsity} must be between 1 and n_features={self.n_features}")
+        if self.sparsity is not None:
+            if not isinstance(self.sparsity, Integral) or not 1 <= self.sparsity <= self.n_features:
+                raise ValueError(f"sparsity={self.sparsity} must be between 1 and n_features={self.n_features}")
+            object.__setattr__(self, "sparsity", int(self.sparsity))
         for name, choices in (("target", TARGETS), ("init", WEIGHT_INITS), ("loss", LOSSES), ("decay", DECAYS)):
             if getattr(self, name) not in choices:
                 known = " or ".join([", ".join(map(repr, choices[:-1])), repr(choices[-1])])
