@@ -124,7 +124,9 @@ class BaseSparseInitMLP(BaseEstimator):
             Non-negative weights. Rows of zero weight are dropped before anything else. The objective is the
             weighted mean of the loss.
         X_val, y_val : optional
-            Your own validation data, in place of a fraction of the training rows.
+            Your own validation data. With ``early_stopping=True`` they stand in for the rows that would be held
+            out. Otherwise, so by default, they decide nothing: scores on them are recorded after every epoch
+            (`validation_scores_`).
 
         Returns
         -------

@@ -74,7 +74,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         "left_out": every member leaves out its own part of the rows, one in `n_members`, and training ends at
         twice the epoch at which their loss was smallest, each row judged by the member that has not seen it; so
         no row is lost to all. One member leaves nothing out and trains for `max_epochs`. True: hold out rows (or
-        use ``X_val, y_val``), stop when their score no longer improves, and restore the best weights. False:
+        use ``X_val, y_val``), stop when their loss no longer falls, and restore the best weights. False:
         train for `max_epochs`.
     validation_fraction : float, default=0.15
         Share of the rows held out for early stopping.
