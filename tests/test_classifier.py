@@ -301,6 +301,18 @@ def test_warm_start_goes_on_from_the_weights_for_max_epochs_more():
     assert clf.loss_curve_[:5] == first_curve
 
 
+def test_parameters_of_the_start_may_change_later_and_play_no_part():
+    X, y = labelled_rows()
+    start = {"sparsity": 1, "init": "ones", "bias_init": "zeros", "feature_sampling": "relevance"}
+    as_before, changed = (
+        small_classifier(warm_start=True).fit(X, y).set_params(**later).fit(X, y) for later in ({}, start)
+    )
+    np.testing.assert_array_equal(as_before.decision_function(X), changed.decision_function(X))
+    for clf, later in ((as_before, {}), (changed, start)):
+        clf.set_params(**later).partial_fit(X, y)
+    np.testing.assert_array_equal(as_before.decision_function(X), changed.decision_function(X))
+
+
 def test_without_warm_start_a_second_fit_starts_anew():
     X, y = labelled_rows()
     clf = small_classifier().fit(X, y)
