@@ -51,6 +51,7 @@ def has_room(device: torch.device, n_bytes: int) -> bool:
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # what torch keeps for itself
     return 2 * n_bytes <= free
 
 

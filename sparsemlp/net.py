@@ -118,10 +118,17 @@ class _FastLoop(NeuralNet):
         finally:  # when the threads have ended, also where Ctrl-C or a callback has cut an epoch off
             if self._average is not None and self._average.in_epoch:
                 self._average.end_epoch()
-            if self.history and "train_loss" not in self.history[-1]:
-                self.history.pop()
+            self._tidy_history()
             for name in ONLY_IN_TRAINING:
-                vars(self).pop(name, None)
+                self.__dict__.pop(name, None)
+
+    def _tidy_history(self) -> None:
+        """Drop an epoch that was cut off; make numbers of tensors, which schedulers record on CUDA."""
+        epochs: Any = self.history
+        if epochs and "train_loss" not in epochs[-1]:
+            epochs.pop()
+        for epoch in epochs:
+            epoch.update({name: value.item() for name, value in epoch.items() if isinstance(value, Tensor)})
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what cannot be copied, for callbacks that pickle the net in training."""
@@ -330,7 +337,10 @@ def optimizer_options(
     def rates(scale: float) -> dict[str, Any]:
         rate = learning_rate * scale
         # a graph holds the rate as a tensor; decay is that of the learning rate as the user gave it
-        return {"lr": torch.tensor(rate, device=device) if is_cuda else rate, "weight_decay": weight_decay / scale}
+        return {
+            "lr": torch.tensor(rate, dtype=torch.float32, device=device) if is_cuda else rate,
+            "weight_decay": weight_decay / scale,
+        }
 
     options: dict[str, Any] = {"lr": learning_rate * common}
     options |= {f"optimizer__{key}": value for key, value in rates(common).items() if is_cuda or key != "lr"}

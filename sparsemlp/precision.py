@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -21,9 +22,17 @@ def tensor_cores(precision: str, device: torch.device) -> Iterator[None]:
     if precision != "tf32" or device.type != "cuda":
         yield
         return
-    before = torch.get_float32_matmul_precision()
+    both: tuple[Any, ...] = (torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None))
+    newer = [backend for backend in both if hasattr(backend, "fp32_precision")]  # settings that newer torch has
+    before = [backend.fp32_precision for backend in newer]
+    if before and before[0] == "tf32":  # so already; by the newer setting, the older one refuses to be read
+        yield
+        return
+    older = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(older)
+        for backend, value in zip(newer, before, strict=True):
+            backend.fp32_precision = value

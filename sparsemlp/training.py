@@ -9,6 +9,7 @@ gradient and update are one accumulating product. The same static buffers are wh
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
@@ -21,6 +22,12 @@ from sparsemlp.activations import n_waves, relu_backward, sparse_layer_backward_
 from sparsemlp.losses import Loss
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.optimizers import FusedAdamW, is_plain_sgd, rate_of, set_learning_rate
+
+#: what a CUDA graph holds of an optimizer's parameter groups
+SCALARS = ("lr", "weight_decay", "betas", "eps", "maximize")
+# Graphs are captured one at a time, on one stream a device: CUDA's libraries keep a workspace for every stream.
+_CAPTURING = threading.Lock()
+_CAPTURE_STREAMS: dict[torch.device, torch.cuda.Stream] = {}
 
 
 class Slot(NamedTuple):
@@ -347,8 +354,8 @@ def fastest(step: TrainingStep) -> Callable[..., None]:
 class GraphedStep:
     """A :class:`TrainingStep` whose work on each slot is recorded once as a CUDA graph and then replayed.
 
-    A graph holds the addresses of its buffers, so there is one for every slot, and the scalars of plain SGD,
-    so graphs are recorded again when the learning rate or weight decay has changed.
+    A graph holds the addresses of its buffers, so there is one for every slot, and the optimizer's scalars, so
+    graphs are recorded again when one has changed. AdamW's learning rate is in a tensor, which may change.
     """
 
     def __init__(self, step: TrainingStep) -> None:
@@ -356,6 +363,7 @@ class GraphedStep:
         self.graphs: dict[int, torch.cuda.CUDAGraph] = {}
         self.recorded_with: tuple[Any, ...] = ()
         self.warm = False
+        self.device = step.layers[0].weight.device
 
     def __call__(self, slot: Slot, rate: float | None = None) -> None:
         """Train on the batch in `slot`, at `rate` or at the optimizer's own learning rate."""
@@ -363,31 +371,29 @@ class GraphedStep:
             set_learning_rate(self.step.optimizer, rate)
         scalars = self._scalars()
         key = slot.x.data_ptr()
-        if not self.warm:
-            self._warm_up(slot)
+        if not self.warm:  # libraries and the optimizer set up what they need
+            self.step(slot)
+            self.warm = True
         elif scalars != self.recorded_with:  # a rate that changes at every step is not worth a graph
             self.graphs.clear()
             self.step(slot)
         elif key in self.graphs:
             self.graphs[key].replay()
         else:
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):  # records, and does not run
-                self.step(slot)
-            self.graphs[key] = graph
-            graph.replay()
+            self.graphs[key] = self._capture(slot)
+            self.graphs[key].replay()
         self.recorded_with = scalars
 
     def _scalars(self) -> tuple[Any, ...]:
-        if not self.step.is_plain_sgd:
-            return ()  # adaptive optimizers are built capturable, with the rate in a tensor
-        return tuple((group["lr"], group["weight_decay"]) for group in self.step.optimizer.param_groups)
+        """Return what a graph holds by value; of a tensor it holds the address."""
+        values = (group.get(name) for group in self.step.optimizer.param_groups for name in SCALARS)
+        return tuple(value.data_ptr() if isinstance(value, Tensor) else value for value in values)
 
-    def _warm_up(self, slot: Slot) -> None:
-        """Run the first step on a side stream, where libraries and the optimizer set up what they need."""
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            self.step(slot)
-        torch.cuda.current_stream().wait_stream(stream)
-        self.warm = True
+    def _capture(self, slot: Slot) -> torch.cuda.CUDAGraph:
+        with _CAPTURING, torch.cuda.device(self.device):
+            if self.device not in _CAPTURE_STREAMS:
+                _CAPTURE_STREAMS[self.device] = torch.cuda.Stream(self.device)
+            stream, graph = _CAPTURE_STREAMS[self.device], torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                self.step(slot)  # records, and does not run
+        return graph

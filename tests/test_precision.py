@@ -134,3 +134,16 @@ def test_an_unknown_precision_is_named():
     X, y = labelled_rows(50)
     with pytest.raises(ValueError, match=r"'precision' parameter .* must be a str among"):
         small_classifier(precision="float16").fit(X, y)
+
+
+def test_tf32_beside_torchs_newer_setting():
+    matmul = torch.backends.cuda.matmul
+    if not hasattr(matmul, "fp32_precision"):
+        pytest.skip("this torch has the older setting only")
+    before, matmul.fp32_precision = matmul.fp32_precision, "tf32"
+    try:
+        with tensor_cores("tf32", torch.device("cuda")):
+            assert matmul.fp32_precision == "tf32"
+        assert matmul.fp32_precision == "tf32"
+    finally:
+        matmul.fp32_precision = before

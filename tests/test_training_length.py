@@ -95,7 +95,7 @@ def test_the_average_is_the_weighted_mean_of_the_steps():
     for n, value in enumerate(values, start=1):
         average.begin_epoch()
         module.weight.data.fill_(value)
-        average.update()
+        average.update(0)
         average.end_epoch()
         rate = 9 / (8 + n)
         expected += rate * (value - expected)
