@@ -76,10 +76,9 @@ def s_hot_(
             f"sparsity={sparsity} must be between 1 and the number of features, {n_features}: "
             "a neuron cannot start with more inputs than there are"
         )
-    if column_groups is not None and not all(map(len, column_groups)):
-        raise ValueError(
-            f"column_groups[{[*map(len, column_groups)].index(0)}] is empty; every group needs a column"
-        )
+    for i, columns in enumerate(column_groups or ()):
+        if not len(columns):
+            raise ValueError(f"column_groups[{i}] is empty; every group needs a column")
     n_rows = tensor.numel() // max(tensor.shape[-1], 1)
     if feature_weights is None:
         positions = _distinct_positions(n_rows, n_features, sparsity, generator)

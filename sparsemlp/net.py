@@ -112,22 +112,23 @@ class _FastLoop(NeuralNet):
             self._average = WeightAverage(self.module_, groups_of_members(self.module_.n_members, self._groups))
         device = self.module_.input_layer.weight.device
         threads = compute_threads(self._groups, self._n_inner(self._groups))
+        n_epochs_before = len(self.history)
         try:
             with tensor_cores(self.precision, device), threads as self._compute:
                 return super().fit_loop(X, y, epochs=epochs, **kwargs)
         finally:  # when the threads have ended, also where Ctrl-C or a callback has cut an epoch off
             if self._average is not None and self._average.in_epoch:
                 self._average.end_epoch()
-            self._tidy_history()
+            self._tidy_history(n_epochs_before)
             for name in ONLY_IN_TRAINING:
                 self.__dict__.pop(name, None)
 
-    def _tidy_history(self) -> None:
+    def _tidy_history(self, start: int) -> None:
         """Drop an epoch that was cut off; make numbers of tensors, which schedulers record on CUDA."""
         epochs: Any = self.history
-        if epochs and "train_loss" not in epochs[-1]:
+        if len(epochs) > start and "train_loss" not in epochs[-1]:
             epochs.pop()
-        for epoch in epochs:
+        for epoch in list(epochs)[start:]:
             epoch.update({name: value.item() for name, value in epoch.items() if isinstance(value, Tensor)})
 
     def __getstate__(self) -> dict[str, Any]:

@@ -229,12 +229,12 @@ class _ColumnBlock(BaseEstimator):
     ) -> _ColumnBlock:
         values = _dense(X[:, self.start : self.stop]).astype(np.float64)
         missing = np.isnan(values)
-        self.indicator_ = missing.any(axis=0) & ~missing.all(axis=0)
-        self.median_ = np.zeros(values.shape[1])
-        some = ~missing.all(axis=0)  # a column without any value is a column of zeros
-        median = np.nanmedian if missing.any() else np.median  # the first takes twice as long
+        has_missing, some = missing.any(axis=0), ~missing.all(axis=0)
+        self.indicator_ = has_missing & some
+        self.median_ = np.zeros(values.shape[1])  # a column without any value is a column of zeros
+        median = np.nanmedian if has_missing.any() else np.median  # the first takes twice as long
         self.median_[some] = median(values[:, some], axis=0)
-        values = np.where(missing, self.median_, values) if missing.any() else values
+        values = np.where(missing, self.median_, values) if has_missing.any() else values
         names = ["squash", "quantile"] if scaling == "both" else [scaling] if scaling else []
         self.scalers_ = [_fit_scaler(name, values, sample_weight, random_state) for name in names]
         self.constant_ = values.max(axis=0) == values.min(axis=0)
