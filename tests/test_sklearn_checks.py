@@ -33,7 +33,6 @@ def expected_failures(estimator):
         SparseInitMLPRegressor(richness=1.0, **SMALL),
     ],
     expected_failed_checks=expected_failures,
-    xfail_strict=True,
 )
 def test_scikit_learn_check(estimator, check):
     check(estimator)

@@ -1,0 +1,48 @@
+"""Checks of the arguments that the tasks share."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+
+
+def check_shape(n_samples: int, n_features: int, n_informative: int) -> None:
+    """Raise an error unless there are rows, and as many features as hidden ones."""
+    check_int("n_samples", n_samples, 1)
+    check_int("n_features", n_features, 1)
+    check_int("n_informative", n_informative, 1)
+    if n_informative > n_features:
+        raise ValueError(
+            f"n_informative={n_informative} is larger than n_features={n_features}; "
+            "there must be at least as many features as hidden ones"
+        )
+
+
+def check_int(name: str, value: object, low: int) -> None:
+    """Raise an error unless the value is an integer of at least `low`."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer of at least {low}, got {value!r}")
+    if value < low:
+        raise ValueError(f"{name}={value} is too small; it must be an integer of at least {low}")
+
+
+def check_fraction(name: str, value: object) -> None:
+    """Raise an error unless the value is a probability below one."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number in [0, 1), got {value!r}")
+    if not 0 <= float(value) < 1:
+        raise ValueError(f"{name}={value} is not in [0, 1); it is the probability that a label is flipped")
+
+
+def check_noise(regression: bool, noise: float, flip_y: float) -> None:
+    """Raise an error unless both kinds of noise are possible, and the one that is asked for is the target's."""
+    check_fraction("flip_y", flip_y)
+    if not isinstance(noise, Real) or isinstance(noise, bool):
+        raise TypeError(f"noise must be a number of at least 0, got {noise!r}")
+    if not 0 <= noise < np.inf:
+        raise ValueError(f"noise={noise} is no standard deviation; it must be finite and at least 0")
+    if regression and flip_y > 0:
+        raise ValueError(f"flip_y={flip_y} flips labels, and regression=True has none; use noise, with flip_y=0")
+    if not regression and noise > 0:
+        raise ValueError(f"noise={noise} is for regression=True; use flip_y to make labels noisy, with noise=0")
