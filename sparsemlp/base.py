@@ -23,9 +23,9 @@ from sparsemlp.activations import ACTIVATIONS
 from sparsemlp.batches import DeviceRows, Rows, SparseRows, TabularDataset
 from sparsemlp.callbacks import KeepBest, Progress, StopWhenExhausted, StopWhenLongEnough
 from sparsemlp.devices import has_room, resolve_device
+from sparsemlp.fitted import FittedAttributes
 from sparsemlp.folds import left_out_folds
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
-from sparsemlp.inspection import feature_importances
 from sparsemlp.losses import Criterion, Loss
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.net import LR_SCHEDULES, optimizer_options
@@ -48,7 +48,7 @@ X_OPTIONS: dict[str, Any] = {
 }
 
 
-class BaseSparseInitMLP(BaseEstimator):
+class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
     """Base of both estimators; see :class:`SparseInitMLPClassifier` for the parameters."""
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
@@ -100,11 +100,8 @@ class BaseSparseInitMLP(BaseEstimator):
     def _net_class(self) -> tuple[type, dict[str, Any]]:
         """Return the skorch class and its own parameters."""
 
-    net_: Any
     #: columns of the history that rank epochs for early stopping
     _monitors: ClassVar[list[tuple[str, int]]]
-    #: the column of the scores on validation rows
-    _score_name: str
     _stratified = False
 
     # -- fitting ----------------------------------------------------------------------------------------------
@@ -286,11 +283,10 @@ class BaseSparseInitMLP(BaseEstimator):
         self.scaler_.fit(X, sample_weight=weight if weight.any() else None)  # a first chunk may count for nothing
         generator = torch.Generator().manual_seed(self._seeds["init"])
         self._batch_state = None
-        column_features = self.scaler_.column_features_
         self._sparsity = min(2, X.shape[1]) if self.sparsity == "auto" else self.sparsity
         rows, feature_weights = self._first_layer_data(X, y, weight, generator)
         module = SparseInitMLP(
-            len(column_features),
+            len(self.scaler_.column_features_),
             self._n_outputs(),
             self._widths(),
             self._sparsity,
@@ -300,7 +296,7 @@ class BaseSparseInitMLP(BaseEstimator):
             richness=self.richness,
             n_members=self.n_members,
             data=rows,
-            column_groups=_columns_by_feature(column_features),
+            column_groups=self.scaler_.column_groups(),
             feature_weights=feature_weights,
             generator=generator,
         )
@@ -439,47 +435,6 @@ class BaseSparseInitMLP(BaseEstimator):
         """Merge the members' outputs (n_members, n_rows, n_outputs) into decision values (n_rows, n_outputs)."""
         return self.net_.criterion_.loss.combine(output)
 
-    # -- what training left behind ----------------------------------------------------------------------------
-
-    @property
-    def history_(self) -> Any:
-        """Skorch's history of the fit, one entry an epoch."""
-        return self._fitted("history_").history
-
-    @property
-    def loss_curve_(self) -> list[float]:
-        """Training loss of every epoch."""
-        return [float(epoch["train_loss"]) for epoch in self._fitted("loss_curve_").history]
-
-    @property
-    def validation_scores_(self) -> list[float] | None:
-        """Accuracy or R^2 on the validation rows after every epoch; None where there were none."""
-        name, history = self._score_name, self._fitted("validation_scores_").history
-        scores = [float(epoch[name]) for epoch in history if name in epoch]
-        return scores or None
-
-    @property
-    def n_iter_(self) -> int:
-        """Number of epochs run."""
-        return len(self._fitted("n_iter_").history)
-
-    @property
-    def fitted_params_(self) -> dict[str, Any]:
-        """What the parameters that can be "auto" stand for in the fitted network, whether or not they were."""
-        module = self._fitted("fitted_params_").module_
-        return {"sparsity": self._sparsity, "device": str(module.input_layer.weight.device)}
-
-    @property
-    def feature_importances_(self) -> np.ndarray:
-        """Shares of the raw features in the first layer, see :func:`sparsemlp.inspection.feature_importances`."""
-        self._fitted("feature_importances_")
-        return feature_importances(self)
-
-    def _fitted(self, attribute: str) -> Any:
-        if "net_" not in vars(self):
-            raise AttributeError(f"{type(self).__name__} has no {attribute!r} before fit")
-        return self.net_
-
     # -- persistence ------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
@@ -515,12 +470,3 @@ def _without_zero_weights(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any,
     if not len(used):
         raise ValueError("sample_weight is zero in every row: nothing is left to train on")
     return _safe_indexing(X, used), _safe_indexing(y, used), weight[used]
-
-
-def _columns_by_feature(column_features: np.ndarray) -> list[list[int]] | None:
-    """List the columns of every raw feature; None where each has just its own."""
-    order = np.argsort(column_features, kind="stable")
-    counts = np.bincount(column_features)
-    if (counts == 1).all():
-        return None
-    return [columns.tolist() for columns in np.split(order, np.cumsum(counts)[:-1])]

@@ -200,6 +200,19 @@ class InputScaler(TransformerMixin, BaseEstimator):
             )
         return out
 
+    def column_groups(self) -> list[list[int]] | None:
+        """List the columns that stem from every raw feature.
+
+        Returns
+        -------
+        list of list of int, or None where every feature has just its own
+        """
+        counts = np.bincount(self.column_features_)
+        if (counts == 1).all():
+            return None
+        order = np.argsort(self.column_features_, kind="stable")
+        return [columns.tolist() for columns in np.split(order, np.cumsum(counts)[:-1])]
+
     def ignored_columns(self) -> np.ndarray:
         """Say which of the columns that ``transform`` makes are always 0, as their features were constant.
 

@@ -1,0 +1,58 @@
+"""What a fitted estimator tells of its training, read from the net that it trained."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sparsemlp.inspection import feature_importances
+
+
+class FittedAttributes:
+    """The attributes of both estimators that are there once `fit` has made a net."""
+
+    net_: Any
+    #: the inputs that a neuron starts with
+    _sparsity: int | None
+    #: the column of the history with the scores on validation rows
+    _score_name: ClassVar[str]
+
+    @property
+    def history_(self) -> Any:
+        """Skorch's history of the fit, one entry an epoch."""
+        return self._fitted("history_").history
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Training loss of every epoch."""
+        return [float(epoch["train_loss"]) for epoch in self._fitted("loss_curve_").history]
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """Accuracy or R^2 on the validation rows after every epoch; None where there were none."""
+        name, history = self._score_name, self._fitted("validation_scores_").history
+        scores = [float(epoch[name]) for epoch in history if name in epoch]
+        return scores or None
+
+    @property
+    def n_iter_(self) -> int:
+        """Number of epochs run."""
+        return len(self._fitted("n_iter_").history)
+
+    @property
+    def fitted_params_(self) -> dict[str, Any]:
+        """What the parameters that can be "auto" stand for in the fitted network, whether or not they were."""
+        module = self._fitted("fitted_params_").module_
+        return {"sparsity": self._sparsity, "device": str(module.input_layer.weight.device)}
+
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """Shares of the raw features in the first layer, see :func:`sparsemlp.inspection.feature_importances`."""
+        self._fitted("feature_importances_")
+        return feature_importances(self)
+
+    def _fitted(self, attribute: str) -> Any:
+        if "net_" not in vars(self):
+            raise AttributeError(f"{type(self).__name__} has no {attribute!r} before fit")
+        return self.net_
