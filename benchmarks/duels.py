@@ -75,7 +75,8 @@ def _rows(settings: Sequence[Setting], size: str) -> list[list[Cell]]:
     for setting in same_size:
         if SUBJECT not in setting.models:
             continue
-        scores = pd.concat([setting.scores[[*SCORES, "model"]], forests])
+        own = setting.scores[[*SCORES, "model"]]
+        scores = pd.concat([own, forests]) if len(forests) else own
         with_forests = Setting(setting.size, setting.tuned, scores, setting.n_trials)
         rivals = [model for model in setting.models if model not in (SUBJECT, FOREST)]
         for rival in [*forests["model"].unique(), *rivals]:

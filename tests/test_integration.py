@@ -14,6 +14,7 @@ from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score, cross_validate
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
@@ -145,8 +146,10 @@ def test_requested_weights_are_routed_through_a_search_and_a_pipeline():
     weight[Y == 0] = 1e-6
     net = small_classifier().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
     pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), net)
-    search = GridSearchCV(pipeline, {"sparseinitmlpclassifier__sparsity": [1, 2]}, cv=2)
+    weighted = make_scorer(accuracy_score).set_score_request(sample_weight=True)
+    search = GridSearchCV(pipeline, {"sparseinitmlpclassifier__sparsity": [1, 2]}, scoring=weighted, cv=2)
     search.fit(X, Y, sample_weight=weight)
+    assert search.best_score_ > 0.99
     assert (search.predict(X) == 1).all()
     scores = cross_validate(net, X, Y, params={"sample_weight": weight}, cv=2)["test_score"]
     assert scores.min() > 0.99
