@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+
+# All members together leave out no more rows than this: they tell when to stop as well as more would, and are lost
+# to one member each.
+MAX_LEFT_OUT = 10_000
 
 
 def left_out_folds(y: np.ndarray, n_members: int, seed: int, *, stratified: bool) -> np.ndarray:
     """Return for every row the member that does not see it, or -1 where all see it.
+
+    Every row has one, or of more than MAX_LEFT_OUT so many at random.
 
     Parameters
     ----------
     y : ndarray of shape (n_rows,)
         Targets.
     n_members : int
-        Number of members; each leaves out one row in `n_members`.
+        Number of members; they leave out equally many rows.
     seed : int
         Seed of the assignment.
     stratified : bool
@@ -26,10 +34,12 @@ def left_out_folds(y: np.ndarray, n_members: int, seed: int, *, stratified: bool
     """
     rng = np.random.default_rng(seed)
     folds = np.full(len(y), -1)
+    share = min(1.0, MAX_LEFT_OUT / len(y))
     start = 0
     for label in np.unique(y) if stratified else [None]:
         rows = rng.permutation(np.flatnonzero(y == label) if stratified else len(y))
         if len(rows) > 1:  # consecutive rows have different members, so that each sees some of every class
+            rows = rows[: math.ceil(share * len(rows))]
             folds[rows] = (start + np.arange(len(rows))) % n_members
             start += len(rows)  # the next class goes on where this one ended, so that folds stay equally large
     return folds if start >= n_members else np.full(len(y), -1)

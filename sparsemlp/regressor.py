@@ -71,11 +71,11 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     max_epochs : int, default=40
         Largest number of passes over the training rows.
     early_stopping : {"left_out"} or bool, default="left_out"
-        "left_out": every member leaves out its own part of the rows, one in `n_members`, and training ends at
-        twice the epoch at which their loss was smallest, each row judged by the member that has not seen it; so
-        no row is lost to all. One member leaves nothing out and trains for `max_epochs`. True: hold out rows (or
-        use ``X_val, y_val``), stop when their loss no longer falls, and restore the best weights. False:
-        train for `max_epochs`.
+        "left_out": every member leaves out its own part of the rows, one in `n_members` or 10000 by all together,
+        and training ends at twice the epoch at which their loss was smallest, each row judged by the member that
+        has not seen it; so no row is lost to all. One member leaves nothing out and trains for `max_epochs`.
+        True: hold out rows (or use ``X_val, y_val``), stop when their loss no longer falls, and restore the
+        best weights. False: train for `max_epochs`.
     validation_fraction : float, default=0.15
         Share of the rows held out for early stopping.
     n_iter_no_change : int, default=10

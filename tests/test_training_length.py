@@ -17,7 +17,7 @@ from sparsemlp import SparseInitMLPClassifier
 from sparsemlp.averaging import WeightAverage
 from sparsemlp.batches import BatchStream, DeviceRows, TabularDataset
 from sparsemlp.callbacks import StopWhenLongEnough
-from sparsemlp.folds import left_out_folds
+from sparsemlp.folds import MAX_LEFT_OUT, left_out_folds
 from sparsemlp.losses import make_loss
 from sparsemlp.module import SparseInitMLP
 
@@ -43,6 +43,22 @@ def test_every_class_is_left_out_in_its_proportion(sizes, n_members, seed):
             assert counts[1:].max() < size  # every member sees some rows of the class
     of_members = np.bincount(folds[folds >= 0], minlength=n_members)
     assert of_members.max() - of_members.min() <= 1
+
+
+@pytest.mark.parametrize("stratified", [True, False])
+def test_of_many_rows_some_are_left_out_by_one_member_each_and_the_others_by_none(stratified):
+    n_rows = 3 * MAX_LEFT_OUT
+    y = np.repeat([0, 1, 2], [n_rows - 302, 300, 2])
+    folds = left_out_folds(y, 8, 0, stratified=stratified)
+    left_out = np.bincount(folds[folds >= 0], minlength=8)
+    assert MAX_LEFT_OUT <= left_out.sum() <= MAX_LEFT_OUT + 3  # shares of classes are rounded up
+    assert left_out.max() - left_out.min() <= 1
+    if stratified:
+        assert [(folds[y == label] >= 0).sum() for label in (1, 2)] == [100, 1]
+
+
+def test_all_rows_are_left_out_up_to_the_limit():
+    assert (left_out_folds(np.arange(MAX_LEFT_OUT), 8, 0, stratified=False) >= 0).all()
 
 
 @pytest.mark.parametrize("n_rows", [10, 14, 24])
