@@ -159,8 +159,6 @@ class TrainingStep:
         buffers: TrainingStep | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        n_members = len(range(module.n_members)[members])
-        squeeze = n_members == 1
         self.loss = loss
         self.activation = module.activation
         self.output_scale = module.output_scale
@@ -169,39 +167,57 @@ class TrainingStep:
         self.members = members if module.n_members > 1 else None  # slots of one member have no such dimension
         full = module.input_layer.weight.dtype
         dtype = full if dtype is None else dtype
-        last = len(module.layers) - 1
+        self.is_mixed = dtype != full
+        self._make_layers(module, members, dtype, buffers)
+        self._make_buffers(buffers)
+        self._choose_products(n_members=len(range(module.n_members)[members]))
+        self._join_optimizer(module, members, adamw)
+        # The slot is kept beside its calls, so that no other can come by its id.
+        self._recorded: dict[int, tuple[Slot, list[Callable[[], Any]]]] = {}
+        #: learning rate and weight decay of every parameter group
+        self._scalars: tuple[tuple[float, float], ...] = ()
+
+    def _make_layers(
+        self, module: SparseInitMLP, members: slice, dtype: torch.dtype, buffers: TrainingStep | None
+    ) -> None:
+        shared = [None] * len(module.layers) if buffers is None else buffers.layers
         self.layers: list[_Layer] = [
-            _Layer(layer, batch_size, members, i == last, dtype, None if buffers is None else buffers.layers[i])
-            for i, layer in enumerate(module.layers)
+            _Layer(layer, self.batch_size, members, layer is module.output_layer, dtype, its_buffers)
+            for layer, its_buffers in zip(module.layers, shared, strict=True)
         ]
-        first = self.layers[0]
+
+    def _make_buffers(self, buffers: TrainingStep | None) -> None:
+        """Make the buffers that are no single layer's."""
+        first, last_hidden = self.layers[0], self.layers[-2]
         shape = (*first.output.shape[:-1], n_waves(self.activation, first.output.shape[-1]))
         self.cosines: Tensor = _buffer(first.output, shape, None if buffers is None else buffers.cosines)
-        self.is_mixed = dtype != full
         if self.is_mixed:
-            last_hidden = self.layers[-2]
             self.x = first.delta.new_empty(*first.delta.shape[:-1], first.weight.shape[-1])
-            self.last_hidden = torch.empty_like(last_hidden.output, dtype=full)
+            self.last_hidden = torch.empty_like(last_hidden.output, dtype=first.weight.dtype)
+
+    def _choose_products(self, n_members: int) -> None:
+        """Take products of matrices for one member, of stacks of them for several."""
+        squeeze = n_members == 1
         self.affine: Callable[..., Tensor] = torch.addmm if squeeze else torch.baddbmm
         self.product: Callable[..., Tensor] = torch.mm if squeeze else torch.bmm
         self.accumulate_: Callable[..., Tensor] = Tensor.addmm_ if squeeze else Tensor.baddbmm_
-        self.is_plain_sgd = is_plain_sgd(optimizer)
-        ones = self.layers[-1].delta.new_ones(1, batch_size)
+        ones = self.layers[-1].delta.new_ones(1, self.batch_size)
         self.ones = ones if squeeze else ones.expand(n_members, -1, -1)
-        self.adamw = adamw
+
+    def _join_optimizer(self, module: SparseInitMLP, members: slice, adamw: FusedAdamW | None) -> None:
+        """Give the optimizer what it needs, and find the groups of parameters that layers are in."""
+        optimizer = self.optimizer
+        self.is_plain_sgd = is_plain_sgd(optimizer)
         groups = {id(p): i for i, group in enumerate(optimizer.param_groups) for p in group["params"]}
         for layer, parameters in zip(self.layers, module.layers, strict=True):
             if layer.is_mixed or not self.is_plain_sgd:
                 layer.allocate_gradients(parameters)
             layer.weight_group, layer.bias_group = groups[id(parameters.weight)], groups[id(parameters.bias)]
         if adamw is None and FusedAdamW.can_take(optimizer):
-            self.adamw = FusedAdamW(optimizer, members)
+            adamw = FusedAdamW(optimizer, members)
+        self.adamw = adamw
         # Learning-rate schedulers look for it, and warn of a missing step.
         optimizer._opt_called = True  # type: ignore[attr-defined]
-        # The slot is kept beside its calls, so that no other can come by its id.
-        self._recorded: dict[int, tuple[Slot, list[Callable[[], Any]]]] = {}
-        #: learning rate and weight decay of every parameter group
-        self._scalars: tuple[tuple[float, float], ...] = ()
 
     def __call__(self, slot: Slot, rate: float | None = None) -> None:
         """Train on the batch in `slot`, and leave the outputs before the update in ``slot.output``.
