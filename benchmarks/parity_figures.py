@@ -181,12 +181,13 @@ def edges(found: Edges, bound: Callable[[float], float], title: str) -> Figure:
         sparsities = sorted({s for s, _ in found.tables}, key=_dense_last("sparsity"))
         widths = np.array(sorted({width for _, width in found.tables}))
         for colour, sparsity in zip(COLOURS, sparsities, strict=False):
-            reached = [width for width in found.widths(sparsity) if np.isfinite(found.edge(sparsity, width).value)]
-            estimates = [found.edge(sparsity, width) for width in reached]
-            top = 2 * found.sizes.max()  # where an interval has no end
-            highs = [min(estimate.high, top) for estimate in estimates]
-            axes.plot(reached, [e.value for e in estimates], "o-", color=colour, label=start_label(sparsity))
-            axes.fill_between(reached, [e.low for e in estimates], highs, color=colour, alpha=0.15, lw=0)
+            everywhere = {width: found.edge(sparsity, width) for width in found.widths(sparsity)}
+            within = {width: edge for width, edge in everywhere.items() if 0 < edge.value < np.inf}
+            estimates = list(within.values())
+            bottom, top = found.sizes.min() / 2, 2 * found.sizes.max()  # where an interval has no end
+            lows, highs = [max(e.low, bottom) for e in estimates], [min(e.high, top) for e in estimates]
+            axes.plot(list(within), [e.value for e in estimates], "o-", color=colour, label=start_label(sparsity))
+            axes.fill_between(list(within), lows, highs, color=colour, alpha=0.15, lw=0)
         axes.plot(widths, [bound(width) for width in widths], "k--", lw=1, label="statistical-query bound")
         axes.set_xscale("log")
         axes.set_yscale("log")

@@ -121,11 +121,12 @@ def width_words(cells: pd.DataFrame) -> str:
 def edge_words(found: Edges, sparse: int) -> list[str]:
     """Say how far the sparse start is ahead, and how the edge falls with width."""
     words = []
-    ratio = found.mean_ratio(sparse) if any(s == 0 for s, _ in found.tables) else None
+    ratio = found.mean_ratio(sparse) if sparse and any(s == 0 for s, _ in found.tables) else None
     if ratio is not None:
         words.append(
-            f"Sparse beats dense: the dense start needs {ratio[0]:.2f} times as many rows for half of the runs to "
-            f"succeed (geometric mean over widths {', '.join(map(str, ratio[1]))}; 95 % bootstrap interval)."
+            f"Sparse against dense (s = {sparse}): the dense start needs {ratio[0]:.2f} times as many rows for "
+            f"half of the runs to succeed (geometric mean over widths {', '.join(map(str, ratio[1]))}; 95 % "
+            "bootstrap interval)."
         )
     for sparsity in sorted({s for s, _ in found.tables}, reverse=True):
         slope = found.slope(sparsity)
@@ -156,23 +157,33 @@ def violation_table(cells: pd.DataFrame) -> Table:
 
 
 def edge_table(found: Edges, sparse: int) -> Table:
-    """Return the table of the edge by width, sparse beside dense."""
+    """Return the table of the edge by width, sparse beside dense where there is a sparse start."""
     rows = []
+    fewest = int(found.sizes.min())
     for width in found.widths(sparse):
-        dense = ["-", "-"]
-        if (0, width) in found.tables:
-            dense = [_edge(found.edge(0, width)), _edge(found.ratio(width, sparse))]
-        rows.append([Cell(text) for text in (str(width), _edge(found.edge(sparse, width)), *dense)])
-    head = ["width", parity_figures.start_label(sparse), "dense", "dense over sparse"]
+        texts = [str(width), _edge(found.edge(sparse, width), fewest)]
+        if sparse and (0, width) in found.tables:
+            texts += [_edge(found.edge(0, width), fewest), _ratio(found.ratio(width, sparse))]
+        elif sparse:
+            texts += ["-", "-"]
+        rows.append([Cell(text) for text in texts])
+    head = ["width", parity_figures.start_label(sparse)] + (["dense", "dense over sparse"] if sparse else [])
     caption = f"Rows at which half of the runs succeed, up to {found.sizes.max()}, with 95 % bootstrap intervals."
     return Table(caption, head, rows)
 
 
-def _edge(estimate: parity_summary.Estimate) -> str:
+def _edge(estimate: parity_summary.Estimate, fewest: int) -> str:
+    return _with_interval(estimate, "not reached", f"at most {fewest}")
+
+
+def _ratio(estimate: parity_summary.Estimate) -> str:
+    return _with_interval(estimate, "unbounded", "0")
+
+
+def _with_interval(estimate: parity_summary.Estimate, infinite: str, zero: str) -> str:
     if np.isnan(estimate.value):
         return "-"
-    texts = [
-        "not reached" if np.isinf(x) else f"{x:.{0 if x >= 100 else 2}f}"
-        for x in (estimate.value, estimate.low, estimate.high)
-    ]
+    words = {np.inf: infinite, 0.0: zero}
+    ends = (estimate.value, estimate.low, estimate.high)
+    texts = [words.get(x, f"{x:.{0 if x >= 100 else 2}f}") for x in ends]
     return texts[0] if len(set(texts)) == 1 else f"{texts[0]} ({texts[1]} to {texts[2]})"

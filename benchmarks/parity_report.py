@@ -31,7 +31,10 @@ def sections(store: Store, results: Path) -> list[Section]:
         found.append(cost_section(cost, rows_of(runs, cells_of(PROFILES["quick"].grid))))
     for name, experiment in EXPERIMENTS.items():
         rows = rows_of(runs, experiment.cells)
-        if name != "slopes" and len(rows.groupby(list(parity_store.CELL_FIELDS))) == len(set(experiment.cells)):
+        whole = len(rows.groupby(list(parity_store.CELL_FIELDS))) == len(set(experiment.cells))
+        if experiment.curves:  # the same cells may have been trained for another reason, without them
+            whole = whole and bool(rows["curve"].notna().any())
+        if name != "slopes" and whole:
             found.append(parity_experiments.experiment_section(name, experiment, rows, cost))
     tickets = store.frame(parity_store.TICKETS)
     if len(tickets):
@@ -53,9 +56,13 @@ def _frontiers(runs: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]:
 
 
 def headlines(store: Store) -> list[str]:
-    """Say in a sentence for every grid how many runs succeeded."""
+    """Say in a sentence for every grid how many runs succeeded, in the cells that all its starts have."""
     words = []
     for shared, rows in _frontiers(store.frame(parity_store.RUNS)):
+        n_starts = rows.groupby(["n_samples", "width"])["sparsity"].transform("nunique")
+        rows = rows[n_starts == rows["sparsity"].nunique()]
+        if rows.empty:
+            continue
         parts = [
             f"{parity_figures.start_label(s)}: {int(group['succeeded'].sum())} of {len(group)}"
             for s in sorted(rows["sparsity"].unique(), reverse=True)

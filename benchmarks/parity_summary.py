@@ -118,8 +118,9 @@ class Edges:
     """Where success begins: the number of rows at which half of the runs succeed, by width.
 
     The rates of a width are made non-decreasing in the number of rows (isotonic regression), and interpolated on a
-    logarithmic scale; infinite where half is never reached. Intervals are percentiles over resampled runs; a run
-    has the same data for all widths and starts, so these are resampled together.
+    logarithmic scale; infinite where half is never reached, and 0 where it is reached with the fewest rows
+    already, so that the edge is somewhere below. Intervals are percentiles over resampled runs; a run has the same
+    data for all widths and starts, so these are resampled together.
 
     Parameters
     ----------
@@ -160,17 +161,21 @@ class Edges:
 
     def ratio(self, width: int, sparse: int, dense: int = 0) -> Estimate:
         """Return how many times as many rows the dense start needs."""
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):
             resampled = self.resampled[dense, width] / self.resampled[sparse, width]
-            return _estimate(self.values[dense, width] / self.values[sparse, width], resampled)
+            value = self.values[dense, width] / self.values[sparse, width]
+        below = 0 in (self.values[dense, width], self.values[sparse, width])
+        return _estimate(np.nan if below else value, resampled)
+
+    def _is_known(self, sparsity: int, width: int) -> bool:
+        return 0 < self.values[sparsity, width] < np.inf
 
     def mean_ratio(self, sparse: int, dense: int = 0) -> tuple[Estimate, list[int]] | None:
-        """Return the geometric mean of the ratios over the widths at which both starts reach half."""
+        """Return the geometric mean of the ratios over the widths of which both edges lie within the grid."""
         shared = [
             width
             for width in self.widths(sparse)
-            if (dense, width) in self.tables
-            and np.isfinite(self.values[dense, width] + self.values[sparse, width])
+            if (dense, width) in self.tables and self._is_known(dense, width) and self._is_known(sparse, width)
         ]
         if not shared:
             return None
@@ -182,8 +187,8 @@ class Edges:
         return Estimate(*(float(np.exp(x)) for x in (estimate.value, estimate.low, estimate.high))), shared
 
     def slope(self, sparsity: int) -> tuple[Estimate, list[int]] | None:
-        """Return the slope of log rows by log width along the edge, over the widths that reach half."""
-        widths = [width for width in self.widths(sparsity) if np.isfinite(self.values[sparsity, width])]
+        """Return the slope of log rows by log width along the edge, over the widths of which it is in the grid."""
+        widths = [width for width in self.widths(sparsity) if self._is_known(sparsity, width)]
         if len(widths) < 2:
             return None
         x = np.log(widths)
@@ -213,14 +218,14 @@ def _crossing(log_sizes: NDArray[np.float64], rising: NDArray[np.float64]) -> fl
         return np.nan if np.isnan(rising).all() else np.inf
     i = above[0]
     if i == 0:
-        return float(np.exp(log_sizes[0]))
+        return 0.0
     share = (0.5 - rising[i - 1]) / (rising[i] - rising[i - 1])
     return float(np.exp(log_sizes[i - 1] + share * (log_sizes[i] - log_sizes[i - 1])))
 
 
 def _slopes(x: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    finite = np.isfinite(edges).all(axis=0)
-    y = np.log(edges[:, finite])
+    known = (np.isfinite(edges) & (edges > 0)).all(axis=0)
+    y = np.log(edges[:, known])
     slopes: NDArray[np.float64] = (x - x.mean()) @ y / ((x - x.mean()) ** 2).sum()
     return slopes
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.arguments import UsageError, add_common, known_names, make_folder, whole_number
+from benchmarks.document import number
 from benchmarks.finished_fits import FinishedFits
 
 HELP = "the regressor against a random forest on scikit-learn's regression sets"
@@ -160,6 +161,7 @@ def markdown(rows: pd.DataFrame) -> str:
         difference = f"{row['difference']:+.3f}"
         if row["difference"] < -np.nan_to_num(row["error"]):
             difference = f"**{difference}**"
-        scores = f"{row[NET]:.3f} | {row[FOREST]:.3f} | {difference} ({row['error']:.3f})"
+        error = number(row["error"], "{:.3f}")
+        scores = f"{row[NET]:.3f} | {row[FOREST]:.3f} | {difference} ({error})"
         lines.append(f"| {row['n_rows']} | {row['data']} | {scores} |")
     return "\n".join(lines) + "\n"

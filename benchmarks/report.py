@@ -61,7 +61,8 @@ def write(store: "Store", folder: Path, command: str) -> "Content":
         trim_blocks=True,
     )
     for template, name in (("report.html", "index.html"), ("report.md", "report.md")):
-        (folder / name).write_text(templates.get_template(template).render(vars(report)), encoding="utf-8")
+        text = templates.get_template(template).render(vars(report))
+        (folder / name).write_text(text.rstrip() + "\n", encoding="utf-8")
     csv_files.write(folder, store.frame("evaluations"), store.frame("environments"))
     return report
 

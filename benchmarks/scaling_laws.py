@@ -118,7 +118,9 @@ def write_report(
         for title, figure in drawn.items():
             figures.save(figure, folder, title)
             parts.append(f"![{experiment.title}: {title}]({title}.png)")
-        made = f"{len(cells)} cells, {store.seconds(name, cells):.0f} seconds."
+        n_found = len(cells) - len(store.missing(name, cells))
+        n_cells = f"{len(cells)}" if n_found == len(cells) else f"{n_found} of {len(cells)}"
+        made = f"{n_cells} cells, {store.seconds(name, cells):.0f} seconds."
         if others := store.other_code(name, cells):
             made += f" Some are of other code of sparsemlp than the versions below say: {', '.join(others)}."
         parts.append(made)

@@ -4,12 +4,12 @@ import warnings
 from itertools import product
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from benchmarks import scaling_network_figures as draw
+from benchmarks.document import number
 from benchmarks.scaling_experiment import Cell, Experiment, Row
 from benchmarks.scaling_fits import fits_table
 from benchmarks.scaling_parallel import side_by_side
@@ -116,13 +116,14 @@ def _accuracy_cell(
     text = f"{100 * per_task[start, richness].mean():.2f}"
     if richness == USUAL:
         return text
-    return f"{text} ({100 * means[start].loc[richness]:+.2f} ± {100 * errors[start].loc[richness]:.2f})"
+    error = number(100 * errors[start].loc[richness], "{:.2f}")
+    return f"{text} ({100 * means[start].loc[richness]:+.2f} ± {error})"
 
 
 def _gap(per_task: pd.Series, richness: float) -> str:
     """Return how far the sparse start is ahead of the dense one, with its error over tables."""
     gap = 100 * (per_task["sparse", richness] - per_task["dense", richness])
-    return f"{gap.mean():+.2f} ± {gap.std(ddof=1) / np.sqrt(len(gap)):.2f}"
+    return f"{gap.mean():+.2f} ± {number(gap.sem(), '{:.2f}')}"
 
 
 EXPERIMENT = Experiment("The tables by richness, sparse and dense", cells, run_cell, summary)

@@ -176,7 +176,7 @@ SCORES = ("test_roc_auc", "test_log_loss", "test_brier", "calibration_error")
 def model_table(setting: Setting) -> Table:
     """Return the table of averages, a row per model."""
     table = summary.per_model(setting)
-    table["calibration_error"] = calibration.expected_calibration_error(calibration.reliability(setting))
+    table["calibration_error"] = calibration.expected_calibration_error(setting)
     scores = ["ROC AUC", "log loss", "Brier", "calibration error"]
     head = ["model", "accuracy %", "mean rank", *scores, "fit s", "predict s", "MiB", "failed"]
     against = [rival for rival in RIVALS if rival in setting.models]

@@ -51,14 +51,14 @@ class Size:
     @property
     def key(self) -> str:
         """The size as the store writes it: ``fraction:0.1``, ``rows:1000``, ``fraction:0.1/all`` (no cap)."""
-        text = f"{self.kind}:{self.value:g}"
+        text = f"{self.kind}:{_exactly(self.value)}"
         if self.cap == TRAIN_CAP:
             return text
         return f"{text}/{'all' if self.cap is None else self.cap}"
 
     def __str__(self) -> str:
         if self.kind == "rows":
-            return f"{self.value:g} training rows"
+            return f"{self.value:.0f} training rows"
         of = {None: " (uncapped)", TRAIN_CAP: ""}.get(self.cap, f" (at most {self.cap} of them)")
         what = "all training rows" if self.value == 1 else f"{100 * self.value:g}% of the training rows"
         return what + of
@@ -114,6 +114,14 @@ def stratified_order(y: NDArray[np.int64], rng: np.random.Generator) -> Rows:
         # Each class spreads its rows evenly over [0, 1), from a random start.
         key[rows] = (np.arange(len(rows)) + rng.random()) / len(rows)
     return np.argsort(key, kind="stable")
+
+
+def _exactly(value: float) -> str:
+    """Return a number in few characters if they are all there is to say, else in full."""
+    short = f"{value:g}"
+    if float(short) == value:
+        return short
+    return str(int(value)) if value == int(value) else repr(float(value))
 
 
 def _prefix_with_every_class(y: NDArray[np.int64]) -> int:

@@ -131,12 +131,15 @@ def per_model(setting: Setting) -> pd.DataFrame:
     """Return one row per model: accuracy, rank, other scores and seconds, averaged over tasks.
 
     Only pairs of task and seed that all models have are counted, so that the averages are of the same
-    tasks; seconds are medians over evaluations.
+    tasks; a model that lacks a score on one of them, as it failed there or has no probabilities, has no average of
+    it. Seconds are medians over evaluations.
     """
     scores = setting.complete()
-    by_task = scores.groupby(["model", "task"])[["accuracy", "test_roc_auc", "test_log_loss", "test_brier"]].mean()
+    columns = ["accuracy", "test_roc_auc", "test_log_loss", "test_brier"]
+    by_task = scores.groupby(["model", "task"])[columns].mean()
     ranks = by_task["accuracy"].unstack("task").rank(ascending=False)
-    table = by_task.groupby("model").mean()
+    has_all = scores[columns].notna().groupby(scores["model"]).all()
+    table = by_task.groupby("model").mean().where(has_all)
     table["rank"] = ranks.mean(axis=1)
     by_model = scores.groupby("model")
     table["fit_seconds"] = by_model["fit_seconds"].median()

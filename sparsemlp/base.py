@@ -150,7 +150,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
         if again:
             module = self.net_.module_.to(resolve_device(self.device))
         else:
-            self._fit_y_scale(y, weight)
+            self._fit_y_scale(y, weight, may_change=self.warm_start)
             module = self._make_module(X, y, weight)
         self._weight_scale = float(weight.mean())
         history = self.net_.history if again else []
@@ -174,7 +174,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
         weight = self._row_weights(y, weight)
         if first:
             self._seed()
-            self._fit_y_scale(y, weight)
+            self._fit_y_scale(y, weight, may_change=True)
             # All chunks share the first one's scale, so that a heavier chunk counts for more.
             self._weight_scale = float(weight.mean()) or 1.0
             self.net_ = self._make_net(self._make_module(X, y, weight), [])
@@ -271,8 +271,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
     def _check_y_val(self, y_val: np.ndarray) -> None:
         """Check what only some estimators must of the user's validation targets."""
 
-    def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray) -> None:
-        """Learn the scale of `y`, where it has one."""
+    def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
+        """Learn the scale of `y`, where it has one; other values may follow, or not."""
 
     # -- the network ------------------------------------------------------------------------------------------
 

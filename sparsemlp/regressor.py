@@ -103,7 +103,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     Attributes
     ----------
     y_mean_, y_scale_ : float
-        Mean and standard deviation of the training targets.
+        Mean and standard deviation of the training targets; where these are all the same, so are predictions.
     n_features_in_ : int
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -255,19 +255,21 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     def _check_y(self, y: np.ndarray) -> None:
         """Nothing is learned from `y` before the split."""
 
-    def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray) -> None:
+    def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
         y = np.asarray(y, dtype=np.float64)
         self.y_mean_ = float(np.average(y, weights=weight))
         distance = np.abs(y - self.y_mean_)
         largest = float(distance.max()) or 1.0  # divided out, as squares of the extremes are not to be had
         deviation = largest * float(np.sqrt(np.average((distance / largest) ** 2, weights=weight)))
-        self.y_scale_ = deviation or 1.0
+        # Of a single value nothing is to be learned, unless others may follow, of about that size.
+        self.y_scale_ = deviation or ((abs(self.y_mean_) or 1.0) if may_change else 0.0)
 
     def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
         return sample_weight
 
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        standardised = ((np.asarray(y, dtype=np.float64) - self.y_mean_) / self.y_scale_).astype(np.float32)
+        centred = np.asarray(y, dtype=np.float64) - self.y_mean_
+        standardised = (centred / (self.y_scale_ or 1.0)).astype(np.float32)
         return standardised, standardised[:, None]
 
     def _make_loss(self) -> Loss:

@@ -182,9 +182,13 @@ def test_the_calibration_error_weighs_every_evaluation_the_same():
         evaluation(task="small", calibration=bins(10, 0.95, 0.75)),
     ]
     (found,) = summary.settings(frame(rows))
-    table = calibration.reliability(found)
-    assert table["accuracy"].tolist() == pytest.approx([0.8])
-    assert calibration.expected_calibration_error(table).to_dict() == pytest.approx({"rf": 0.15})
+    assert calibration.reliability(found)["accuracy"].tolist() == pytest.approx([0.8])
+    assert calibration.expected_calibration_error(found).to_dict() == pytest.approx({"rf": 0.15})
+    too_sure, too_unsure = (
+        evaluation(task=task, calibration=bins(100, 0.75, accuracy)) for task, accuracy in (("a", 0.6), ("b", 0.9))
+    )
+    (found,) = summary.settings(frame([too_sure, too_unsure]))
+    assert calibration.expected_calibration_error(found).to_dict() == pytest.approx({"rf": 0.15}), "do not cancel"
 
 
 def test_models_without_probabilities_have_no_calibration():

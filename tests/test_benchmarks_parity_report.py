@@ -1,6 +1,7 @@
 """What the report says of parity runs: counts, edges, violations and ratios against numbers by hand."""
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from sklearn.isotonic import isotonic_regression
 
 from benchmarks import parity_store
 from benchmarks.__main__ import main
+from benchmarks.parity_grids import EXPERIMENTS
 from benchmarks.parity_summary import Edges, by_cell, frontiers, n_comparisons, rising_rates, violations
 from benchmarks.store import Store
 from sparsemlp.frontier import Cell, Outcome, Run
@@ -106,6 +108,15 @@ def test_an_edge_that_is_never_reached_is_infinite_and_left_out_of_means():
     assert found.slope(2) is None
 
 
+def test_an_edge_below_the_fewest_rows_is_not_known_and_left_out_of_means():
+    easy = {100: 10, 200: 10, 400: 10}
+    found = Edges(grid({(s, width): easy for s in (0, 2) for width in (10, 30)}))
+    assert found.edge(2, 10).value == 0
+    assert np.isnan(found.ratio(10, sparse=2).value)
+    assert found.mean_ratio(2) is None
+    assert found.slope(2) is None
+
+
 def test_the_slope_is_that_of_log_rows_by_log_width():
     sizes = [100, 200, 400, 800, 1600]
     rates = {(2, r): {m: 10 if m * r >= 16_000 else 0 for m in sizes} for r in (10, 20, 40, 80)}
@@ -149,6 +160,45 @@ def test_the_dense_start_stands_beside_the_sparse_starts_of_every_kind():
         ("hinge", "sign", 4.0): [2, 2, 0, 0],
         ("squared", "sign", 1.0): [0, 0],
     }
+
+
+def report_of(folder, *cells):
+    store = Store.open(folder)
+    parity_store.add_runs(store, [outcome for cell in cells for outcome in cell])
+    store.close()
+    return report(folder)
+
+
+def test_an_edge_below_the_grid_reads_as_such(tmp_path):
+    sizes = ((101, 10), (301, 10), (1001, 10))
+    cells = [outcomes(n, n_samples=m, width=w, sparsity=s) for s in (2, None) for w in (30, 100) for m, n in sizes]
+    text = report_of(tmp_path, *cells)
+    assert re.search(r"\| 30 +\| +at most 101 \| +at most 101 \| +- \|", text)
+    assert "times as many rows" not in text
+
+
+def test_a_dense_start_alone_is_compared_with_none(tmp_path):
+    sizes = ((101, 0), (301, 4), (1001, 9))
+    cells = [outcomes(n, n_samples=m, width=w, sparsity=None) for w in (30, 100) for m, n in sizes]
+    text = report_of(tmp_path, *cells)
+    assert "times as many rows" not in text
+    assert "| width | " in text
+    assert "dense over sparse" not in text
+
+
+def test_headlines_count_the_cells_that_all_starts_have(tmp_path):
+    sparse = [outcomes(n, n_samples=m, width=30) for m, n in ((101, 0), (1001, 9))]
+    text = report_of(tmp_path, *sparse, outcomes(10, n_samples=1001, width=30, sparsity=None))
+    assert "over the same grid: sparse, s = 2: 9 of 10; dense: 10 of 10" in text
+
+
+def test_an_experiment_on_curves_is_shown_only_where_there_are_some(tmp_path):
+    cells = EXPERIMENTS["curves"].cells
+    names = ("n_features", "n_informative", "n_samples", "width", "sparsity", "max_steps", "random_state")
+    text = report_of(
+        tmp_path, *(outcomes(1, 1, **{name: getattr(cell, name) for name in names}) for cell in cells)
+    )
+    assert "Experiment:" not in text
 
 
 @pytest.fixture

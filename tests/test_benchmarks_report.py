@@ -309,6 +309,29 @@ def test_averages_are_over_what_every_model_has():
     assert summary.per_model(setting)["accuracy"].to_dict() == {"rf": 0.7, "sparse_mlp": 0.8}
 
 
+def test_a_model_that_lacks_a_score_has_no_average_of_it():
+    rows = [
+        *(evaluation(task, 100, "rf", 0.9, test_log_loss=0.1) for task in ("easy", "hard")),
+        evaluation("easy", 100, "sparse_mlp", 0.9, test_log_loss=0.01),
+        evaluation("hard", 100, "sparse_mlp", None, failure="no", test_log_loss=None),
+    ]
+    (setting,) = summary.settings(frame(rows))
+    table = summary.per_model(setting)
+    assert table.loc["rf", "test_log_loss"] == pytest.approx(0.1)
+    assert np.isnan(table.loc["sparse_mlp", "test_log_loss"])
+    assert table.loc["sparse_mlp", "accuracy"] == pytest.approx(0.7)
+
+
+def test_captions_pictures_and_headlines_of_the_markdown_stand_apart(results):
+    text, _ = write(results)
+    blocks = [block.splitlines() for block in re.split("\n\n+", text.strip())]
+    in_code = False
+    for lines in blocks:
+        in_code ^= sum(line.startswith("```") for line in lines) % 2
+        if not in_code and not lines[0].startswith("```"):
+            assert len(lines) == 1 or all(line.startswith("|") for line in lines), lines
+
+
 @pytest.mark.parametrize(
     ("differences", "verdict"),
     [([0.01, 0.03], "win"), ([-0.01, -0.03], "loss"), ([-0.01, 0.03], "tie"), ([0.0], "tie"), ([0.001], "win")],

@@ -4,6 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks import tasks
 from benchmarks.splits import TEST_CAP, TRAIN_CAP, Size, make_split, stratified_order
@@ -67,13 +69,20 @@ def test_a_fraction_is_of_the_capped_pool_and_its_key_says_the_cap(cap, value):
     assert size.key == f"fraction:{value}" + {TRAIN_CAP: "", 25_000: "/25000", None: "/all"}[cap]
 
 
+@given(st.one_of(st.integers(1, 10**9).map(Size.rows), st.floats(1e-9, 1).map(Size.fraction)))
+def test_a_key_says_a_size_in_full(size):
+    assert Size.parse(size.key) == size
+    assert Size.parse(size.key).key == size.key
+
+
 def test_sizes_read_as_words():
-    sizes = [Size.fraction(1), Size.fraction(0.001), Size.fraction(0.1, None), Size.rows(1000)]
+    sizes = [Size.fraction(1), Size.fraction(0.001), Size.fraction(0.1, None), Size.rows(1000), Size.rows(10**6)]
     assert [str(size) for size in sizes] == [
         "all training rows",
         "0.1% of the training rows",
         "10% of the training rows (uncapped)",
         "1000 training rows",
+        "1000000 training rows",
     ]
 
 

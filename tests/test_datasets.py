@@ -269,6 +269,14 @@ def test_global_generator_is_left_alone(make, random_state):
 def test_numpy_integers_are_integers(make):
     X, _ = make(np.int64(10), np.int32(5), np.int8(2), random_state=np.int64(0))
     np.testing.assert_array_equal(X, make(10, 5, 2, random_state=0)[0])
+    X, y = make(np.int16(200), np.uint8(50), np.int8(3), random_state=0)
+    np.testing.assert_array_equal(X, make(200, 50, 3, random_state=0)[0])
+    np.testing.assert_array_equal(y, make(200, 50, 3, random_state=0)[1])
+
+
+def test_small_integers_of_numpy_count_many_thresholds():
+    ours, plain = (make_interval_parity(100, 8, 2, n_thresholds=n, random_state=0) for n in (np.int8(100), 100))
+    np.testing.assert_array_equal(ours[1], plain[1])
 
 
 @pytest.mark.parametrize("degree", [20, 21, 30])

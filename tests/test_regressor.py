@@ -49,10 +49,20 @@ def test_the_mean_and_scale_of_y_are_weighted():
     assert reg.y_scale_ == pytest.approx(np.average((y - mean) ** 2, weights=weight) ** 0.5)
 
 
-def test_a_constant_y_is_predicted():
+@pytest.mark.parametrize("value", [7.0, 2.0**-40, -(2.0**60), 0.0])
+def test_a_constant_y_is_predicted(value):
     X, _ = numbered_rows()
-    prediction = small_regressor(max_epochs=30).fit(X, np.full(120, 7.0)).predict(X)
-    np.testing.assert_allclose(prediction, 7, atol=0.5)
+    np.testing.assert_array_equal(small_regressor(max_epochs=3).fit(X, np.full(120, value)).predict(X), value)
+
+
+@pytest.mark.parametrize("unit", [1.0, 2.0**-40])
+def test_a_constant_chunk_may_be_followed_by_others(unit):
+    X, y = numbered_rows()
+    reg = small_regressor().partial_fit(X, np.full(120, 7 * unit))
+    assert reg.y_scale_ == 7 * unit
+    for _ in range(60):
+        reg.partial_fit(X, (7 + y) * unit)
+    assert reg.score(X, (7 + y) * unit) > 0.5
 
 
 def test_the_training_loss_is_the_mean_square_of_standardised_residuals():

@@ -259,6 +259,14 @@ def test_the_straightest_range_lies_between_transient_and_floor(onset, exponent,
     assert fit_power_law(x, y, x_min=low, x_max=high).decay.value == pytest.approx(exponent, rel=0.05)
 
 
+def test_the_straightest_range_is_found_in_noisy_curves_too():
+    x = np.geomspace(1e-2, 1e6, 161)
+    for seed in range(100):
+        noise = np.random.default_rng(seed).normal(size=161)
+        low, high = straightest_range(x, np.exp(0.05 * noise) / (1 + x))
+        assert np.log10(high / low) == pytest.approx(2)
+
+
 def test_local_exponents_of_a_law_are_its_exponent():
     x = np.geomspace(1, 100, 9)
     assert local_exponents(x, np.stack([x**-0.4, 2 * x**-0.7])) == pytest.approx(
@@ -296,6 +304,8 @@ X = np.geomspace(1, 10, 5)
         (lambda: online_sgd(MODEL, [1.5], learning_rate=0.1), "steps must be whole numbers"),
         (lambda: online_sgd(MODEL, [1], learning_rate=0), "learning_rate=0"),
         (lambda: width_limited_loss(*HARD, 0), "width=0"),
+        (lambda: width_limited_loss(*HARD, 10**15), "no kappa is found .* far fewer than"),
+        (lambda: width_limited_loss(500, 0.5, 10), "alpha not so large"),
         (lambda: fit_power_law(X, X, x_min=5), "at least 4 points, but 2 of 5 lie between x_min=5 and x_max=10"),
         (lambda: fit_power_law(X[:3], X[:3]), "at least 4 numbers"),
         (lambda: fit_power_law(X, X - 1), "y must be finite and above 0"),

@@ -118,6 +118,16 @@ def test_over_sparse_resources_are_those_of_theorem_4():
     assert scaling == pytest.approx((5**4, 3**3 * 60**2 * np.log(60), 400))
 
 
+def test_small_integers_of_numpy_do_not_overflow():
+    assert over_sparse_scaling(np.int32(100_000), np.int32(2), np.int32(30)) == over_sparse_scaling(100_000, 2, 30)
+    assert under_sparse_scaling(np.int16(300), np.int8(4), np.int8(2)) == under_sparse_scaling(300, 4, 2)
+
+
+def test_what_no_float_holds_is_infinite():
+    assert over_sparse_scaling(100_000, 200, 300).width == np.inf
+    assert sq_resources(10**200, 10**200, 10) == np.inf
+
+
 def test_under_sparse_resources_are_those_of_theorem_5():
     assert under_sparse_scaling(60, 6, 2) == pytest.approx((10**2, 10**3, 1))
     assert under_sparse_scaling(60, 6, 4) == pytest.approx((10**4, 10, 1))
@@ -197,6 +207,11 @@ def test_the_width_for_luck_is_the_first_that_reaches_the_probability(task, prob
 def test_a_probability_that_a_width_meets_exactly_needs_no_more():
     assert lucky_probability(2, 1, 1) == 0.5
     assert [width_for_luck(2, 1, 1, probability=p) for p in (0.5, 0.75, 0.875)] == [1, 2, 3]
+
+
+def test_luck_that_is_all_but_certain_needs_one_neuron():
+    assert any_lucky_probability(60, 30, 30, 1, at_least=1) == 1
+    assert width_for_luck(60, 30, 30, at_least=1) == 1
 
 
 def test_hopeless_luck_has_a_width_nevertheless():

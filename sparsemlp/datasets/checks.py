@@ -7,24 +7,27 @@ from numbers import Integral, Real
 import numpy as np
 
 
-def check_shape(n_samples: int, n_features: int, n_informative: int) -> None:
-    """Raise an error unless there are rows, and as many features as hidden ones."""
-    check_int("n_samples", n_samples, 1)
-    check_int("n_features", n_features, 1)
-    check_int("n_informative", n_informative, 1)
-    if n_informative > n_features:
+def check_shape(n_samples: int, n_features: int, n_informative: int) -> tuple[int, int, int]:
+    """Return the three, or raise an error unless there are rows, and as many features as hidden ones."""
+    m, n, k = (
+        check_int(name, value, 1)
+        for name, value in (("n_samples", n_samples), ("n_features", n_features), ("n_informative", n_informative))
+    )
+    if k > n:
         raise ValueError(
-            f"n_informative={n_informative} is larger than n_features={n_features}; "
+            f"n_informative={k} is larger than n_features={n}; "
             "there must be at least as many features as hidden ones"
         )
+    return m, n, k
 
 
-def check_int(name: str, value: object, low: int) -> None:
-    """Raise an error unless the value is an integer of at least `low`."""
+def check_int(name: str, value: object, low: int) -> int:
+    """Return an integer of Python's, which never overflows, or raise an error if it is below `low`."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise TypeError(f"{name} must be an integer of at least {low}, got {value!r}")
     if value < low:
         raise ValueError(f"{name}={value} is too small; it must be an integer of at least {low}")
+    return int(value)
 
 
 def check_fraction(name: str, value: object) -> None:

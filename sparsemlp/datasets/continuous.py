@@ -90,8 +90,8 @@ def make_sparse_polynomial(
     >>> X.shape, support.shape, sorted(set(y.tolist()))
     ((1000, 10), (2,), [0, 1])
     """
-    check_shape(n_samples, n_features, n_informative)
-    check_int("degree", degree, 1)
+    n_samples, n_features, n_informative = check_shape(n_samples, n_features, n_informative)
+    degree = check_int("degree", degree, 1)
     check_noise(regression, noise, flip_y)
     concept_rng, input_rng, noise_rng = streams(random_state)
     chosen = np.sort(choose_support(support, n_features, n_informative, concept_rng))
@@ -178,8 +178,8 @@ def make_interval_parity(
     >>> bool(((inside[:, 1] ^ inside[:, 4]) == y).all())
     True
     """
-    check_shape(n_samples, n_features, n_informative)
-    check_int("n_thresholds", n_thresholds, 1)
+    n_samples, n_features, n_informative = check_shape(n_samples, n_features, n_informative)
+    n_thresholds = check_int("n_thresholds", n_thresholds, 1)
     check_fraction("flip_y", flip_y)
     concept_rng, input_rng, noise_rng = streams(random_state)
     chosen = np.sort(choose_support(support, n_features, n_informative, concept_rng))

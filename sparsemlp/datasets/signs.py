@@ -72,7 +72,7 @@ def make_sparse_parity(
     >>> bool(((X[:, support].prod(axis=1) == 1) == y).all())
     True
     """
-    check_shape(n_samples, n_features, n_informative)
+    n_samples, n_features, n_informative = check_shape(n_samples, n_features, n_informative)
     check_fraction("flip_y", flip_y)
     concept_rng, input_rng, noise_rng = streams(random_state)
     chosen = np.sort(choose_support(support, n_features, n_informative, concept_rng))
@@ -158,8 +158,8 @@ def make_staircase(
     >>> bool((f == y).all())
     True
     """
-    check_shape(n_samples, n_features, n_informative)
-    check_int("leap", leap, 1)
+    n_samples, n_features, n_informative = check_shape(n_samples, n_features, n_informative)
+    leap = check_int("leap", leap, 1)
     if leap > n_informative:
         raise ValueError(
             f"leap={leap} is larger than n_informative={n_informative}; it must be between 1 and n_informative"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,10 @@ def success_frontier(
     """
     if n_runs < 1:
         raise ValueError(f"n_runs={n_runs} must be at least 1")
-    grid = product([None] if online else _listed(n_samples), _listed(width), _listed(sparsity))
+    if not isinstance(random_state, Integral):
+        raise ValueError(f"random_state={random_state!r} must be an int, from which every run has its own seeds")
+    rows = [None] if online else _listed("n_samples", n_samples)
+    grid = product(rows, _listed("width", width), _listed("sparsity", sparsity))
     cells = [
         Cell(
             n_features=n_features,
@@ -176,5 +180,8 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     return row if outcome.curve is None else row | {"curve": np.array(outcome.curve)}
 
 
-def _listed(values: Any) -> list:
-    return list(values) if isinstance(values, Sequence | np.ndarray) else [values]
+def _listed(name: str, values: Any) -> list:
+    listed = list(values) if np.iterable(values) else [values]
+    if not listed:
+        raise ValueError(f"{name}={values!r} is empty; give at least one value")
+    return listed

@@ -89,7 +89,7 @@ def retrain(
 def _train_on_rows(
     step: TrainingStep, rows: Tensor, target: Tensor, n_steps: int, n_members: int, random_state: int
 ) -> None:
-    generator = torch.Generator().manual_seed(random_state)
+    generator = torch.Generator().manual_seed(int(random_state))
     shape = (step.batch_size,) if n_members == 1 else (n_members, step.batch_size)
     x, y = rows.new_empty(*shape, rows.shape[1]), rows.new_empty(*shape, 1)
     slot = Slot(x, y, None, torch.empty_like(y))
@@ -109,7 +109,7 @@ def _rows_and_targets(module: SparseInitMLP, X: ArrayLike, y: ArrayLike, loss: s
     n_outputs = module.output_layer.weight.shape[1]
     if n_outputs != 1:
         raise ValueError(f"module has {n_outputs} outputs; retrain is for two classes and one output")
-    rows, labels = (torch.as_tensor(np.asarray(values)).to(weight) for values in (X, y))
+    rows, labels = (torch.tensor(np.asarray(values)).to(weight) for values in (X, y))
     if rows.ndim != 2 or rows.shape[1] != weight.shape[2]:
         raise ValueError(f"X has shape {tuple(rows.shape)}, but the network takes {weight.shape[2]} features")
     if labels.shape != rows.shape[:1]:

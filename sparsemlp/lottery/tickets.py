@@ -180,11 +180,13 @@ def winning_ticket(trained: Any, n_neurons: int = 5, *, initial: SparseInitMLP |
 
 def _checked_neurons(neurons: ArrayLike | Tensor, n_members: int, width: int) -> Tensor:
     index = torch.as_tensor(neurons)
+    if not index.numel():
+        raise ValueError("neurons is empty; it must name at least one neuron")
     if index.is_floating_point() or index.dtype == torch.bool:
         raise TypeError(f"neurons must be indices (integers), got dtype {index.dtype}")
     if index.ndim == 1:
         index = index.expand(n_members, -1)
-    if index.ndim != 2 or len(index) != n_members or not index.shape[1]:
+    if index.ndim != 2 or len(index) != n_members:
         raise ValueError(
             f"neurons has shape {tuple(index.shape)}; it must be (n_neurons,), or (n_members, n_neurons) with "
             f"n_members={n_members}"

@@ -85,7 +85,13 @@ def _kappa(modes: Bins, alpha: float, n: int) -> float:
 
     def excess(log_kappa: float) -> float:
         kappa = np.exp(log_kappa)
-        return float((modes.sizes * modes.eigenvalues / (modes.eigenvalues + kappa)).sum() - n)
+        with np.errstate(invalid="ignore"):  # NaN where both vanish
+            return float((modes.sizes * modes.eigenvalues / (modes.eigenvalues + kappa)).sum() - n)
 
-    around = -alpha * np.log(n)
-    return float(np.exp(brentq(excess, around - 20, around + 20)))
+    low, high = -alpha * np.log(n) - 20, -alpha * np.log(n) + 20
+    if not excess(low) > 0 > excess(high):
+        raise ValueError(
+            f"no kappa is found for alpha={alpha:g} and {n} neurons or samples: they must be far fewer than the "
+            f"{INFINITE_WIDTH_MODES:.0e} modes that stand for all, and alpha not so large that these vanish"
+        )
+    return float(np.exp(brentq(excess, low, high)))

@@ -145,7 +145,8 @@ def straightest_range(
     y : array-like of shape (n_points,) or (n_instances, n_points)
         Positive. Of several curves the geometric mean is looked at.
     decades : float, default=2.0
-        Length of the window, in powers of ten of x. Where less than that is left, all that is left is the range.
+        Length of the window, in powers of ten of x. Where less than that is left, or no window has four points,
+        all that is left is the range.
     floor : float, default=0.0
         The value that y tends to at large x for want of width, modes or data; 0 where there is none.
     floor_factor : float, default=10.0
@@ -173,11 +174,11 @@ def straightest_range(
     points, curves = _curves(x, y)
     check_positive("decades", decades)
     mean = np.exp(np.log(np.maximum(curves, np.finfo(float).tiny)).mean(axis=0))
-    usable = np.flatnonzero((mean <= mean[0] / 2) & (mean >= floor_factor * floor) & (curves > 0).all(axis=0))
     # From the first point after the transient to the last before the floor is first reached.
-    if len(usable):
-        gaps = np.flatnonzero(np.diff(usable) > 1)
-        usable = usable[: gaps[0] + 1] if len(gaps) else usable
+    after = np.flatnonzero(mean <= mean[0] / 2)
+    start = after[0] if len(after) else len(mean)
+    at_floor = np.flatnonzero((mean[start:] < floor_factor * floor) | (curves[:, start:] <= 0).any(axis=0))
+    usable = np.arange(start, start + at_floor[0] if len(at_floor) else len(mean))
     if len(usable) < MIN_POINTS:
         raise ValueError(
             f"{len(usable)} points lie between the transient (y above half of its first value, {mean[0]:.3g}) and "

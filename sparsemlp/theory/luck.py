@@ -133,7 +133,7 @@ def width_for_luck(
     """
     wanted = check_probability("probability", probability)
     p = _lucky(n_features, n_informative, sparsity, at_least)
-    if p == 1:
+    if float(p) == 1:
         return 1
     # log(1 - p) is -p to all digits where p is as small as to vanish in a float.
     misses = Fraction(-log1p(-float(p))) if float(p) > 1e-300 else p

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log
+from math import inf, log
 from numbers import Real
 from typing import NamedTuple
 
@@ -65,10 +65,9 @@ def over_sparse_scaling(
         )
     if not isinstance(target_loss, Real) or not 0 < target_loss < np.inf:
         raise ValueError(f"target_loss={target_loss!r} must be a positive number")
+    n, k, s = int(n_features), int(n_informative), int(sparsity)
     return Scaling(
-        width=(n_features / sparsity) ** n_informative,
-        n_samples=(sparsity / n_informative) ** (n_informative - 1) * n_features**2 * log(n_features),
-        n_steps=1 / float(target_loss) ** 2,
+        width=_power(n / s, k), n_samples=_power(s / k, k - 1) * n**2 * log(n), n_steps=1 / float(target_loss) ** 2
     )
 
 
@@ -112,5 +111,13 @@ def under_sparse_scaling(n_features: int, n_informative: int, sparsity: int) -> 
             f"sparsity={sparsity} must be less than n_informative={n_informative} for Theorem 5; "
             "for more see over_sparse_scaling"
         )
-    ratio = n_features / n_informative
-    return Scaling(width=ratio**sparsity, n_samples=ratio ** (n_informative - sparsity - 1), n_steps=1.0)
+    n, k, s = int(n_features), int(n_informative), int(sparsity)
+    return Scaling(width=_power(n / k, s), n_samples=_power(n / k, k - s - 1), n_steps=1.0)
+
+
+def _power(base: float, exponent: int) -> float:
+    """Return a power, infinite where it is too large for a float."""
+    try:
+        return base**exponent
+    except OverflowError:
+        return inf

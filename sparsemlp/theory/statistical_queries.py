@@ -49,6 +49,7 @@ def sq_resources(width: int, n_steps: int, n_samples: int, *, delta: float = 0.5
     Returns
     -------
     float
+        Infinity where it is too large for a float.
 
     Examples
     --------
@@ -56,7 +57,10 @@ def sq_resources(width: int, n_steps: int, n_samples: int, *, delta: float = 0.5
     >>> sq_resources(width=10, n_steps=20, n_samples=5, delta=0.25)
     4000.0
     """
-    return float(_resources(width, n_steps, n_samples, delta))
+    try:
+        return float(_resources(width, n_steps, n_samples, delta))
+    except OverflowError:
+        return inf
 
 
 def is_below_sq_bound(
