@@ -119,9 +119,9 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         What "auto" came to: ``sparsity``, the number of features that neurons started with (None: dense), and
         ``device``, the name of the one that the network is on, which may be another after unpickling.
     temperature_ : float
-        What logits are divided by before members are averaged, from 1 to 20: where the loss of the rows that members
-        left out is smallest, see :func:`sparsemlp.calibration.fit_temperature`. 1 where none are left out;
-        ``partial_fit`` after ``fit`` leaves it as it is.
+        What logits are divided by before members are averaged, from 1 to 20: where the loss of the rows that
+        members left out is smallest, see :func:`sparsemlp.calibration.fit_temperature`. 1 where none are left
+        out; ``partial_fit`` after ``fit`` leaves it as it is.
     feature_importances_ : ndarray of shape (n_features,)
         Shares of the features in the first layer, see :func:`sparsemlp.inspection.feature_importances`.
     net_ : skorch.NeuralNet
