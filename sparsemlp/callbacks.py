@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from skorch.callbacks import Callback
 from tqdm import tqdm
@@ -123,8 +124,10 @@ class StopWhenLongEnough(Callback):
 
 
 def _finite(module: torch.nn.Module) -> bool:
-    sums = [parameter.detach().sum() for parameter in module.parameters()]
-    return bool(torch.stack(sums).isfinite().all())  # one wait for the device
+    parameters = [parameter.detach() for parameter in module.parameters()]
+    if parameters[0].is_cpu:  # where torch would wake its threads for sums that take less than that
+        return all(np.isfinite(values.numpy().sum()) for values in parameters)
+    return bool(torch.stack([values.sum() for values in parameters]).isfinite().all())  # one wait for the device
 
 
 class Progress(Callback):
