@@ -7,8 +7,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import ablation, everything, parity, regression, report, scaling_laws, speed, tabular
+from benchmarks import ablation, everything, regression, report, tabular
 from benchmarks.arguments import Parser, UsageError, command_line
+from benchmarks.parity import command as parity
+from benchmarks.scaling import command as scaling_laws
+from benchmarks.speed import command as speed
 
 COMMANDS = {
     "tabular": tabular,

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import duels, growth_sections, parity_report, setting_sections, summary
+from benchmarks import duels, growth_sections, setting_sections, summary
 from benchmarks.document import Cell, Content, Section, Table
+from benchmarks.parity import report as parity_report
 from benchmarks.store import Store
 from benchmarks.tabular import REPORT_SEED
 

@@ -46,7 +46,8 @@ def write(store: "Store", folder: Path, command: str) -> "Content":
     import jinja2
     from markupsafe import Markup
 
-    from benchmarks import content, csv_files, figures, speed_report
+    from benchmarks import content, csv_files, figures
+    from benchmarks.speed import report as speed_report
 
     folder.mkdir(parents=True, exist_ok=True)
     report = content.build(store, folder.parent, command)

@@ -13,7 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from benchmarks import parity_store
+from benchmarks.parity import store as parity_store
 
 APPLICATION = "sparsemlp benchmarks"
 SCHEMA_VERSION = 3

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import parity_runner, parity_store
 from benchmarks.__main__ import main
 from benchmarks.database import FILE_NAME
-from benchmarks.parity_grids import EXPERIMENTS, PROFILES, cells_of
+from benchmarks.parity import runner
+from benchmarks.parity import store as parity_store
+from benchmarks.parity.grids import EXPERIMENTS, PROFILES, cells_of
 from benchmarks.store import Store
 from sparsemlp.frontier import Cell, success_frontier
 
@@ -232,7 +233,7 @@ def test_curves_of_runs_that_are_stored_without_them_are_refused(tmp_path, capsy
 
 
 def test_the_paper_profile_says_what_it_costs_and_trains_nothing_without_yes(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(parity_runner, "_timed", lambda cell, device: 1e-8 * cell.width * cell.n_features)
+    monkeypatch.setattr(runner, "_timed", lambda cell, device: 1e-8 * cell.width * cell.n_features)
     assert parity(tmp_path / "results", "--profile", "paper") == 2
     said = capsys.readouterr()
     assert said.err == "python -m benchmarks parity: error: --profile paper is left alone without --yes\n"
@@ -308,9 +309,9 @@ def test_an_experiment_trains_its_cells_and_the_report_shows_it(tmp_path, monkey
         )
         monkeypatch.setitem(EXPERIMENTS, name, replace(experiment, grids=grids, runs=2))
     monkeypatch.setattr(
-        parity_runner, "TICKETS", (Cell(n_features=8, n_informative=2, n_samples=None, width=30, max_steps=500),)
+        runner, "TICKETS", (Cell(n_features=8, n_informative=2, n_samples=None, width=30, max_steps=500),)
     )
-    monkeypatch.setattr(parity_runner, "TICKET_RUNS", 3)
+    monkeypatch.setattr(runner, "TICKET_RUNS", 3)
     for name in ("loss", "targets", "tickets"):
         assert parity(tmp_path, "--experiment", name) == 0
     n_cells = len({cell for name in ("loss", "targets") for cell in EXPERIMENTS[name].cells})
@@ -332,13 +333,13 @@ def test_an_experiment_trains_its_cells_and_the_report_shows_it(tmp_path, monkey
 
 def test_step_times_are_measured_on_nets_of_several_sizes_but_not_on_the_largest():
     cells = cells_of({"width": [5, 50, 500_000], "n_features": [10, 20], "max_steps": 7})
-    times = parity_runner.step_seconds(cells, torch.device("cpu"), work=1000)
+    times = runner.step_seconds(cells, torch.device("cpu"), work=1000)
     assert {(cell.width, cell.n_features) for cell in times} == {(5, 10), (5, 20), (50, 10), (50, 20)}
     assert all(seconds > 0 for seconds in times.values())
 
 
 @pytest.mark.parametrize("n_features", [1, 4])
 def test_step_times_are_measured_for_very_few_features(n_features, monkeypatch):
-    monkeypatch.setattr(parity_runner, "_timed", lambda cell, device: 1.0)
+    monkeypatch.setattr(runner, "_timed", lambda cell, device: 1.0)
     cells = cells_of({"n_features": n_features, "n_informative": 1, "sparsity": 1})
-    assert [cell.n_features for cell in parity_runner.step_seconds(cells, torch.device("cpu"))] == [n_features]
+    assert [cell.n_features for cell in runner.step_seconds(cells, torch.device("cpu"))] == [n_features]

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from sklearn.isotonic import isotonic_regression
 
-from benchmarks import parity_store
 from benchmarks.__main__ import main
-from benchmarks.parity_grids import EXPERIMENTS
-from benchmarks.parity_summary import Edges, by_cell, frontiers, n_comparisons, rising_rates, violations
+from benchmarks.parity import store as parity_store
+from benchmarks.parity.grids import EXPERIMENTS
+from benchmarks.parity.summary import Edges, by_cell, frontiers, n_comparisons, rising_rates, violations
 from benchmarks.store import Store
 from sparsemlp.frontier import Cell, Outcome, Run
 from sparsemlp.theory import sq_min_samples
@@ -239,33 +239,33 @@ def test_the_frontier_shows_the_counts_of_the_store(results):
 
 
 def test_fresh_rows_are_in_the_table_of_cells_and_on_no_axis_of_rows(results, monkeypatch):
-    from benchmarks import parity_figures
+    from benchmarks.parity import figures
 
     store = Store.open(results)
     parity_store.add_runs(store, outcomes(10, n_samples=None, width=30))
     store.close()
-    drawn, draw = [], parity_figures.lines
+    drawn, draw = [], figures.lines
 
     def noting(cells, x, *args):
         drawn.append((x, sorted(cells[x].unique().tolist())))
         return draw(cells, x, *args)
 
-    monkeypatch.setattr(parity_figures, "lines", noting)
+    monkeypatch.setattr(figures, "lines", noting)
     assert " fresh |" in report(results)
     assert drawn == [("n_samples", [101, 301, 1001])]
 
 
 def test_the_bound_in_the_figure_is_that_of_the_theory(results, monkeypatch):
-    from benchmarks import parity_figures
+    from benchmarks.parity import figures
 
     seen = {}
-    draw = parity_figures.edges
+    draw = figures.edges
 
     def noting(found, bound, title):
         seen.update({width: bound(width) for width in (0.001, 0.002)})
         return draw(found, bound, title)
 
-    monkeypatch.setattr(parity_figures, "edges", noting)
+    monkeypatch.setattr(figures, "edges", noting)
     report(results)
     # at widths where it is no fraction of a row, the smallest whole number above it is what the theory says
     assert math.floor(seen[0.001]) + 1 == sq_min_samples(50, 3, width=1, n_steps=20, delta=0.5)

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import content, environment, json_file, parity_cost, setting_sections, speed, summary
+from benchmarks import content, environment, json_file, setting_sections, summary
 from benchmarks.__main__ import main
 from benchmarks.arguments import UsageError
 from benchmarks.database import FILE_NAME
 from benchmarks.document import Best, Cell, Table
+from benchmarks.parity import cost
+from benchmarks.speed import command as speed
 from benchmarks.store import Store
 
 ACCURACY = {
@@ -197,7 +199,7 @@ def test_a_report_on_synthetic_tasks_alone_says_nothing_of_published_data(tmp_pa
         assert "synthetic" in text
 
 
-@pytest.mark.parametrize("name", [speed.FILE, parity_cost.FILE])
+@pytest.mark.parametrize("name", [speed.FILE, cost.FILE])
 @pytest.mark.parametrize("content", ['{"command": "python', "", "[]", b"\xff"])
 def test_damaged_measurements_are_one_line_that_names_the_file(results, capsys, name, content):
     (results / name).write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from benchmarks import scaling_compute, scaling_laws, scaling_model
 from benchmarks.__main__ import main
 from benchmarks.environment import CODE, package_code
-from benchmarks.scaling_experiment import Experiment
-from benchmarks.scaling_store import FILE, ScalingStore
+from benchmarks.scaling import command as scaling_laws
+from benchmarks.scaling import compute, model
+from benchmarks.scaling.experiment import Experiment
+from benchmarks.scaling.store import FILE, ScalingStore
 from benchmarks.tasks import DataUnavailableError
 
 CALLS = []
@@ -121,11 +122,11 @@ def test_cells_are_json_and_all_different():
 
 
 def test_a_cell_gives_the_same_rows_every_time():
-    parts = {cell["part"]: cell for cell in scaling_model.EXPERIMENT.cells("smoke")}
+    parts = {cell["part"]: cell for cell in model.EXPERIMENT.cells("smoke")}
     small = {"width": 8, "n_samples": 8, "n_steps": 20, "n_instances": 2, "curves": False}
     for cell in parts.values():
         cell = cell | {name: value for name, value in small.items() if name in cell}
-        assert scaling_model.run_cell(cell) == scaling_model.run_cell(cell)
+        assert model.run_cell(cell) == model.run_cell(cell)
 
 
 def curves(time_power, width_power, n_instances=3, scatter=0.0):
@@ -144,17 +145,17 @@ def curves(time_power, width_power, n_instances=3, scatter=0.0):
 
 def test_the_frontier_of_two_bottlenecks_has_the_exponents_of_theory():
     a, b = 0.5, 0.75
-    found = scaling_compute.frontier(curves(a, b))
+    found = compute.frontier(curves(a, b))
     exponents = [
-        scaling_compute.fit(found.compute, values, x_min=found.compute[-1] / 100).exponent
+        compute.fit(found.compute, values, x_min=found.compute[-1] / 100).exponent
         for values in (found.loss, found.width, found.time)
     ]
     assert exponents == pytest.approx([-a * b / (a + b), a / (a + b), b / (a + b)], abs=0.01)
 
 
 def test_the_interval_of_a_frontier_is_a_jackknife_over_draws():
-    found = scaling_compute.frontier(curves(0.5, 0.75, n_instances=6, scatter=0.3))
-    law = scaling_compute.fit(found.compute, found.loss)
+    found = compute.frontier(curves(0.5, 0.75, n_instances=6, scatter=0.3))
+    law = compute.fit(found.compute, found.loss)
     u = np.log(found.compute)
     slopes = np.array([np.polyfit(u, np.log(curve), 1)[0] for curve in found.loss])
     pseudo = 6 * slopes[0] - 5 * slopes[1:]

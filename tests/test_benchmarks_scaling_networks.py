@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import scaling_circle, scaling_images, scaling_parallel, scaling_parity, scaling_tables
-from benchmarks.scaling_laws import NAMES, experiments
+from benchmarks.scaling import circle, parallel, parity, tables
+from benchmarks.scaling import images as scaling_images
+from benchmarks.scaling.command import NAMES, experiments
 from benchmarks.tasks import Data
 
 PROFILES = ("smoke", "quick", "full")
@@ -17,7 +18,7 @@ PROFILES = ("smoke", "quick", "full")
 @pytest.fixture(autouse=True, scope="module")
 def one_process():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scaling_parallel, "n_cores", lambda: 1)
+        patch.setattr(parallel, "n_cores", lambda: 1)
         yield
 
 
@@ -34,7 +35,7 @@ def test_cells_are_distinct_as_json(name, profile):
 
 
 def test_the_circles_kernel_is_that_of_the_networks_gradients():
-    module = scaling_circle.network(20, 0.5, seed=0).double()
+    module = circle.network(20, 0.5, seed=0).double()
     angles = np.linspace(0.1, 6, 7)
     x = torch.tensor(np.column_stack([np.cos(angles), np.sin(angles)]))
     gradients = []
@@ -44,12 +45,12 @@ def test_the_circles_kernel_is_that_of_the_networks_gradients():
         gradients.append(torch.cat([p.grad.flatten() for p in module.parameters()]))
     jacobian = torch.stack(gradients).numpy()
     rate = 20 * 0.5**2  # of SGD, for a learning rate of 1
-    np.testing.assert_allclose(scaling_circle.kernel(module, angles), rate * jacobian @ jacobian.T, rtol=1e-9)
+    np.testing.assert_allclose(circle.kernel(module, angles), rate * jacobian @ jacobian.T, rtol=1e-9)
 
 
 def test_the_circles_target_has_unit_mean_square():
     angles = 2 * np.pi * np.arange(400) / 400
-    values = scaling_circle.target_values(0.75, angles, 64)
+    values = circle.target_values(0.75, angles, 64)
     assert np.mean(values**2) == pytest.approx(1)
     assert values.mean() == pytest.approx(0, abs=1e-12)
 
@@ -57,9 +58,9 @@ def test_the_circles_target_has_unit_mean_square():
 @pytest.fixture(scope="module")
 def circle_rows():
     sizes = {"width": 256, "n_angles": 64, "n_seeds": 1}
-    curve = {"part": "curve", "target": "easy", "richness": scaling_circle.LAZY, "rate": 0.02, "n_steps": 400}
+    curve = {"part": "curve", "target": "easy", "richness": circle.LAZY, "rate": 0.02, "n_steps": 400}
     cells = [{"part": "kernel"} | sizes, curve | sizes]
-    return pd.DataFrame([cell | row for cell in cells for row in scaling_circle.run_cell(cell)])
+    return pd.DataFrame([cell | row for cell in cells for row in circle.run_cell(cell)])
 
 
 def test_a_lazy_network_does_what_its_initial_kernel_would(circle_rows):
@@ -73,7 +74,7 @@ def test_a_lazy_network_does_what_its_initial_kernel_would(circle_rows):
 def test_the_spectrum_is_that_of_the_kernel_averaged_over_rotations(circle_rows):
     values = circle_rows.dropna(subset=["mode"])["eigenvalue"].to_numpy()
     angles = 2 * np.pi * np.arange(128) / 128
-    gram = scaling_circle.kernel(scaling_circle.network(256, 1.0, seed=0), angles)
+    gram = circle.kernel(circle.network(256, 1.0, seed=0), angles)
     by_distance = np.mean([np.roll(row, -i) for i, row in enumerate(gram)], axis=0)
     np.testing.assert_allclose(values, np.fft.rfft(by_distance).real[1:33] / 128, rtol=1e-9)
 
@@ -110,11 +111,11 @@ def test_parity_is_learned_rich_and_not_lazy():
     rates = []
     rows = []
     for richness in (0.01, 1.0):
-        cell = setting | scaling_parity.TRAINING | {"start": "sparse, s = 2", "richness": richness}
-        rows += [cell | row for row in scaling_parity.run_cell(cell)]
+        cell = setting | parity.TRAINING | {"start": "sparse, s = 2", "richness": richness}
+        rows += [cell | row for row in parity.run_cell(cell)]
         rates.append(np.mean([row["steps"] is not None for row in rows[-3:]]))
     assert rates == [0.0, 1.0]
-    text, figures = scaling_parity.summary(pd.DataFrame(rows))
+    text, figures = parity.summary(pd.DataFrame(rows))
     assert "| sparse, s = 2 | 1 | 3 of 3 |" in text
     assert "| sparse, s = 2 | 0.01 | 0 of 3 |" in text
     assert set(figures) == {"parity-richness"}
@@ -124,13 +125,13 @@ def test_tables_are_compared_on_the_same_rows(monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 4))
     data = Data(X, (X[:, 0] > 0).astype(np.int64), None, "", True)
-    monkeypatch.setattr(scaling_tables, "load", lambda name: data)
+    monkeypatch.setattr(tables, "load", lambda name: data)
     sizes = {"richness_values": [0.0, 1.0], "n_rows": 100, "width": [16, 8], "n_members": 1, "seed": 0}
     cells = [{"task": task} | sizes for task in ("one", "two")]
-    rows = [cell | row for cell in cells for row in scaling_tables.run_cell(cell)]
+    rows = [cell | row for cell in cells for row in tables.run_cell(cell)]
     assert len(rows) == 8
     assert len({row["accuracy"] for row in rows}) > 1
     assert np.mean([row["accuracy"] for row in rows]) > 0.6
-    text, figures = scaling_tables.summary(pd.DataFrame(rows))
+    text, figures = tables.summary(pd.DataFrame(rows))
     assert "| richness | sparse | dense | sparse minus dense |" in text
     assert set(figures) == {"tables-richness"}

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks import contenders, speed, speed_cases, speed_memory
 from benchmarks.__main__ import main
-from benchmarks.contenders import Problem
+from benchmarks.speed import cases, contenders, memory
+from benchmarks.speed import command as speed
+from benchmarks.speed.contenders import Problem
 
 TINY = {"n_samples": 70, "n_features": 4, "batch_size": 16, "n_epochs": 2}
 
@@ -88,10 +89,10 @@ def test_a_run_writes_its_rows_machine_and_command(tmp_path, monkeypatch, capsys
     def tiny_cases(scale, widths):
         problem = Problem("sgd", widths=(6,), **TINY)
         pair = {"sparsemlp": contenders.sparsemlp, "floor": contenders.floor}
-        yield speed_cases._per_step("tiny", problem, pair)
+        yield cases._per_step("tiny", problem, pair)
 
-    monkeypatch.setattr(speed_cases, "cases", tiny_cases)
-    monkeypatch.setattr(speed_memory, "SIZES", ())
+    monkeypatch.setattr(cases, "cases", tiny_cases)
+    monkeypatch.setattr(memory, "SIZES", ())
     threads = torch.get_num_threads()
     try:
         assert main(["speed", "--profile", "smoke", "--threads", "1", "--results", str(tmp_path)]) == 0
@@ -114,7 +115,7 @@ def test_bad_numbers_are_refused_in_one_line(option, capsys):
 
 
 def test_memory_of_a_fit_covers_its_data_and_weights():
-    found = speed_memory.peak_of_fit(50_000, 20, 512)
+    found = memory.peak_of_fit(50_000, 20, 512)
     if found is None:
         pytest.skip("the kernel does not tell peak memory")
     assert found["floor"] == 4 * 50_000 * 21 + 5 * 4 * (512 * 22 + 1) + 4 * 256 * (20 + 1024)

@@ -13,7 +13,7 @@ from benchmarks.arguments import (
     sparsity,
     whole_number,
 )
-from benchmarks.parity_grids import EXPERIMENTS, PROFILES, cells_of
+from benchmarks.parity.grids import EXPERIMENTS, PROFILES, cells_of
 
 if TYPE_CHECKING:
     from sparsemlp.frontier import Cell
@@ -97,22 +97,22 @@ def run(args: argparse.Namespace) -> int:
 
     from sqlalchemy.exc import DBAPIError
 
-    from benchmarks import parity_runner
+    from benchmarks.parity import runner
     from benchmarks.store import Store
 
-    device = parity_runner.device(getattr(args, "device", "auto"))
+    device = runner.device(getattr(args, "device", "auto"))
     profile = getattr(args, "profile", DEFAULT_PROFILE)
     if not args.experiment and PROFILES[profile].ask:
-        print(parity_runner.cost(*plans[0][:2], device))
+        print(runner.cost(*plans[0][:2], device))
         if not args.yes:
             raise UsageError(f"--profile {profile} is left alone without --yes")
     store = Store.open(args.results)
     try:
         store.record_command(args.command_line)
         for cells, n_runs, with_curves in plans:
-            parity_runner.train(cells, n_runs, store, device, with_curves=with_curves)
+            runner.train(cells, n_runs, store, device, with_curves=with_curves)
         if args.experiment in ("tickets", "all"):
-            parity_runner.train_tickets(store, device)
+            runner.train_tickets(store, device)
     except DBAPIError as error:
         raise UsageError(f"the results store gave up: {' '.join(str(error.orig).split())}") from error
     except (MemoryError, RuntimeError) as error:  # with the second torch says that memory is short
@@ -121,9 +121,9 @@ def run(args: argparse.Namespace) -> int:
     finally:
         store.close()
     if args.experiment in ("cost", "all"):
-        from benchmarks import parity_cost
+        from benchmarks.parity import cost
 
-        parity_cost.measure(args.results, args.command_line)
+        cost.measure(args.results, args.command_line)
     return 0
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks.environment import CODE, package_code
 from benchmarks.json_lines import JsonLines
-from benchmarks.scaling_experiment import Cell, Row
+from benchmarks.scaling.experiment import Cell, Row
 
 FILE = "scaling_laws.jsonl"
 

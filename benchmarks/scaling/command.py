@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from benchmarks.arguments import UsageError, add_common, make_folder
 
 if TYPE_CHECKING:
-    from benchmarks.scaling_experiment import Experiment
-    from benchmarks.scaling_store import ScalingStore
+    from benchmarks.scaling.experiment import Experiment
+    from benchmarks.scaling.store import ScalingStore
 
 HELP = "scaling laws, lazy and rich: a solvable model against theory, networks beside it"
 NAMES = ("model", "circle", "images", "compute", "parity", "tables")
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compute the cells that are not there, and write the report."""
-    from benchmarks.scaling_store import ScalingStore
+    from benchmarks.scaling.store import ScalingStore
 
     known = experiments()
     chosen = {name: one for name, one in known.items() if args.experiment in (name, "all")}
@@ -59,8 +59,9 @@ def run(args: argparse.Namespace) -> int:
 
 def experiments() -> dict[str, "Experiment"]:
     """Return the experiments by name."""
-    from benchmarks import scaling_compute, scaling_model
-    from benchmarks.scaling_networks import EXPERIMENTS
+    from benchmarks.scaling import compute as scaling_compute
+    from benchmarks.scaling import model as scaling_model
+    from benchmarks.scaling.networks import EXPERIMENTS
 
     found = {"model": scaling_model.EXPERIMENT, "compute": scaling_compute.EXPERIMENT, **EXPERIMENTS}
     return {name: found[name] for name in NAMES}

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks import scaling_model_figures as draw
 from benchmarks.document import Cell as Text
 from benchmarks.document import Table
-from benchmarks.scaling_experiment import Cell, Experiment, Row
+from benchmarks.scaling import model_figures as draw
+from benchmarks.scaling.experiment import Cell, Experiment, Row
 from sparsemlp.scaling_laws import (
     Decay,
     PowerLaw,

@@ -12,7 +12,7 @@ from torch import nn
 from benchmarks import json_file
 from benchmarks.arguments import make_folder
 from benchmarks.environment import machine, versions
-from benchmarks.parity_grids import QUICK
+from benchmarks.parity.grids import QUICK
 from sparsemlp.frontier import Cell, Run, train_runs
 
 FILE = "parity_cost.json"

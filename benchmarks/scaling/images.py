@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from benchmarks import scaling_network_figures as draw
-from benchmarks.scaling_experiment import Cell, Experiment, Row
-from benchmarks.scaling_fits import fits_table, interval
-from benchmarks.scaling_parallel import side_by_side
+from benchmarks.scaling import network_figures as draw
+from benchmarks.scaling.experiment import Cell, Experiment, Row
+from benchmarks.scaling.fits import fits_table, interval
+from benchmarks.scaling.parallel import side_by_side
 from sparsemlp.scaling_laws import fit_power_law
 
 N_CLASSES, SIZE, CANVAS = 10, 8, 12

@@ -13,10 +13,10 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmarks import scaling_network_figures as draw
-from benchmarks.scaling_experiment import Cell, Experiment, Row
-from benchmarks.scaling_fits import fit_or_none, fits_table, interval
-from benchmarks.scaling_parallel import side_by_side
+from benchmarks.scaling import network_figures as draw
+from benchmarks.scaling.experiment import Cell, Experiment, Row
+from benchmarks.scaling.fits import fit_or_none, fits_table, interval
+from benchmarks.scaling.parallel import side_by_side
 from sparsemlp import SparseInitMLP
 from sparsemlp.losses import make_loss
 from sparsemlp.scaling_laws import PowerLaw, fit_power_law

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import json_file
 from benchmarks.document import Best, Cell, Picture, Section, Table
-from benchmarks.speed import FILE
+from benchmarks.speed.command import FILE
 
 OURS = "sparsemlp"
 COLOURS = {"floor": "#777777", "sparsemlp, bf16": "#56b4e9", "plain PyTorch loop": "#d55e00", "skorch": "#009e73"}

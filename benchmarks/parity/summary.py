@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.parity_store import CELL_FIELDS
+from benchmarks.parity.store import CELL_FIELDS
 
 PLANE = ("n_samples", "width", "sparsity")
 FRONTIER_KEY = tuple(name for name in CELL_FIELDS if name not in PLANE)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks import contenders
-from benchmarks.contenders import Problem
+from benchmarks.speed import contenders
+from benchmarks.speed.contenders import Problem
 from sparsemlp import SparseInitMLPClassifier
 from sparsemlp.init import s_hot_
 

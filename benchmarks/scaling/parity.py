@@ -14,10 +14,10 @@ import torch
 from matplotlib.figure import Figure
 from scipy import stats
 
-from benchmarks import scaling_network_figures as draw
-from benchmarks.scaling_experiment import Cell, Experiment, Row
-from benchmarks.scaling_fits import fits_table
-from benchmarks.scaling_parallel import side_by_side
+from benchmarks.scaling import network_figures as draw
+from benchmarks.scaling.experiment import Cell, Experiment, Row
+from benchmarks.scaling.fits import fits_table
+from benchmarks.scaling.parallel import side_by_side
 from sparsemlp import SparseInitMLP
 from sparsemlp.datasets import make_sparse_parity
 from sparsemlp.losses import make_loss

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import parity_figures, parity_store, parity_summary
 from benchmarks.document import Cell, Picture, Section, Table
-from benchmarks.parity_cells import OUTCOME, curves_picture, outcome_cells, rows_label, spaced
-from benchmarks.parity_summary import Edges, by_cell, with_rows
+from benchmarks.parity import figures, store, summary
+from benchmarks.parity.cells import OUTCOME, curves_picture, outcome_cells, rows_label, spaced
+from benchmarks.parity.summary import Edges, by_cell, with_rows
 from sparsemlp.frontier import Cell as Setting
 from sparsemlp.theory import sq_threshold
 
@@ -28,7 +28,7 @@ def sections(shared: dict[str, Any], runs: pd.DataFrame) -> list[Section]:
             slug,
             f"Success frontier of {name} by training rows and width: runs that succeeded out of all, and below it "
             "the median steps they took.",
-            parity_figures.plane(cells, title),
+            figures.plane(cells, title),
         )
     )
     offline = with_rows(cells)
@@ -38,7 +38,7 @@ def sections(shared: dict[str, Any], runs: pd.DataFrame) -> list[Section]:
                 f"{slug}-by-rows",
                 "Success against training rows by width, with 95 % Wilson intervals, and the median steps of the "
                 "runs that succeed.",
-                parity_figures.lines(offline, "n_samples", "width", "sparsity", title),
+                figures.lines(offline, "n_samples", "width", "sparsity", title),
             )
         )
     if runs["curve"].notna().any():
@@ -60,7 +60,7 @@ def _setting_words(shared: dict[str, Any]) -> str:
 
 def _slug(shared: dict[str, Any]) -> str:
     """Return a file name that tells settings apart: those that are not the default are part of it."""
-    plain = parity_store.cell_key(Setting())
+    plain = store.cell_key(Setting())
     parts = [f"parity-{shared['n_features']}-{shared['n_informative']}-{shared['max_steps']}"]
     named = [name for name in shared if name not in ("n_features", "n_informative", "max_steps")]
     parts += [f"{name}-{shared[name]}" for name in named if shared[name] != plain[name]]
@@ -71,7 +71,7 @@ def cell_table(cells: pd.DataFrame) -> Table:
     """Return the table of all cells."""
     rows = [
         [
-            Cell(parity_figures.start_label(cell["sparsity"])),
+            Cell(figures.start_label(cell["sparsity"])),
             Cell(rows_label(cell["n_samples"])),
             Cell(str(cell["width"])),
             *outcome_cells(cell),
@@ -100,7 +100,7 @@ def claims_section(shared: dict[str, Any], runs: pd.DataFrame, cells: pd.DataFra
         "Training rows at which half of the runs succeed, by width, with 95 % bootstrap intervals. Dashed: the "
         "rows below which the statistical-query bound (Proposition 3) rules out success with probability "
         f"{DELTA:g}, a floor that the measured edge lies far above.",
-        parity_figures.edges(found, bound, "The edge of success and the bound"),
+        figures.edges(found, bound, "The edge of success and the bound"),
     )
     tables = [table for table in (violation_table(cells), edge_table(found, sparse)) if table.rows]
     return Section("What this frontier shows", text, tables, [picture], brief=2)
@@ -108,8 +108,8 @@ def claims_section(shared: dict[str, Any], runs: pd.DataFrame, cells: pd.DataFra
 
 def width_words(cells: pd.DataFrame) -> str:
     """Say how often a wider net succeeded less."""
-    found = parity_summary.violations(cells)
-    n_pairs = parity_summary.n_comparisons(cells)
+    found = summary.violations(cells)
+    n_pairs = summary.n_comparisons(cells)
     n_significant = int(found["significant"].sum()) if len(found) else 0
     return (
         f"Width never hurts: of {n_pairs} pairs of widths of the same column, the wider net succeeded less often "
@@ -132,7 +132,7 @@ def edge_words(found: Edges, sparse: int) -> list[str]:
         slope = found.slope(sparsity)
         if slope is not None:
             words.append(
-                f"Slope of the edge, {parity_figures.start_label(sparsity)}: log rows by log width "
+                f"Slope of the edge, {figures.start_label(sparsity)}: log rows by log width "
                 f"{slope[0]:.2f}, over widths {', '.join(map(str, slope[1]))}. A constant product of rows and "
                 "width, as in the statistical-query bound and in Theorem 5 from one s to the next, would be -1."
             )
@@ -143,14 +143,14 @@ def violation_table(cells: pd.DataFrame) -> Table:
     """Return the table of pairs of widths where the wider net succeeded less often."""
     rows = [
         [
-            Cell(parity_figures.start_label(row["sparsity"])),
+            Cell(figures.start_label(row["sparsity"])),
             Cell(rows_label(row["n_samples"])),
             Cell(f"{row['narrow']} -> {row['wide']}"),
             Cell(f"{row['narrow_rate']} -> {row['wide_rate']}"),
             Cell(f"{row['drop']:.2f} ({row['low']:.2f} to {row['high']:.2f})"),
             Cell("yes" if row["significant"] else "no"),
         ]
-        for row in parity_summary.violations(cells).to_dict("records")
+        for row in summary.violations(cells).to_dict("records")
     ]
     head = ["initialisation", "training rows", "width", "succeeded", "drop in rate (95 %)", "beyond the interval"]
     return Table("Violations of 'width never hurts': every pair whose wider net succeeded less.", head, rows)
@@ -167,20 +167,20 @@ def edge_table(found: Edges, sparse: int) -> Table:
         elif sparse:
             texts += ["-", "-"]
         rows.append([Cell(text) for text in texts])
-    head = ["width", parity_figures.start_label(sparse)] + (["dense", "dense over sparse"] if sparse else [])
+    head = ["width", figures.start_label(sparse)] + (["dense", "dense over sparse"] if sparse else [])
     caption = f"Rows at which half of the runs succeed, up to {found.sizes.max()}, with 95 % bootstrap intervals."
     return Table(caption, head, rows)
 
 
-def _edge(estimate: parity_summary.Estimate, fewest: int) -> str:
+def _edge(estimate: summary.Estimate, fewest: int) -> str:
     return _with_interval(estimate, "not reached", f"at most {fewest}")
 
 
-def _ratio(estimate: parity_summary.Estimate) -> str:
+def _ratio(estimate: summary.Estimate) -> str:
     return _with_interval(estimate, "unbounded", "0")
 
 
-def _with_interval(estimate: parity_summary.Estimate, infinite: str, zero: str) -> str:
+def _with_interval(estimate: summary.Estimate, infinite: str, zero: str) -> str:
     if np.isnan(estimate.value):
         return "-"
     words = {np.inf: infinite, 0.0: zero}

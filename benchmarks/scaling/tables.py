@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmarks import scaling_network_figures as draw
 from benchmarks.document import number
-from benchmarks.scaling_experiment import Cell, Experiment, Row
-from benchmarks.scaling_fits import fits_table
-from benchmarks.scaling_parallel import side_by_side
+from benchmarks.scaling import network_figures as draw
+from benchmarks.scaling.experiment import Cell, Experiment, Row
+from benchmarks.scaling.fits import fits_table
+from benchmarks.scaling.parallel import side_by_side
 from benchmarks.splits import Size, make_split
 from benchmarks.tabular import REPORT_SEED
 from benchmarks.tasks import OPENML_NAMES, load

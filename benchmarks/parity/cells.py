@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import parity_figures
 from benchmarks.document import Cell, Picture
+from benchmarks.parity import figures
 
 N_CURVES = 6
 
@@ -43,7 +43,7 @@ def spaced(number: int) -> str:
 def curves_picture(runs: pd.DataFrame, name: str, title: str) -> Picture:
     """Return the figure of errors while training, of a few runs."""
     caption = "Train and test error of single runs. The dotted line is success, which ends a run."
-    return Picture(name, caption, parity_figures.curves(_single_runs(runs), title))
+    return Picture(name, caption, figures.curves(_single_runs(runs), title))
 
 
 def _single_runs(runs: pd.DataFrame) -> list[tuple[str, np.ndarray]]:

@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 from benchmarks.document import Cell as Text
 from benchmarks.document import Table
 from benchmarks.figures import STYLE
-from benchmarks.scaling_experiment import Cell, Experiment, Row
+from benchmarks.scaling.experiment import Cell, Experiment, Row
 from sparsemlp.scaling_laws import (
     PowerLaw,
     compute_exponents,

@@ -65,10 +65,11 @@ def run(args: argparse.Namespace) -> int:
 
 def measure(repeats: int, scale: float, widths: list[int]) -> list[dict[str, Any]]:
     """Time every comparison and return a row for each contender in each."""
-    from benchmarks import speed_cases, speed_memory
+    from benchmarks.speed import cases
+    from benchmarks.speed import memory as speed_memory
 
     rows = []
-    for case in speed_cases.cases(scale, widths):
+    for case in cases.cases(scale, widths):
         print(f"{case.title} ...", file=sys.stderr, flush=True)
         rounds, warm_up = (1, False) if case.once else (repeats, True)
         times = interleaved(case.contenders, rounds, warm_up)
@@ -89,7 +90,7 @@ def measure(repeats: int, scale: float, widths: list[int]) -> list[dict[str, Any
 
 def memory(n_samples: int, n_features: int, width: int, scale: float) -> dict[str, Any] | None:
     """Return the row of one fit's peak memory, beside what it cannot do without."""
-    from benchmarks import speed_memory
+    from benchmarks.speed import memory as speed_memory
 
     n_samples = max(1000, int(n_samples * scale))
     found = speed_memory.peak_of_fit(n_samples, n_features, width)

@@ -5,27 +5,23 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import (
-    json_file,
-    parity_experiments,
-    parity_figures,
-    parity_frontier,
-    parity_store,
-    parity_summary,
-)
+from benchmarks import json_file
 from benchmarks.document import Cell, Section, Table
-from benchmarks.parity_cells import spaced
-from benchmarks.parity_cost import FILE as COST_FILE
-from benchmarks.parity_cost import LONG
-from benchmarks.parity_grids import EXPERIMENTS, PROFILES, cells_of
-from benchmarks.parity_store import rows_of
+from benchmarks.parity import experiments as parity_experiments
+from benchmarks.parity import figures, frontier, summary
+from benchmarks.parity import store as parity_store
+from benchmarks.parity.cells import spaced
+from benchmarks.parity.cost import FILE as COST_FILE
+from benchmarks.parity.cost import LONG
+from benchmarks.parity.grids import EXPERIMENTS, PROFILES, cells_of
+from benchmarks.parity.store import rows_of
 from benchmarks.store import Store
 
 
 def sections(store: Store, results: Path) -> list[Section]:
     """Return the sections of the parity study: frontiers, experiments, tickets, cost."""
     runs = store.frame(parity_store.RUNS)
-    found = [part for shared, rows in _frontiers(runs) for part in parity_frontier.sections(shared, rows)]
+    found = [part for shared, rows in _frontiers(runs) for part in frontier.sections(shared, rows)]
     cost = _cost(results)
     if cost is not None and len(runs):
         found.append(cost_section(cost, rows_of(runs, cells_of(PROFILES["quick"].grid))))
@@ -52,7 +48,7 @@ def _frontiers(runs: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]:
     for name, experiment in EXPERIMENTS.items():
         ids = shared if name == "slopes" else owned
         ids.update(rows_of(runs, experiment.cells)["id"])
-    return parity_summary.frontiers(runs[~runs["id"].isin(owned - shared)])
+    return summary.frontiers(runs[~runs["id"].isin(owned - shared)])
 
 
 def headlines(store: Store) -> list[str]:
@@ -64,7 +60,7 @@ def headlines(store: Store) -> list[str]:
         if rows.empty:
             continue
         parts = [
-            f"{parity_figures.start_label(s)}: {int(group['succeeded'].sum())} of {len(group)}"
+            f"{figures.start_label(s)}: {int(group['succeeded'].sum())} of {len(group)}"
             for s in sorted(rows["sparsity"].unique(), reverse=True)
             for group in [rows[rows["sparsity"] == s]]
         ]

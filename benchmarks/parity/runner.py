@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks import parity_store
 from benchmarks.arguments import UsageError
 from benchmarks.database import OTHER_FOLDER
+from benchmarks.parity import store as parity_store
 from benchmarks.progress import FORMAT
 from sparsemlp.devices import resolve_device
 from sparsemlp.frontier import Cell, Outcome, Run, make_batches, train_runs

@@ -1,0 +1,1 @@
+"""The study of sparse parity: ``python -m benchmarks parity``."""

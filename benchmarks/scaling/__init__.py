@@ -1,0 +1,1 @@
+"""Scaling laws, lazy and rich: ``python -m benchmarks scaling-laws``."""
