@@ -149,25 +149,30 @@ def chosen_table(setting: Setting) -> Table:
 
 def evidence(setting: Setting) -> str:
     """Say how verdicts come about and how much they are worth with this many seeds."""
-    n_seeds = len(setting.seeds)
-    if n_seeds == 1:
-        return (
-            "With a single seed there is no standard error, every difference counts as a win or a loss, "
-            "and any of them may be chance."
-        )
-    return (
-        "A tie is a mean paired difference within one standard error over the seeds. Weak evidence task "
-        f"by task: with {n_seeds} seeds, two models that are in truth equal are still called a win or a "
-        f"loss on {summary.chance_of_a_verdict(n_seeds):.0%} of tasks."
+    fewest, most = setting.n_seeds
+    single = (
+        "With a single seed there is no standard error, every difference counts as a win or a loss, "
+        "and any of them may be chance."
     )
+    if most == 1:
+        return single
+    words = (
+        "A tie is a mean paired difference within one standard error over the seeds. Weak evidence task "
+        f"by task: with {most} seeds, two models that are in truth equal are still called a win or a "
+        f"loss on {summary.chance_of_a_verdict(most):.0%} of tasks."
+    )
+    return words if fewest > 1 else f"{words} {single}"
 
 
 def _mean_words(setting: Setting) -> str:
-    return "1 seed" if len(setting.seeds) == 1 else f"mean ± standard error over {_seed_count(setting)}"
+    return "1 seed" if setting.n_seeds == (1, 1) else f"mean ± standard error over {_seed_count(setting)}"
 
 
 def _seed_count(setting: Setting) -> str:
-    return "1 seed" if len(setting.seeds) == 1 else f"{len(setting.seeds)} seeds"
+    fewest, most = setting.n_seeds
+    if fewest < most:
+        return f"{fewest} to {most} seeds"
+    return "1 seed" if most == 1 else f"{most} seeds"
 
 
 SCORES = ("test_roc_auc", "test_log_loss", "test_brier", "calibration_error")

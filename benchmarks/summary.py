@@ -67,6 +67,12 @@ class Setting:
         """The seeds in this setting."""
         return sorted(int(seed) for seed in self.scores["seed"].unique())
 
+    @property
+    def n_seeds(self) -> tuple[int, int]:
+        """Fewest and most seeds of a task."""
+        counts = self.scores.groupby("task")["seed"].nunique()
+        return int(counts.min()), int(counts.max())
+
     def complete(self) -> pd.DataFrame:
         """Return the scores of those pairs of task and seed that every model has."""
         counts = self.scores.groupby(["task", "seed"])["model"].transform("nunique")

@@ -95,7 +95,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         takes about two thirds of the time where the hardware has such products (CPUs with AVX512-BF16 or AMX,
         GPUs) and layers are large, and longer where it has not; weights, updates, losses and
         predictions stay in float32. A wave is then the sine of a rounded number, so that gradients are a few
-        percent off. "tf32" acts on CUDA alone. Skorch's autograd path trains in float32.
+        percent off. "tf32" acts on CUDA alone. With "bf16", skorch's autograd path trains in float32.
     device : str or torch.device, default="auto"
         "auto" takes CUDA, then XPU, then MPS, then the CPU.
     random_state : int, RandomState or None, default=None
@@ -121,7 +121,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     temperature_ : float
         What logits are divided by before members are averaged, from 1 to 20: where the loss of the rows that
         members left out is smallest, see :func:`sparsemlp.calibration.fit_temperature`. 1 where none are left
-        out; ``partial_fit`` after ``fit`` leaves it as it is.
+        out, and for losses other than cross-entropy; ``partial_fit`` after ``fit`` leaves it as it is.
     feature_importances_ : ndarray of shape (n_features,)
         Shares of the features in the first layer, see :func:`sparsemlp.inspection.feature_importances`.
     net_ : skorch.NeuralNet

@@ -88,7 +88,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         takes about two thirds of the time where the hardware has such products (CPUs with AVX512-BF16 or AMX,
         GPUs) and layers are large, and longer where it has not; weights, updates, losses and
         predictions stay in float32. A wave is then the sine of a rounded number, so that gradients are a few
-        percent off. "tf32" acts on CUDA alone. Skorch's autograd path trains in float32.
+        percent off. "tf32" acts on CUDA alone. With "bf16", skorch's autograd path trains in float32.
     device : str or torch.device, default="auto"
         "auto" takes CUDA, then XPU, then MPS, then the CPU.
     random_state : int, RandomState or None, default=None

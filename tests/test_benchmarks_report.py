@@ -170,6 +170,16 @@ def test_development_seeds_are_called_out(results):
     assert "seeds below 100 are for developing" in write(results)[0]
 
 
+def test_tasks_with_different_numbers_of_seeds_are_called_out():
+    rows = [evaluation("alpha", seed, model, 0.8) for seed in (100, 101) for model in ("rf", "sparse_mlp")]
+    rows += [evaluation("beta", 100, model, 0.7) for model in ("rf", "sparse_mlp")]
+    (setting,) = summary.settings(frame(rows))
+    assert "2 of 2 tasks and 1 to 2 seeds" in setting_sections.model_table(setting).caption
+    words = setting_sections.evidence(setting)
+    assert "with 2 seeds" in words
+    assert "With a single seed" in words
+
+
 def test_a_report_without_results_says_so(tmp_path):
     Store.open(tmp_path).close()
     assert "no results yet" in write(tmp_path)[0]
