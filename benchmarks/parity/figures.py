@@ -190,6 +190,8 @@ def edges(found: Edges, bound: Callable[[float], float], title: str) -> Figure:
             axes.fill_between(list(within), lows, highs, color=colour, alpha=0.15, lw=0)
         axes.plot(widths, [bound(width) for width in widths], "k--", lw=1, label="statistical-query bound")
         axes.set_xscale("log")
+        axes.set_xticks(widths, [str(width) for width in widths])
+        axes.set_xticks([], minor=True)
         axes.set_yscale("log")
         axes.set_xlabel("width")
         axes.set_ylabel("rows at which half of the runs succeed")
