@@ -1,4 +1,4 @@
-"""The tasks: 16 OpenML tables of Grinsztajn et al. 2022, and synthetic ones from sparsemlp.datasets.
+"""The tasks: 16 OpenML tables of Grinsztajn et al. 2022, and others of :mod:`benchmarks.other_data`.
 
 The tasks are those of OpenML suite 337 (numerical features, classification). Their numbers are written
 down here because the suite's own list needs a network, while a task that the client has cached does not.
@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmarks import other_data
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -137,25 +139,29 @@ def _fetch(source: OpenMLSource) -> tuple[NDArray[np.float64], NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class ParitySource:
-    """Sparse parity as a table, where forests fail and nets need luck: 20 000 rows, 20 features, degree 3."""
+class OtherSource:
+    """A table of :mod:`benchmarks.other_data`; the same every time."""
 
-    n_rows: int = 20_000
-    n_features: int = 20
-    n_informative: int = 3
+    make: Callable[[], other_data.XY]
+    words: str
+    is_drawn: bool
 
     def __call__(self) -> Data:
-        """Draw the data; the same every time."""
-        from sparsemlp.datasets import make_sparse_parity
-
-        X, y = make_sparse_parity(self.n_rows, self.n_features, self.n_informative, random_state=0)[:2]
-        statement = f"synthetic: ({self.n_features}, {self.n_informative})-parity"
-        return Data(np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.int64), None, statement, True)
+        """Make the data."""
+        X, y = self.make()
+        kind, n_published = ("synthetic", None) if self.is_drawn else ("all rows", len(y))
+        rows, labels = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.int64)
+        return Data(rows, labels, n_published, f"{kind}: {self.words}", True)
 
 
 OPENML_TASKS = tuple(Task(source.name, source) for source in OPENML_SOURCES)
-SYNTHETIC_TASKS = (Task("sparse_parity", ParitySource()),)
-TASKS = {task.name: task for task in OPENML_TASKS + SYNTHETIC_TASKS}
+OTHER_TASKS = tuple(
+    Task(make.__name__, OtherSource(make, words, is_drawn))
+    for makers, is_drawn in ((other_data.SHIPPED, False), (other_data.DRAWN, True))
+    for make, words in makers.items()
+)
+TASKS = {task.name: task for task in OPENML_TASKS + OTHER_TASKS}
+OTHER_NAMES = tuple(task.name for task in OTHER_TASKS)
 OPENML_NAMES = tuple(task.name for task in OPENML_TASKS)
 
 

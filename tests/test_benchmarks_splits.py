@@ -148,6 +148,16 @@ def test_there_are_sixteen_openml_tasks_with_distinct_numbers():
     assert len({source.data_id for source in tasks.OPENML_SOURCES}) == 16
 
 
+@pytest.mark.parametrize("name", tasks.OTHER_NAMES)
+def test_other_tables_are_the_same_every_time(name):
+    data, again = tasks.load(name), tasks.load(name)
+    np.testing.assert_array_equal(data.X, again.X)
+    np.testing.assert_array_equal(data.y, again.y)
+    assert np.isfinite(data.X).all()
+    assert data.statement.startswith("all rows: " if data.n_published else "synthetic: ")
+    assert name not in tasks.OPENML_NAMES
+
+
 def test_a_data_set_that_cannot_be_had_is_named(monkeypatch, tmp_path):
     openml = pytest.importorskip("openml")
 
