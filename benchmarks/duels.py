@@ -99,11 +99,10 @@ def _forests(same_size: Sequence[Setting]) -> pd.DataFrame:
 
 def _row(setting: Setting, rival: str, comparison: pd.DataFrame) -> list[Cell]:
     n_seeds = comparison["values"].map(len)
-    low, high = n_seeds.min(), n_seeds.max()
     return [
         Cell(setting.title),
         Cell(rival if rival in (STRONGER, *FORESTS.values()) else label(rival)),
-        Cell(str(low) if low == high else f"{low} to {high}"),
+        Cell(summary.span(n_seeds.min(), n_seeds.max())),
         Cell(f"{points(comparison):g} of {len(comparison)}"),
         *difference_cells(comparison),
     ]

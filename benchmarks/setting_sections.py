@@ -169,10 +169,7 @@ def _mean_words(setting: Setting) -> str:
 
 
 def _seed_count(setting: Setting) -> str:
-    fewest, most = setting.n_seeds
-    if fewest < most:
-        return f"{fewest} to {most} seeds"
-    return "1 seed" if most == 1 else f"{most} seeds"
+    return "1 seed" if setting.n_seeds == (1, 1) else f"{summary.span(*setting.n_seeds)} seeds"
 
 
 SCORES = ("test_roc_auc", "test_log_loss", "test_brier", "calibration_error")

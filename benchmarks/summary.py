@@ -38,8 +38,7 @@ class Setting:
         """What the section of the report is called."""
         if not self.tuned:
             return f"{self.size_label}, default configurations"
-        low, high = self.n_trials
-        return f"{self.size_label}, tuned with {low if low == high else f'{low} to {high}'} trials"
+        return f"{self.size_label}, tuned with {span(*self.n_trials)} trials"
 
     @property
     def size_label(self) -> str:
@@ -77,6 +76,11 @@ class Setting:
         """Return the scores of those pairs of task and seed that every model has."""
         counts = self.scores.groupby(["task", "seed"])["model"].transform("nunique")
         return self.scores[counts == len(self.models)]
+
+
+def span(fewest: int, most: int) -> str:
+    """Return how many there are, in words where that is not the same everywhere."""
+    return str(fewest) if fewest == most else f"{fewest} to {most}"
 
 
 def settings(evaluations: pd.DataFrame) -> list[Setting]:

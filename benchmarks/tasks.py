@@ -156,9 +156,9 @@ class OtherSource:
 
 OPENML_TASKS = tuple(Task(source.name, source) for source in OPENML_SOURCES)
 OTHER_TASKS = tuple(
-    Task(make.__name__, OtherSource(make, words, is_drawn))
-    for makers, is_drawn in ((other_data.SHIPPED, False), (other_data.DRAWN, True))
-    for make, words in makers.items()
+    Task(name, OtherSource(make, words, is_drawn))
+    for tables, is_drawn in ((other_data.SHIPPED, False), (other_data.DRAWN, True))
+    for name, (make, words) in tables.items()
 )
 TASKS = {task.name: task for task in OPENML_TASKS + OTHER_TASKS}
 OTHER_NAMES = tuple(task.name for task in OTHER_TASKS)

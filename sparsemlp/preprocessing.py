@@ -244,8 +244,8 @@ class _ColumnBlock(BaseEstimator):
         missing = np.isnan(values)
         has_missing, some = missing.any(axis=0), ~missing.all(axis=0)
         self.indicator_ = has_missing & some
-        self.median_ = np.zeros(values.shape[1])  # a column without any value is a column of zeros
         if has_missing.any():
+            self.median_ = np.zeros(values.shape[1])  # a column without any value is a column of zeros
             self.median_[some] = np.nanmedian(values[:, some], axis=0)
             values = np.where(missing, self.median_, values)
         else:

@@ -220,6 +220,8 @@ def test_chosen_members_compute_what_they_did():
         ({"init_scale": -1.0}, r"init_scale=-1\.0 must be positive"),
         ({"weight_decay": -0.1}, r"weight_decay=-0\.1 must not be negative"),
         ({"flip_y": 0.5}, r"flip_y=0\.5 must be at least 0 and below 0\.5"),
+        ({"random_state": None}, "random_state=None must be an int, which seeds every run"),
+        ({"n_samples": []}, r"n_samples=\[\] is empty; give at least one value"),
         ({"target": "polynomial", "online": True}, "target='polynomial' cannot be drawn online"),
     ],
 )
@@ -233,8 +235,9 @@ def test_grids_may_be_arrays():
     sizes = {"n_samples": (40, 50), "width": (5, 10), "sparsity": (1, 2)}
     short = QUICK | {"max_steps": 1}
     listed = success_frontier(n_runs=1, **sizes, **short)
-    arrays = success_frontier(n_runs=1, **{name: np.array(values) for name, values in sizes.items()}, **short)
-    pd.testing.assert_frame_equal(arrays, listed)
+    for kind in (np.array, pd.Series):
+        arrays = success_frontier(n_runs=1, **{name: kind(values) for name, values in sizes.items()}, **short)
+        pd.testing.assert_frame_equal(arrays, listed)
 
 
 def test_threads_of_torch_are_as_before():

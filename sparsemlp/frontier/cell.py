@@ -64,6 +64,8 @@ class Cell:
             if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name}={value!r} must be a positive int")
             object.__setattr__(self, name, int(value))  # torch does not take numpy's everywhere
+        if not isinstance(self.random_state, Integral) or isinstance(self.random_state, bool):
+            raise ValueError(f"random_state={self.random_state!r} must be an int, which seeds every run")
         if self.n_informative > self.n_features:
             raise ValueError(f"n_informative={self.n_informative} is more than n_features={self.n_features}")
         if self.sparsity is not None:
