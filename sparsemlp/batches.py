@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -14,6 +16,7 @@ from torch import Tensor
 from sparsemlp.devices import summing_dtype
 from sparsemlp.losses import Loss
 from sparsemlp.module import SparseInitMLP
+from sparsemlp.threads import Compute
 from sparsemlp.training import Slot
 
 # Rows are gathered for several steps at once, into a buffer of about this size.
@@ -278,8 +281,7 @@ class BatchStream:
             for slot, rows in zip(slab.fill(index), index, strict=True):
                 yield Batch(slot.x, self.dataset.y[rows], slot.target, slot.weight)
 
-    @torch.no_grad()
-    def left_out(self, module: SparseInitMLP, n_rows: int) -> LeftOut:
+    def left_out(self, module: SparseInitMLP, n_rows: int, compute: Compute) -> LeftOut:
         """Compute the outputs of the rows that members left out, each by the member that did.
 
         Parameters
@@ -287,15 +289,21 @@ class BatchStream:
         module : SparseInitMLP
             The network.
         n_rows : int
-            Rows of each member to compute at once.
+            Largest number of rows of each member to compute at once.
+        compute : Compute
+            The threads that share the rows.
         """
         dataset, index = self.dataset, self.left_out_rows
         assert index is not None
-        outputs = []
-        for some in index.split(n_rows, dim=1):
+
+        @torch.no_grad()  # which holds for the thread that it is called in
+        def outputs(some: Tensor) -> Tensor:
             x = dataset.target.new_empty(some.numel(), dataset.X.n_columns)
             dataset.X.take(some.reshape(-1), out=x)
-            outputs.append(module(x.view(*some.shape, -1)))
+            return module(x.view(*some.shape, -1))
+
+        parts = index.split(min(n_rows, math.ceil(index.shape[1] / compute.n_threads)), dim=1)
+        output = torch.cat(compute.map([partial(outputs, part) for part in parts]), dim=1)
         rows = index.reshape(-1)
         weight = None if dataset.weight is None else dataset.weight[rows, 0]
-        return LeftOut(torch.cat(outputs, dim=1).flatten(0, 1), dataset.target[rows], weight)
+        return LeftOut(output.flatten(0, 1), dataset.target[rows], weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,10 @@ from torch import Tensor, nn
 from sparsemlp.activations import ACTIVATIONS, blocks, sparse_layer_activation, steepen_
 from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, s_hot_, torch_linear_
 from sparsemlp.richness import ADAM_EPS, antisymmetric_, check_richness, rate_scale
+
+# Up to this many values of hidden neurons, 1 MiB, members are computed together on a CPU: more leave a core's
+# cache between two layers, which costs more than several small products do; measured, see docs/speed.md.
+GROUP_VALUES = 2**18
 
 
 class MemberLinear(nn.Module):
@@ -47,11 +52,12 @@ class MemberLinear(nn.Module):
         torch_linear_(self.weight, generator)
         fan_in_uniform_(self.bias, self.weight.shape[-1], generator)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map inputs to outputs, member by member."""
+    def forward(self, x: Tensor, members: slice = slice(None)) -> Tensor:
+        """Map inputs to the members' outputs."""
+        weight, bias = self.weight[members], self.bias[members]
         if x.ndim == 2:
-            x = x.expand(len(self.weight), -1, -1)
-        return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.mT)
+            x = x.expand(len(weight), -1, -1)
+        return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -273,9 +279,29 @@ class SparseInitMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs to every member's outputs."""
+        n_groups = self.n_groups(x.shape[-2])
+        if n_groups == 1:
+            return self._forward(x, slice(None))
+        groups = groups_of_members(self.n_members, n_groups)
+        return torch.cat([self._forward(x if x.ndim == 2 else x[members], members) for members in groups])
+
+    def _forward(self, x: Tensor, members: slice) -> Tensor:
         first, *hidden, output_layer = self.layers
-        x = sparse_layer_activation(self.activation, first(x))
+        x = sparse_layer_activation(self.activation, first(x, members))
         for layer in hidden:
-            x = layer(x).relu_()
-        x = output_layer(x)
+            x = layer(x, members).relu_()
+        x = output_layer(x, members)
         return x if self.richness is None else x * self.output_scale
+
+    def n_groups(self, n_rows: int) -> int:
+        """Return how many groups of members to compute one after another, each small enough for a core's cache."""
+        if self.input_layer.weight.device.type != "cpu":
+            return 1
+        n_values = n_rows * sum(layer.bias.shape[-1] for layer in self.layers[:-1])
+        return math.ceil(self.n_members / max(1, GROUP_VALUES // max(1, n_values)))
+
+
+def groups_of_members(n_members: int, n_groups: int) -> list[slice]:
+    """Share members out to groups as evenly as can be."""
+    edges = [round(i * n_members / n_groups) for i in range(n_groups + 1)]
+    return [slice(a, b) for a, b in pairwise(edges)]

@@ -32,12 +32,12 @@ from sparsemlp.batches import (
     TabularDataset,
 )
 from sparsemlp.devices import summing_dtype
-from sparsemlp.module import SparseInitMLP
+from sparsemlp.module import SparseInitMLP, groups_of_members
 from sparsemlp.optimizers import RATE_SCALE, SGD, AdamW, can_split, set_learning_rate
 from sparsemlp.precision import product_dtype, tensor_cores
 from sparsemlp.richness import ADAM_EPS
 from sparsemlp.threads import compute_threads
-from sparsemlp.training import Slot, groups_of_members, make_steps
+from sparsemlp.training import Slot, make_steps
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 LR_SCHEDULES = ("constant", "cosine", "average")
@@ -107,11 +107,12 @@ class _FastLoop(NeuralNet):
         self._is_cosine = self.lr_schedule == "cosine" and not own
         self._average: WeightAverage | None = None
         self._said_slow = False
-        self._groups = self._n_groups()  # asked here: inside, torch has fewer threads
+        self._groups = self._n_groups(len(X))  # asked here: inside, torch has fewer threads
+        n_threads = min(self._groups, torch.get_num_threads())
         if self.lr_schedule == "average" and not own:
             self._average = WeightAverage(self.module_, groups_of_members(self.module_.n_members, self._groups))
         device = self.module_.input_layer.weight.device
-        threads = compute_threads(self._groups, self._n_inner(self._groups))
+        threads = compute_threads(n_threads, self._n_inner(n_threads))
         n_epochs_before = len(self.history)
         try:
             with tensor_cores(self.precision, device), threads as self._compute:
@@ -135,18 +136,19 @@ class _FastLoop(NeuralNet):
         """Leave out what cannot be copied, for callbacks that pickle the net in training."""
         return {name: value for name, value in super().__getstate__().items() if name not in ONLY_IN_TRAINING}
 
-    def _n_groups(self) -> int:
-        """Return the number of threads that members are shared out to."""
+    def _n_groups(self, n_rows: int) -> int:
+        """Return how many groups the members are trained in: at least one a thread."""
         on_cpu = self.module_.input_layer.weight.device.type == "cpu"
         if not on_cpu or self._reason_for_autograd() or not can_split(self.optimizer_):
             return 1
-        return min(self.module_.n_members, torch.get_num_threads())
+        n_groups = self.module_.n_groups(min(n_rows, self.batch_size))
+        return min(self.module_.n_members, max(n_groups, torch.get_num_threads()))
 
-    def _n_inner(self, n_groups: int) -> int:
+    def _n_inner(self, n_threads: int) -> int:
         """Return the number of threads for one product: waking a thread costs as much as a small one."""
         inputs_outputs = [layer.weight[0].numel() for layer in self.module_.layers[:-1]]
         n_products = self.batch_size * sum(inputs_outputs) / len(inputs_outputs)
-        return 1 if n_products < THREADING_PRODUCTS else max(1, torch.get_num_threads() // n_groups)
+        return 1 if n_products < THREADING_PRODUCTS else max(1, torch.get_num_threads() // n_threads)
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Callable, **kwargs: Any
@@ -175,7 +177,7 @@ class _FastLoop(NeuralNet):
         if self._average is not None:
             self._average.end_epoch()
         if iterator.left_out_rows is not None:
-            self.left_out_ = self._compute(iterator.left_out, self.module_, self.chunk_size)
+            self.left_out_ = iterator.left_out(self.module_, self.chunk_size, self._compute)
             self.history.record("left_out_loss", self.left_out_.mean_loss(self.criterion_.loss))
 
     def _fast_epoch(self, stream: BatchStream) -> float:

@@ -13,8 +13,9 @@ import torch
 class Compute:
     """Runs functions in threads that flush denormal numbers; see :func:`compute_threads`."""
 
-    def __init__(self, executor: ThreadPoolExecutor) -> None:
+    def __init__(self, executor: ThreadPoolExecutor, n_threads: int) -> None:
         self.executor = executor
+        self.n_threads = n_threads
 
     def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Return what the function returns, or raise what it raises."""
@@ -25,10 +26,16 @@ class Compute:
         return list(self.executor.map(lambda function: function(), functions))
 
     def side_by_side(self, functions: Sequence[Callable[[], Any]]) -> None:
-        """Run functions at the same time, the first in this thread; raise what any raises."""
-        others = [self.executor.submit(function) for function in functions[1:]]
+        """Run functions in this thread and all others, each taking the next one; raise what any raises."""
+        waiting = iter(functions)  # taking from a list's iterator is atomic
+
+        def work() -> None:
+            for function in waiting:
+                function()
+
+        others = [self.executor.submit(work) for _ in range(min(self.n_threads, len(functions)) - 1)]
         try:
-            functions[0]()
+            work()
         finally:
             wait(others)
         for other in others:
@@ -61,7 +68,7 @@ def compute_threads(n_threads: int = 1, n_inner: int | None = None) -> Iterator[
         torch.set_num_threads(inner)
     try:
         with ThreadPoolExecutor(n_threads, "sparsemlp", _prepare_thread, (inner,)) as executor:
-            yield Compute(executor)
+            yield Compute(executor, n_threads)
     finally:
         if inner != before:
             torch.set_num_threads(before)

@@ -12,7 +12,6 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from sparsemlp.activations import n_waves, relu_backward, sparse_layer_backward_calls, sparse_layer_calls
 from sparsemlp.losses import Loss
-from sparsemlp.module import SparseInitMLP
+from sparsemlp.module import SparseInitMLP, groups_of_members
 from sparsemlp.optimizers import FusedAdamW, is_plain_sgd, rate_of, set_learning_rate
 
 #: what a CUDA graph holds of an optimizer's parameter groups
@@ -328,12 +327,6 @@ class TrainingStep:
             yield partial(self.product, *factors, out=layer.rough_gradient)
             yield partial(out.copy_, layer.rough_gradient)
             yield partial(torch.sum, layer.delta, dim=-2, dtype=layer.bias.dtype, out=layer.bias_gradient)
-
-
-def groups_of_members(n_members: int, n_groups: int) -> list[slice]:
-    """Share members out to groups as evenly as can be."""
-    edges = [round(i * n_members / n_groups) for i in range(n_groups + 1)]
-    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def make_steps(

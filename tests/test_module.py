@@ -1,12 +1,18 @@
 """The network: shapes, the members' independence, and the same outputs as torch's own layers."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
+import sparsemlp.module
 from sparsemlp import SparseInitMLP
-from sparsemlp.activations import ACTIVATIONS, blocks
+from sparsemlp.activations import ACTIVATIONS, blocks, tanh_
+from sparsemlp.module import GROUP_VALUES, groups_of_members
 
 
 def generator(seed=0):
@@ -147,8 +153,47 @@ def test_without_gradients_the_same_is_computed_and_the_input_kept(activation):
     before = x.clone()
     with torch.no_grad():
         found = module(x)
-    assert torch.equal(found, module(x))
+    torch.testing.assert_close(found, module(x), rtol=0, atol=2e-6)  # steps by another formula
     assert torch.equal(x, before)
+
+
+def test_tanh_by_the_logistic_function_is_tanh():
+    x = torch.cat([torch.linspace(-12, 12, 9999), torch.tensor([0.0, 1e-30, 1e4, -1e30, math.inf, -math.inf])])
+    found = x.clone()
+    assert tanh_(found) is found
+    np.testing.assert_allclose(found.double().numpy(), np.tanh(x.double().numpy()), rtol=0, atol=2**-22)
+    assert tanh_(torch.tensor([math.nan])).isnan()
+    for dtype in (torch.float64, torch.bfloat16):
+        assert torch.equal(tanh_(x.to(dtype)), x.to(dtype).tanh())
+
+
+@pytest.mark.parametrize("own_rows", [True, False])
+def test_members_computed_one_after_another_give_what_they_give_together(own_rows, monkeypatch):
+    module = SparseInitMLP(6, 2, (32, 8), 2, n_members=5, activation="mixed", generator=generator())
+    x = torch.randn(5, 20, 6) if own_rows else torch.randn(20, 6)
+
+    def outputs_and_gradients():
+        module.zero_grad()
+        module(x).square().sum().backward()
+        with torch.no_grad():
+            return [module(x), *(parameter.grad.clone() for parameter in module.parameters())]
+
+    assert module.n_groups(20) == 1
+    together = outputs_and_gradients()
+    for group_values, n_groups in ((1, 5), (2 * 20 * 40, 3)):
+        monkeypatch.setattr(sparsemlp.module, "GROUP_VALUES", group_values)
+        assert module.n_groups(20) == n_groups
+        for found, expected in zip(outputs_and_gradients(), together, strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@given(n_rows=st.integers(0, 10**6), n_members=st.integers(1, 60), width=st.integers(1, 50))
+def test_groups_fit_a_cache_or_are_one_member(n_rows, n_members, width):
+    module = SparseInitMLP(3, 1, (width, 5), None, n_members=n_members)
+    groups = groups_of_members(n_members, module.n_groups(n_rows))
+    assert [member for group in groups for member in range(n_members)[group]] == list(range(n_members))
+    sizes = {group.stop - group.start for group in groups}
+    assert max(sizes) == 1 or max(sizes) * n_rows * (width + 5) <= GROUP_VALUES
 
 
 @pytest.mark.parametrize("width", range(1, 8))

@@ -11,6 +11,7 @@ from skorch.callbacks import Callback
 from small import labelled_rows, numbered_rows, small_classifier, small_regressor
 from torch.profiler import ProfilerActivity, profile
 
+import sparsemlp.module
 import sparsemlp.net
 import sparsemlp.training
 from sparsemlp import SparseInitMLP
@@ -287,7 +288,13 @@ def test_a_cosine_ends_near_zero_where_members_leave_rows_out(path):
 
 
 @pytest.mark.parametrize(("n_members", "n_threads", "n_groups"), [(5, 2, 2), (2, 3, 2), (1, 2, 1), (5, 1, 1)])
-def test_members_are_shared_out_to_the_threads_and_train_the_same(monkeypatch, n_members, n_threads, n_groups):
+@pytest.mark.parametrize("is_large", [False, True])
+def test_members_are_shared_out_to_the_threads_and_train_the_same(
+    monkeypatch, n_members, n_threads, n_groups, is_large
+):
+    if is_large:  # each member fills the cache
+        monkeypatch.setattr(sparsemlp.module, "GROUP_VALUES", 1)
+        n_groups = n_members
     groups, make = [], sparsemlp.training.make_steps
 
     def make_steps(*args):
@@ -303,6 +310,8 @@ def test_members_are_shared_out_to_the_threads_and_train_the_same(monkeypatch, n
         shared = small_classifier(n_members=n_members, batch_size=50).fit(X, y)
         assert torch.get_num_threads() == n_threads
         torch.set_num_threads(1)
+        monkeypatch.undo()
+        monkeypatch.setattr(sparsemlp.net, "make_steps", make_steps)
         alone = small_classifier(n_members=n_members, batch_size=50).fit(X, y)
     finally:
         torch.set_num_threads(before)

@@ -20,6 +20,7 @@ from sparsemlp.callbacks import StopWhenLongEnough
 from sparsemlp.folds import MAX_LEFT_OUT, left_out_folds
 from sparsemlp.losses import make_loss
 from sparsemlp.module import SparseInitMLP
+from sparsemlp.threads import compute_threads
 
 OWN = {"early_stopping": "left_out", "lr_schedule": "average", "n_members": 4}
 
@@ -96,7 +97,8 @@ def test_left_out_rows_are_judged_by_the_member_that_left_them_out(n_rows_at_onc
     module = SparseInitMLP(4, 1, 8, 2, n_members=3)
     loss = make_loss("cross_entropy", 2)
     stream = BatchStream(dataset, 8, 3, torch.Generator())
-    found = stream.left_out(module, n_rows_at_once).mean_loss(loss)
+    with compute_threads(2) as compute:
+        found = stream.left_out(module, n_rows_at_once, compute).mean_loss(loss)
     output = module(dataset.X.values)
     own = output[dataset.left_out, torch.arange(48)]
     np.testing.assert_allclose(found, loss.value(own, dataset.target).mean().item(), rtol=1e-5)
