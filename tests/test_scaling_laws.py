@@ -298,7 +298,10 @@ X = np.geomspace(1, 10, 5)
         (lambda: gradient_flow(MODEL, [-1.0, 1.0]), "at least 0"),
         (lambda: gradient_flow(MODEL, [1.0], rtol=0), "rtol=0"),
         (lambda: solvable_model(*HARD, width=0), "width=0"),
-        (lambda: solvable_model(*HARD, width=10, n_modes=5), "n_modes=5 must be an integer of at least 10"),
+        (
+            lambda: solvable_model(*HARD, width=10, n_modes=5),
+            "n_modes=5 is too small; it must be an integer of at least 10",
+        ),
         (lambda: solvable_model(*HARD, n_instances=2), "n_instances=2 must be 1 at infinite width"),
         (lambda: online_sgd(solvable_model(*HARD), [1], learning_rate=0.1), "pass width to solvable_model"),
         (lambda: online_sgd(MODEL, [1.5], learning_rate=0.1), "steps must be whole numbers"),
@@ -318,3 +321,9 @@ def test_bad_input_is_one_clear_error(call, words):
     with pytest.raises(ValueError, match=words) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("width", [2.5, "10", True, None])
+def test_a_count_that_is_no_integer_is_a_type_error(width):
+    with pytest.raises(TypeError, match=f"width must be an integer of at least 1, got {width!r}"):
+        width_limited_loss(*HARD, width)

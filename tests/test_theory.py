@@ -94,7 +94,7 @@ def test_a_large_task_does_not_overflow():
     [
         (lambda: sq_threshold(5, 6), "n_informative=6 is too large; it must be at most n_features=5"),
         (lambda: sq_threshold(0, 1), "n_features=0 is too small"),
-        (lambda: sq_resources(0, 1, 1), "width=0 is too small; it must be at least 1"),
+        (lambda: sq_resources(0, 1, 1), "width=0 is too small; it must be an integer of at least 1"),
         (lambda: sq_min_steps(9, 2, width=1, n_samples=-3), "n_samples=-3 is too small"),
         (lambda: sq_min_width(9, 2, n_steps=1, n_samples=1, delta=1), "delta=1 must be a probability between"),
         (lambda: sq_min_samples(9, 2, n_steps=1, width=1, delta=0.0), "delta=0.0 must be a probability between"),

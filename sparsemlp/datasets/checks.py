@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
+
+from sparsemlp.checks import check_int
 
 
 def check_shape(n_samples: int, n_features: int, n_informative: int) -> tuple[int, int, int]:
     """Return the three, or raise an error unless there are rows, and as many features as hidden ones."""
     m, n, k = (
-        check_int(name, value, 1)
+        check_int(name, value)
         for name, value in (("n_samples", n_samples), ("n_features", n_features), ("n_informative", n_informative))
     )
     if k > n:
@@ -19,15 +21,6 @@ def check_shape(n_samples: int, n_features: int, n_informative: int) -> tuple[in
             "there must be at least as many features as hidden ones"
         )
     return m, n, k
-
-
-def check_int(name: str, value: object, low: int) -> int:
-    """Return an integer of Python's, which never overflows, or raise an error if it is below `low`."""
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer of at least {low}, got {value!r}")
-    if value < low:
-        raise ValueError(f"{name}={value} is too small; it must be an integer of at least {low}")
-    return int(value)
 
 
 def check_fraction(name: str, value: object) -> None:

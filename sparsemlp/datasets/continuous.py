@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sparsemlp.datasets.checks import check_fraction, check_int, check_noise, check_shape
+from sparsemlp.checks import check_int
+from sparsemlp.datasets.checks import check_fraction, check_noise, check_shape
 from sparsemlp.datasets.draws import RandomStateLike, choose_support, chunks, flip_labels, streams
 
 _MEDIAN_ROWS = 65536  # puts an estimated median within about 0.2 % of probability of the true one
@@ -91,7 +92,7 @@ def make_sparse_polynomial(
     ((1000, 10), (2,), [0, 1])
     """
     n_samples, n_features, n_informative = check_shape(n_samples, n_features, n_informative)
-    degree = check_int("degree", degree, 1)
+    degree = check_int("degree", degree)
     check_noise(regression, noise, flip_y)
     concept_rng, input_rng, noise_rng = streams(random_state)
     chosen = np.sort(choose_support(support, n_features, n_informative, concept_rng))
@@ -179,7 +180,7 @@ def make_interval_parity(
     True
     """
     n_samples, n_features, n_informative = check_shape(n_samples, n_features, n_informative)
-    n_thresholds = check_int("n_thresholds", n_thresholds, 1)
+    n_thresholds = check_int("n_thresholds", n_thresholds)
     check_fraction("flip_y", flip_y)
     concept_rng, input_rng, noise_rng = streams(random_state)
     chosen = np.sort(choose_support(support, n_features, n_informative, concept_rng))

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sparsemlp.datasets.checks import check_fraction, check_int, check_noise, check_shape
+from sparsemlp.checks import check_int
+from sparsemlp.datasets.checks import check_fraction, check_noise, check_shape
 from sparsemlp.datasets.draws import RandomStateLike, choose_support, flip_labels, random_signs, streams
 
 
@@ -159,7 +160,7 @@ def make_staircase(
     True
     """
     n_samples, n_features, n_informative = check_shape(n_samples, n_features, n_informative)
-    leap = check_int("leap", leap, 1)
+    leap = check_int("leap", leap)
     if leap > n_informative:
         raise ValueError(
             f"leap={leap} is larger than n_informative={n_informative}; it must be between 1 and n_informative"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,12 +28,6 @@ def check_richness(richness: float) -> None:
     """Raise where a richness is negative or no number."""
     if not _is_number(richness) or richness < 0:
         raise ValueError(f"richness={richness!r} must be a finite number of at least 0; 0 is lazy")
-
-
-def check_count(name: str, value: object, low: int = 1) -> None:
-    """Raise where a number of things is no integer of at least `low`."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < low:
-        raise ValueError(f"{name}={value!r} must be an integer of at least {low}")
 
 
 def check_positive(name: str, value: float) -> None:

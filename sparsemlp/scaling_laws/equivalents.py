@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import brentq
 
-from sparsemlp.scaling_laws.checks import check_count, check_task
+from sparsemlp.checks import check_int
+from sparsemlp.scaling_laws.checks import check_task
 from sparsemlp.scaling_laws.spectrum import INFINITE_WIDTH_MODES, Bins, binned_modes
 
 
@@ -39,7 +40,7 @@ def width_limited_loss(alpha: float, beta: float, width: int) -> float:
     0.96 to 1.12; alpha * beta = 1.125
     """
     check_task(alpha, beta)
-    check_count("width", width)
+    check_int("width", width)
     modes = binned_modes(alpha, beta, INFINITE_WIDTH_MODES)
     kappa = _kappa(modes, alpha, width)
     return float((modes.shares * kappa / (modes.eigenvalues + kappa)).sum()) + modes.unlearned
@@ -72,7 +73,7 @@ def sample_limited_loss(alpha: float, beta: float, n_samples: int) -> float:
     0.049
     """
     check_task(alpha, beta)
-    check_count("n_samples", n_samples)
+    check_int("n_samples", n_samples)
     modes = binned_modes(alpha, beta, INFINITE_WIDTH_MODES)
     kappa = _kappa(modes, alpha, n_samples)
     left = kappa / (modes.eigenvalues + kappa)

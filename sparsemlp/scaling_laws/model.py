@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsemlp.scaling_laws.checks import check_count, check_task
+from sparsemlp.checks import check_int
+from sparsemlp.scaling_laws.checks import check_task
 from sparsemlp.scaling_laws.spectrum import INFINITE_WIDTH_MODES, binned_modes, first_modes
 
 Array = NDArray[np.float64]
@@ -92,6 +93,8 @@ def solvable_model(
 
     Raises
     ------
+    TypeError
+        For a count that is no integer.
     ValueError
         For alpha of at most 1, beta of at most 0, fewer modes than neurons, or several
         instances of infinite width.
@@ -115,16 +118,16 @@ def solvable_model(
     5.1
     """
     check_task(alpha, beta)
-    check_count("n_instances", n_instances)
+    check_int("n_instances", n_instances)
     if width is None:
         n_modes = INFINITE_WIDTH_MODES if n_modes is None else n_modes
-        check_count("n_modes", n_modes)
+        check_int("n_modes", n_modes)
         if n_instances != 1:
             raise ValueError(f"n_instances={n_instances} must be 1 at infinite width, where nothing is random")
         return _infinite_width(float(alpha), float(beta), int(n_modes))
-    check_count("width", width)
+    check_int("width", width)
     n_modes = max(_MODES_PER_NEURON * width, _MIN_MODES) if n_modes is None else n_modes
-    check_count("n_modes", n_modes, low=width)
+    check_int("n_modes", n_modes, low=width)
     rng = np.random.default_rng(random_state)
     draws = [_finite_width(float(alpha), float(beta), int(width), int(n_modes), rng) for _ in range(n_instances)]
     rates, targets, floors = zip(*draws, strict=True)
@@ -165,10 +168,10 @@ def draw_sample_limited_losses(
     True
     """
     check_task(alpha, beta)
-    check_count("n_samples", n_samples)
-    check_count("n_instances", n_instances)
+    check_int("n_samples", n_samples)
+    check_int("n_instances", n_instances)
     n_modes = max(_MODES_PER_NEURON * n_samples, _MIN_MODES) if n_modes is None else n_modes
-    check_count("n_modes", n_modes, low=n_samples)
+    check_int("n_modes", n_modes, low=n_samples)
     rng = np.random.default_rng(random_state)
     eigenvalues, target, tail = first_modes(alpha, beta, n_modes)
     losses = np.empty(n_instances)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sparsemlp.scaling_laws.checks import check_count, check_positive, check_richness, increasing
+from sparsemlp.checks import check_int
+from sparsemlp.scaling_laws.checks import check_positive, check_richness, increasing
 from sparsemlp.scaling_laws.model import SolvableModel
 
 
@@ -55,6 +56,8 @@ def online_sgd(
 
     Raises
     ------
+    TypeError
+        For a batch size that is no integer.
     ValueError
         For a model of infinite width, a negative richness, or numbers out of range.
 
@@ -70,7 +73,7 @@ def online_sgd(
     if model.width is None:
         raise ValueError("online_sgd needs a model of finite width; pass width to solvable_model")
     check_positive("learning_rate", learning_rate)
-    check_count("batch_size", batch_size)
+    check_int("batch_size", batch_size)
     check_richness(richness)
     looks = increasing("steps", steps)
     if (looks != np.round(looks)).any():

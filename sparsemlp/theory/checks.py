@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
+
+from sparsemlp.checks import check_int
 
 
 def check_task(n_features: int, n_informative: int) -> None:
     """Raise where (n, k) is no parity."""
     check_int("n_features", n_features)
     check_int("n_informative", n_informative, high=n_features, high_name="n_features")
-
-
-def check_int(name: str, value: object, low: int = 1, high: int | None = None, high_name: str = "") -> None:
-    """Raise where a value is no integer, or out of range."""
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer of at least {low}, got {value!r}")
-    if int(value) < low:
-        raise ValueError(f"{name}={value} is too small; it must be at least {low}")
-    if high is not None and int(value) > high:
-        raise ValueError(f"{name}={value} is too large; it must be at most {high_name}={high}")
 
 
 def check_even(name: str, value: int, theorem: str) -> None:

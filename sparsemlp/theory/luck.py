@@ -5,7 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from math import ceil, comb, expm1, log1p
 
-from sparsemlp.theory.checks import check_int, check_probability, check_task
+from sparsemlp.checks import check_int
+from sparsemlp.theory.checks import check_probability, check_task
 
 
 def lucky_probability(n_features: int, n_informative: int, sparsity: int, *, at_least: int | None = None) -> float:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sparsemlp.theory.checks import check_even, check_int, check_task
+from sparsemlp.checks import check_int
+from sparsemlp.theory.checks import check_even, check_task
 
 
 class Scaling(NamedTuple):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from math import comb, floor, inf
 
-from sparsemlp.theory.checks import check_int, check_probability, check_task
+from sparsemlp.checks import check_int
+from sparsemlp.theory.checks import check_probability, check_task
 
 
 def sq_threshold(n_features: int, n_informative: int) -> float:
