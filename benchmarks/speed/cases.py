@@ -44,8 +44,7 @@ def cases(scale: float, widths: list[int]) -> Iterator[Case]:
     for n_samples in (100, 1000, 10_000):
         if n_samples <= 1000 or scale >= 0.3:
             yield defaults(n_samples)
-    if scale >= 1:
-        yield from peers(1000)
+    yield from peers(1000)
     yield prediction(int(1_000_000 * scale))
     yield initialisation()
     yield importing()
