@@ -29,7 +29,10 @@ WAVE_SLOPES = (1.0, 4.0)
 
 
 def tanh_(values: Tensor) -> Tensor:
-    """Apply tanh in place: in float32 on a CPU by the logistic function, which takes a third of the time there."""
+    """Apply tanh in place, without autograd.
+
+    In float32 on a CPU it is had from the logistic function, to 2e-7, in a third of the time.
+    """
     if values.dtype == torch.float32 and values.device.type == "cpu":
         return values.mul_(2).sigmoid_().mul_(2).sub_(1)
     return values.tanh_()
@@ -73,10 +76,11 @@ def steepen_(weight: Tensor, activation: str, generator: torch.Generator | None 
 
 
 def sparse_layer_activation(activation: str, x: Tensor) -> Tensor:
-    """Apply the activation to the first layer's values, of shape (..., width), in place where autograd lets us."""
+    """Apply the activation to the first layer's values, of shape (..., width), in place if not for autograd."""
     parts = blocks(activation, x.shape[-1])
-    if torch.is_grad_enabled() and len(parts) > 1:
-        return torch.cat([_FUNCTIONS[kind](x[..., neurons]) for kind, neurons in parts], dim=-1)
+    if torch.is_grad_enabled():
+        outputs = [_FUNCTIONS[kind](x[..., neurons]) for kind, neurons in parts]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
     for kind, neurons in parts:
         _IN_PLACE[kind](x[..., neurons])
     return x

@@ -22,7 +22,7 @@ from skorch.helper import predefined_split
 from sparsemlp.activations import ACTIVATIONS
 from sparsemlp.batches import DeviceRows, Rows, SparseRows, TabularDataset
 from sparsemlp.callbacks import KeepBest, Progress, StopWhenExhausted, StopWhenLongEnough
-from sparsemlp.devices import has_room, resolve_device
+from sparsemlp.devices import has_room, resolve_device, torch_as_it_comes
 from sparsemlp.fitted import FittedAttributes
 from sparsemlp.folds import left_out_folds
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
@@ -196,7 +196,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
         return X, y, weight
 
     def _row_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             weight = self._class_weights(y, sample_weight)
             if not np.isfinite(weight.sum()):
                 raise ValueError(
@@ -276,6 +276,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
 
     # -- the network ------------------------------------------------------------------------------------------
 
+    @torch_as_it_comes()
+    @np.errstate(under="ignore")  # next to nothing is nothing, also where a program asks numpy for errors
     def _make_module(self, X: Any, y: np.ndarray, weight: np.ndarray) -> SparseInitMLP:
         """Fit the scaling, then draw the network."""
         self._fitted_network = self._network()
@@ -321,6 +323,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
     def _n_outputs(self) -> int:
         return 1
 
+    @torch_as_it_comes()
     def _make_net(self, module: SparseInitMLP, history: list) -> Any:
         """Wrap `module` in a skorch net that is ready to train, and goes on from `history`."""
         net_class, options = self._net_class()
@@ -357,6 +360,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
         stop = [("stop", StopWhenExhausted(keep_best)), ("long_enough", StopWhenLongEnough())]
         return [*bar, ("keep_best", keep_best), *(self.callbacks or []), *stop]
 
+    @torch_as_it_comes()
+    @np.errstate(under="ignore")
     def _dataset(self, X: Any, y: np.ndarray, relative_weight: np.ndarray) -> TabularDataset:
         """Scale rows and put them, their targets and weights where the network is."""
         device = self.net_.module_.input_layer.weight.device
@@ -405,13 +410,13 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
         net.batch_generator = torch.Generator(device).manual_seed(self._seeds["batches"] + len(net.history))
         if self._batch_state is not None:
             with contextlib.suppress(RuntimeError):  # the state of another kind of device: start a new order
-                net.batch_generator.set_state(torch.from_numpy(self._batch_state))
+                net.batch_generator.set_state(torch.tensor(self._batch_state, device="cpu"))
         keep_best = dict(net.callbacks_)["keep_best"]
         patience = self.n_iter_no_change if self._holds_out else None
         n_steps = -(-len(dataset) // self.batch_size)
         every = 1 if patience is not None else max(1, STEPS_BETWEEN_COPIES // n_steps)
         keep_best.configure(self._monitors if patience is not None else [("train_loss", -1)], patience, every)
-        net.partial_fit(dataset, epochs=epochs)
+        self._train_net(dataset, epochs)
         self._batch_state = net.batch_generator.get_state().numpy()
         self.best_epoch_ = keep_best.best_epoch_
         if keep_best.diverged_:
@@ -422,8 +427,13 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
                 stacklevel=3,
             )
 
+    @torch_as_it_comes()
+    def _train_net(self, dataset: TabularDataset, epochs: int) -> None:
+        self.net_.partial_fit(dataset, epochs=epochs)
+
     # -- prediction -------------------------------------------------------------------------------------------
 
+    @np.errstate(under="ignore")
     def _decision(self, X: Any) -> np.ndarray:
         """Return the members' combined outputs, float64 of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
@@ -443,6 +453,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
             state["net_"] = net_state(self.net_)
         return state
 
+    @torch_as_it_comes()
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if isinstance(vars(self).get("net_"), dict):

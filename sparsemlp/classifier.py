@@ -350,9 +350,9 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 
     # -- calibration -------------------------------------------------------------------------------------------
 
-    def _train(self, *args: Any) -> None:
+    def _train_net(self, *args: Any) -> None:
         self.temperature_ = 1.0  # what callbacks predict with
-        super()._train(*args)
+        super()._train_net(*args)
         loss, left_out = self.net_.criterion_.loss, self.net_.left_out_
         can_tell = left_out is not None and loss.has_probabilities and bool(left_out.output.isfinite().all())
         if can_tell:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 
 
@@ -58,3 +61,17 @@ def has_room(device: torch.device, n_bytes: int) -> bool:
 def summing_dtype(device: torch.device) -> torch.dtype:
     """Return float64 where the device has it, to sum many losses in."""
     return torch.float32 if device.type == "mps" else torch.float64
+
+
+@contextlib.contextmanager
+def torch_as_it_comes() -> Iterator[None]:
+    """Compute outside ``torch.inference_mode``, with new tensors on the CPU, whatever the caller has set.
+
+    Training needs tensors that may change in other threads, and draws what it starts from on the CPU.
+    """
+    with contextlib.ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        yield

@@ -107,7 +107,7 @@ class _FastLoop(NeuralNet):
         self._is_cosine = self.lr_schedule == "cosine" and not own
         self._average: WeightAverage | None = None
         self._said_slow = False
-        self._groups = self._n_groups(len(X))  # asked here: inside, torch has fewer threads
+        self._groups = self._n_groups(len(X))
         n_threads = min(self._groups, torch.get_num_threads())
         if self.lr_schedule == "average" and not own:
             self._average = WeightAverage(self.module_, groups_of_members(self.module_.n_members, self._groups))
@@ -210,6 +210,7 @@ class _FastLoop(NeuralNet):
     ) -> None:
         """Train a group of members on some batches."""
         for slot, rate in zip(slots, rates, strict=True):
+            self._compute.go_on()
             step(slot, rate)
             if self._average is not None:
                 self._average.update(group)
@@ -233,6 +234,7 @@ class _FastLoop(NeuralNet):
     def _scheduled(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Pass batches on, with the learning rate set before each."""
         for batch in batches:
+            self._compute.go_on()
             rate = self._next_rate()
             if rate is not None:
                 set_learning_rate(self.optimizer_, rate)

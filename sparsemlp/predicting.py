@@ -1,4 +1,4 @@
-"""Prediction in chunks of bounded memory, with results that do not depend on how rows are batched."""
+"""Prediction in chunks of bounded memory, with results that depend on how rows are batched by rounding alone."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sparsemlp.module import SparseInitMLP
 CHUNK_BYTES = 2**27
 CPU_CHUNK_BYTES = 2**24
 MAX_ROWS = 2**16
-# Chunks are padded with zero rows to a multiple of this. Matrix products of very few rows go through other
-# kernels, which round differently; from 8 rows on, a row's result is the same in any batch.
+# Chunks are padded with zero rows to a multiple of this: products of very few rows go through other kernels, which
+# round differently, so that most rows' results would be others in the last digits.
 ROW_MULTIPLE = 32
 
 

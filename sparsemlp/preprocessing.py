@@ -284,11 +284,12 @@ class _ColumnBlock(BaseEstimator):
 def _fit_scaler(
     name: str, X: np.ndarray, sample_weight: np.ndarray | None, random_state: int | None
 ) -> SquashScaler | StandardScaler | RankScaler:
+    # arrays also where scikit-learn is set to make data frames
     if name == "squash":
-        return SquashScaler().fit(X)
+        return SquashScaler().set_output(transform="default").fit(X)
     if name == "standard":
-        return StandardScaler().fit(X, sample_weight=sample_weight)
-    return RankScaler(random_state).fit(X)
+        return StandardScaler().set_output(transform="default").fit(X, sample_weight=sample_weight)
+    return RankScaler(random_state).set_output(transform="default").fit(X)
 
 
 def _check_columns(scaler: Any, X: Any) -> None:

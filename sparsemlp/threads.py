@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any
 
 import torch
+
+_SETTING = threading.Lock()
 
 
 class Compute:
@@ -16,6 +20,7 @@ class Compute:
     def __init__(self, executor: ThreadPoolExecutor, n_threads: int) -> None:
         self.executor = executor
         self.n_threads = n_threads
+        self.over = threading.Event()
 
     def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Return what the function returns, or raise what it raises."""
@@ -41,6 +46,11 @@ class Compute:
         for other in others:
             other.result()
 
+    def go_on(self) -> None:
+        """Raise CancelledError where nobody waits for the result any more, as after Ctrl-C."""
+        if self.over.is_set():
+            raise CancelledError
+
 
 @contextlib.contextmanager
 def compute_threads(n_threads: int = 1, n_inner: int | None = None) -> Iterator[Compute]:
@@ -55,26 +65,40 @@ def compute_threads(n_threads: int = 1, n_inner: int | None = None) -> Iterator[
     n_threads : int, default=1
         Number of threads.
     n_inner : int, optional
-        Number of threads that torch computes with in each of them; put back at the end. Default: as it is.
+        Number of threads that torch computes with in each of them. Default: the caller's.
 
     Yields
     ------
     Compute
         Call it with a function and its arguments.
     """
-    before = torch.get_num_threads()
-    inner = before if n_inner is None else n_inner
-    if inner != before:
-        torch.set_num_threads(inner)
+    n_inner = torch.get_num_threads() if n_inner is None else n_inner
+    executor = ThreadPoolExecutor(n_threads, "sparsemlp", _prepare_thread, (n_inner,))
+    compute = Compute(executor, n_threads)
     try:
-        with ThreadPoolExecutor(n_threads, "sparsemlp", _prepare_thread, (inner,)) as executor:
-            yield Compute(executor, n_threads)
+        yield compute
     finally:
-        if inner != before:
-            torch.set_num_threads(before)
+        compute.over.set()
+        _wait_for_all(executor)
+
+
+def _wait_for_all(executor: ThreadPoolExecutor) -> None:
+    """Wait for the threads' end, whatever is pressed: what they train is about to be handed back."""
+    try:
+        executor.shutdown(cancel_futures=True)
+    except KeyboardInterrupt:
+        _wait_for_all(executor)
+        raise
 
 
 def _prepare_thread(n_inner: int) -> None:
     torch.set_flush_denormal(True)
-    # OpenMP keeps this number for each thread: a new one would use all processors for the smallest kernel.
-    torch.set_num_threads(n_inner)
+    # OpenMP keeps this number for each thread: a new one would use all processors for the smallest kernel. torch
+    # keeps what any thread has set last as well, for threads to come, which are not ours: they get what was there.
+    with _SETTING:
+        before = torch.get_num_threads()
+        if before != n_inner:
+            torch.set_num_threads(n_inner)
+            another = threading.Thread(target=partial(torch.set_num_threads, before))
+            another.start()
+            another.join()

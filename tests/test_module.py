@@ -157,6 +157,14 @@ def test_without_gradients_the_same_is_computed_and_the_input_kept(activation):
     assert torch.equal(x, before)
 
 
+@pytest.mark.parametrize("width", [1, 12])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_autograd_goes_through_every_activation(activation, width):
+    module = SparseInitMLP(5, 1, width, 2, activation=activation, generator=generator()).double()
+    x = torch.randn(7, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(module, x)
+
+
 def test_tanh_by_the_logistic_function_is_tanh():
     x = torch.cat([torch.linspace(-12, 12, 9999), torch.tensor([0.0, 1e-30, 1e4, -1e30, math.inf, -math.inf])])
     found = x.clone()

@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -239,3 +240,17 @@ def test_a_device_is_a_name_or_torchs_object(device):
     clf = small_classifier(device=device).fit(X, Y)
     assert clf.net_.module_.input_layer.weight.device.type == "cpu"
     assert pickle.loads(pickle.dumps(clf)).get_params()["device"] == device
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_training_goes_on_from_arrays_that_are_mapped_to_a_file(mode, tmp_path):
+    X, y = labelled_rows()
+    path = tmp_path / "estimator.joblib"
+    original = small_classifier().partial_fit(X, y, classes=[0, 1])
+    joblib.dump(original, path)
+    written = path.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch warns of arrays that cannot be written
+        mapped = joblib.load(path, mmap_mode=mode).partial_fit(X, y)
+    assert np.array_equal(mapped.decision_function(X), original.partial_fit(X, y).decision_function(X))
+    assert path.read_bytes() == written

@@ -1,10 +1,13 @@
 """Awkward tables fit, and a diverging loss ends in finite weights and a warning that helps."""
 
+import contextlib
+import pickle
 import warnings
 
 import numpy as np
 import psutil
 import pytest
+import sklearn
 import torch
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
@@ -221,3 +224,58 @@ def test_values_beyond_float32_at_prediction_are_an_error_that_names_the_scaling
     clf = small_classifier(scaling=scaling).fit(X, y)
     with pytest.raises(ValueError, match=f"scaling={scaling!r}: X has values too large for float32"):
         clf.predict(np.full((1, 6), 1e39))
+
+
+def trained_and_asked():
+    """Fit, pickle, go on, predict; rows with missing values and weights."""
+    X, y = raw_table(100), np.arange(100) % 2
+    fitted = small_classifier(bias_init="data", activation="mixed", early_stopping="left_out").fit(
+        X, y, sample_weight=np.arange(100) + 1
+    )
+    chunks = pickle.loads(pickle.dumps(small_classifier().partial_fit(X, y, classes=[0, 1])))
+    return np.stack([net.decision_function(X) for net in (fitted, chunks.partial_fit(X, y))])
+
+
+@contextlib.contextmanager
+def default_device(name):
+    torch.set_default_device(name)
+    try:
+        yield
+    finally:
+        torch.set_default_device(None)
+
+
+@pytest.mark.parametrize(
+    "surroundings",
+    [
+        torch.inference_mode,
+        torch.no_grad,
+        lambda: default_device("meta"),
+        lambda: sklearn.config_context(transform_output="pandas"),
+        lambda: sklearn.config_context(transform_output="polars"),
+        lambda: np.errstate(all="raise"),
+    ],
+    ids=["inference", "no_grad", "device", "pandas", "polars", "errors"],
+)
+def test_what_a_program_has_set_changes_nothing(surroundings):
+    expected = trained_and_asked()
+    with surroundings():
+        assert np.array_equal(trained_and_asked(), expected)
+
+
+def test_what_is_loaded_in_inference_mode_can_be_trained_outside():
+    X, y = labelled_rows()
+    saved = pickle.dumps(small_classifier().partial_fit(X, y, classes=[0, 1]))
+    with torch.inference_mode():
+        there = pickle.loads(saved)
+    expected = pickle.loads(saved).partial_fit(X, y).decision_function(X)
+    assert np.array_equal(there.partial_fit(X, y).decision_function(X), expected)
+
+
+@pytest.mark.parametrize("scaling", ["both", "standard", None])
+def test_next_to_nothing_is_no_error_where_numpy_raises_them(scaling):
+    X, y = labelled_rows()
+    X[:, 0] = np.finfo(float).smallest_subnormal * np.arange(len(X))
+    with np.errstate(all="raise"):
+        net = small_classifier(scaling=scaling, feature_sampling="relevance", class_weight={0: 1e-300, 1: 1.0})
+        assert net.fit(X, y).predict(X).all()
