@@ -251,11 +251,12 @@ def default_device(name):
         torch.inference_mode,
         torch.no_grad,
         lambda: default_device("meta"),
+        lambda: torch.device("meta"),
         lambda: sklearn.config_context(transform_output="pandas"),
         lambda: sklearn.config_context(transform_output="polars"),
         lambda: np.errstate(all="raise"),
     ],
-    ids=["inference", "no_grad", "device", "pandas", "polars", "errors"],
+    ids=["inference", "no_grad", "device", "device in a block", "pandas", "polars", "errors"],
 )
 def test_what_a_program_has_set_changes_nothing(surroundings):
     expected = trained_and_asked()
