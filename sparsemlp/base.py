@@ -34,6 +34,7 @@ from sparsemlp.precision import PRECISIONS
 from sparsemlp.predicting import predict_in_chunks, rows_a_chunk
 from sparsemlp.preprocessing import SCALINGS, InputScaler
 from sparsemlp.relevance import FEATURE_SAMPLINGS, relevance_weights
+from sparsemlp.threads import settle_threads
 
 # Keep a copy of the weights for divergence at most once in this many steps.
 STEPS_BETWEEN_COPIES = 16
@@ -186,6 +187,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
         return self
 
     def _check_rows(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> tuple[Any, np.ndarray, np.ndarray]:
+        settle_threads()
         X, y, sample_weight = _without_zero_weights(X, y, sample_weight)
         X, y = validate_data(self, X, y, reset=reset, y_numeric=not self._stratified, **X_OPTIONS)
         if sample_weight is None:

@@ -82,6 +82,16 @@ def compute_threads(n_threads: int = 1, n_inner: int | None = None) -> Iterator[
         _wait_for_all(executor)
 
 
+def settle_threads() -> None:
+    """Let the calling thread have its number of torch's threads.
+
+    A thread gets it with its first computation, which must not fall in the moment in which another fit's threads
+    have set theirs.
+    """
+    with _SETTING:
+        torch.get_num_threads()
+
+
 def _wait_for_all(executor: ThreadPoolExecutor) -> None:
     """Wait for the threads' end, whatever is pressed: what they train is about to be handed back."""
     try:
