@@ -49,7 +49,8 @@ def restore_module(state: dict[str, Any], device: torch.device) -> SparseInitMLP
         n_members=n_members,
         generator=torch.Generator(),  # the draws are thrown away, and torch's global generator is left alone
     )
-    module.load_state_dict({name: _tensor(values) for name, values in arrays.items()})
+    # copies here and below: joblib maps large arrays to files, which training must not write to
+    module.load_state_dict({name: torch.tensor(values) for name, values in arrays.items()})
     return module.to(device, torch.float32)
 
 
@@ -61,17 +62,12 @@ def restore_optimizer(net: Any, state: dict[str, Any]) -> None:
     saved = net.optimizer_.state_dict()
     parameters = [parameter for group in net.optimizer_.param_groups for parameter in group["params"]]
     saved["state"] = {
-        i: {name: laid_out_like(parameter, _tensor(value)) for name, value in entry.items()}
+        i: {name: laid_out_like(parameter, torch.tensor(value)) for name, value in entry.items()}
         for i, (entry, parameter) in enumerate(zip(state["optimizer"], parameters, strict=True))
         if entry
     }
     net.optimizer_.load_state_dict(saved)
     net.release(keep_optimizer=True)
-
-
-def _tensor(values: Any) -> torch.Tensor:
-    """Return a tensor of its own: joblib maps large arrays to files, which training must not write to."""
-    return torch.from_numpy(np.array(values))
 
 
 def _plain(value: Any) -> Any:

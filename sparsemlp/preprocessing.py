@@ -284,12 +284,9 @@ class _ColumnBlock(BaseEstimator):
 def _fit_scaler(
     name: str, X: np.ndarray, sample_weight: np.ndarray | None, random_state: int | None
 ) -> SquashScaler | StandardScaler | RankScaler:
-    # arrays also where scikit-learn is set to make data frames
-    if name == "squash":
-        return SquashScaler().set_output(transform="default").fit(X)
-    if name == "standard":
-        return StandardScaler().set_output(transform="default").fit(X, sample_weight=sample_weight)
-    return RankScaler(random_state).set_output(transform="default").fit(X)
+    scalers = {"squash": SquashScaler(), "standard": StandardScaler(), "quantile": RankScaler(random_state)}
+    scaler = scalers[name].set_output(transform="default")  # arrays also where scikit-learn is set to make frames
+    return scaler.fit(X, sample_weight=sample_weight) if name == "standard" else scaler.fit(X)
 
 
 def _check_columns(scaler: Any, X: Any) -> None:

@@ -20,6 +20,7 @@ class Compute:
     def __init__(self, executor: ThreadPoolExecutor, n_threads: int) -> None:
         self.executor = executor
         self.n_threads = n_threads
+        #: set when results are not wanted any more: at the end, after Ctrl-C, or where a function has failed
         self.over = threading.Event()
 
     def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -47,7 +48,7 @@ class Compute:
             other.result()
 
     def go_on(self) -> None:
-        """Raise CancelledError where nobody waits for the result any more, as after Ctrl-C."""
+        """Raise CancelledError where results are not wanted any more."""
         if self.over.is_set():
             raise CancelledError
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.datasets import make_classification, make_regression
+from skorch.callbacks import Callback
 
 from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor
 
@@ -60,3 +61,13 @@ def raw_table(n_samples=200, random_state=0):
     )
     X[rng.random(n_samples) < 0.1, 5] = np.nan
     return X
+
+
+class LooksAtBatches(Callback):
+    """Force skorch's autograd path, by being there."""
+
+    def __init__(self):
+        self.n_batches = 0
+
+    def on_batch_end(self, net, batch, training, **kwargs):
+        self.n_batches += training

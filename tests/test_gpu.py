@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import sparse
 from skorch.callbacks import Callback, LRScheduler
-from small import labelled_rows, small_classifier
+from small import LooksAtBatches, labelled_rows, small_classifier
 from torch.optim.lr_scheduler import StepLR
 
 import sparsemlp.base
@@ -83,13 +83,6 @@ def test_graphs_see_what_callbacks_set(values):
     on_cpu = small_classifier(callbacks=[Sets(**values)], **options).fit(X, y)
     graphed = on_gpu(X, y, callbacks=[Sets(**values)], **options)
     np.testing.assert_allclose(graphed.loss_curve_, on_cpu.loss_curve_, rtol=1e-4)
-
-
-class LooksAtBatches(Callback):
-    """Makes skorch train batch by batch."""
-
-    def on_batch_end(self, net, **kwargs):
-        pass
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])

@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback
-from small import labelled_rows, small_classifier
+from small import LooksAtBatches, labelled_rows, small_classifier
 from threadpoolctl import threadpool_limits
 
 from sparsemlp.net import ClassifierNet
@@ -130,8 +129,3 @@ def test_ctrl_c_ends_an_epoch_on_its_way_and_waits_for_its_threads(path, n_inter
     assert not any(thread.name.startswith("sparsemlp") for thread in threading.enumerate())
     assert net.history_ == []
     assert np.isfinite(net.decision_function(X)).all()
-
-
-class LooksAtBatches(Callback):
-    def on_batch_end(self, net, **kwargs):
-        pass

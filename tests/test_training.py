@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from skorch.callbacks import Callback
-from small import labelled_rows, numbered_rows, small_classifier, small_regressor
+from small import LooksAtBatches, labelled_rows, numbered_rows, small_classifier, small_regressor
 from torch.profiler import ProfilerActivity, profile
 
 import sparsemlp.module
@@ -142,16 +142,6 @@ def test_a_step_allocates_no_memory(loss_name, activation, optimizer, n_members)
     largest = max((event.self_cpu_memory_usage for event in recorded.key_averages()), default=0)
     assert largest < activations
     assert [parameter.data_ptr() for parameter in module.parameters()] == pointers
-
-
-class LooksAtBatches(Callback):
-    """Force skorch's autograd path, by being there."""
-
-    def __init__(self):
-        self.n_batches = 0
-
-    def on_batch_end(self, net, batch, training, **kwargs):
-        self.n_batches += training
 
 
 CASES = {
@@ -292,9 +282,6 @@ def test_a_cosine_ends_near_zero_where_members_leave_rows_out(path):
 def test_members_are_shared_out_to_the_threads_and_train_the_same(
     monkeypatch, n_members, n_threads, n_groups, is_large
 ):
-    if is_large:  # each member fills the cache
-        monkeypatch.setattr(sparsemlp.module, "GROUP_VALUES", 1)
-        n_groups = n_members
     groups, make = [], sparsemlp.training.make_steps
 
     def make_steps(*args):
@@ -307,15 +294,16 @@ def test_members_are_shared_out_to_the_threads_and_train_the_same(
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(n_threads)
-        shared = small_classifier(n_members=n_members, batch_size=50).fit(X, y)
+        with monkeypatch.context() as patched:
+            if is_large:  # each member fills the cache
+                patched.setattr(sparsemlp.module, "GROUP_VALUES", 1)
+            shared = small_classifier(n_members=n_members, batch_size=50).fit(X, y)
         assert torch.get_num_threads() == n_threads
         torch.set_num_threads(1)
-        monkeypatch.undo()
-        monkeypatch.setattr(sparsemlp.net, "make_steps", make_steps)
         alone = small_classifier(n_members=n_members, batch_size=50).fit(X, y)
     finally:
         torch.set_num_threads(before)
-    assert groups == [{n_groups}, {1}]
+    assert groups == [{n_members if is_large else n_groups}, {1}]
     np.testing.assert_allclose(shared.decision_function(X), alone.decision_function(X), atol=1e-5)
 
 

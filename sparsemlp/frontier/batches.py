@@ -124,12 +124,7 @@ def map_batches(
     n_threads = n_threads or torch.get_num_threads()
     at_once = max(1, min(len(runs), n_threads)) if device.type == "cpu" else 1
     with compute_threads(at_once, max(1, n_threads // at_once)) as compute:
-        stopped = threading.Event()
-        try:
-            done = compute.map([partial(work, batch, stopped) for batch in make_batches(runs, device, at_once)])
-        except BaseException:  # before leaving the threads, which are waited for
-            stopped.set()
-            raise
+        done = compute.map([partial(work, batch, compute.over) for batch in make_batches(runs, device, at_once)])
     return [result for results in done for result in results]
 
 
