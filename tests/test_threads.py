@@ -120,10 +120,12 @@ def test_ctrl_c_ends_an_epoch_on_its_way_and_waits_for_its_threads(path, n_inter
         monkeypatch.setattr(TrainingStep, "__call__", interrupting(TrainingStep.__call__))
     callbacks = [LooksAtBatches()] if path == "autograd" else None
     before = torch.get_num_threads()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # programs in the background ignore it
     try:
         torch.set_num_threads(2 if path == "two threads" else 1)
         net = small_classifier(batch_size=1, callbacks=callbacks).fit(X, y)
     finally:
+        signal.signal(signal.SIGINT, handler)
         torch.set_num_threads(before)
     assert len(steps) < 500  # of a thousand in the first epoch
     assert not any(thread.name.startswith("sparsemlp") for thread in threading.enumerate())
