@@ -399,10 +399,19 @@ class GraphedStep:
         return tuple(value.data_ptr() if isinstance(value, Tensor) else value for value in values)
 
     def _capture(self, slot: Slot) -> torch.cuda.CUDAGraph:
+        """Record the step without running it.
+
+        ``torch.cuda.graph`` does the same, but waits for the device and empties torch's caches before each of
+        dozens of captures, and collects garbage in older torch, which takes as long as many epochs.
+        """
+        graph = torch.cuda.CUDAGraph()
         with _CAPTURING, torch.cuda.device(self.device):
             if self.device not in _CAPTURE_STREAMS:
                 _CAPTURE_STREAMS[self.device] = torch.cuda.Stream(self.device)
-            stream, graph = _CAPTURE_STREAMS[self.device], torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-                self.step(slot)  # records, and does not run
+            with torch.cuda.stream(_CAPTURE_STREAMS[self.device]):
+                graph.capture_begin(capture_error_mode="thread_local")
+                try:
+                    self.step(slot)
+                finally:
+                    graph.capture_end()
         return graph

@@ -1,7 +1,8 @@
-"""What all tests share: a hypothesis profile for slow machines, and no GPU tests where there is no GPU."""
+"""What all tests share: a hypothesis profile for slow machines, GPUs or a stand-in for them, databases."""
 
 import itertools
 
+import cuda_stand_in
 import pytest
 import throwaway_postgresql
 import torch
@@ -12,13 +13,14 @@ settings.register_profile("sparsemlp", deadline=None, max_examples=50, print_blo
 settings.load_profile("sparsemlp")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.fixture
+def gpus():
+    """CUDA, or where there is none a stand-in that obeys its rules; yields what the stand-in counts."""
     if torch.cuda.is_available():
-        return
-    skip = pytest.mark.skip(reason="needs a CUDA device")
-    for item in items:
-        if item.get_closest_marker("gpu"):
-            item.add_marker(skip)
+        yield None
+    else:
+        with cuda_stand_in.installed() as counts:
+            yield counts
 
 
 @pytest.fixture(scope="session")

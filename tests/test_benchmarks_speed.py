@@ -12,6 +12,14 @@ from benchmarks.speed import cases, contenders, memory
 from benchmarks.speed import command as speed
 from benchmarks.speed.contenders import Problem
 
+ON_ANY_DEVICE = [
+    contenders.sparsemlp,
+    contenders.sparsemlp_bf16,
+    contenders.each_member(contenders.skorch_path),
+    contenders.torch_loop,
+    contenders.floor,
+    contenders.memory_alone,
+]
 TINY = {"n_samples": 70, "n_features": 4, "batch_size": 16, "n_epochs": 2}
 
 
@@ -50,6 +58,13 @@ def test_peers_train_the_network_for_the_epochs_of_the_problem(make, optimizer):
     n_outputs = 1 if make is contenders.torch_loop else 2
     expected = problem.n_epochs * problem.n_samples * (2 * 4 * 6 + 3 * 6 * n_outputs)
     assert products(make(problem)) == expected
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("make", ON_ANY_DEVICE, ids=lambda make: make.__name__)
+def test_contenders_run_on_a_gpu(make, n_members, optimizer, gpus):
+    make(Problem(optimizer, widths=(6, 5), n_members=n_members, device="cuda", **TINY))()
 
 
 def test_our_contender_and_scikit_learns_run_the_epochs_of_the_problem():

@@ -188,10 +188,11 @@ def _processes(codes: dict[str, str]) -> dict[str, Callable[[], Any]]:
 
 def on_gpu(scale: float) -> Iterator[Case]:
     """Yield the comparisons on a CUDA device."""
-    pair = {OURS: contenders.sparsemlp, "floor": contenders.floor}
     n_epochs = max(1, int(30 * scale))
     many = Problem("sgd", 3200, 50, (1000,), 32, n_epochs=n_epochs, n_members=50, device="cuda")
-    yield _per_step("GPU: paper's net, width 1000, 50 members, a step", many, pair)
+    bounds = {"floor": contenders.floor, "memory alone": contenders.memory_alone}
+    title = "GPU: paper's net, width 1000, 50 members, a step"
+    yield _per_step(title, many, {OURS: contenders.sparsemlp, **bounds})
     yield replace(paper(1000, scale, "cuda"), title="GPU: paper's net, width 1000, a step")
     for hidden in ((1024,), (4096, 256)):
         yield replace(tabular(hidden, scale, "cuda"), title=f"GPU: table, width {hidden}, a step")

@@ -181,6 +181,21 @@ def floor(problem: Problem) -> Train:
             else:
                 weights[i].addmm_(deltas[i + 1].mT, x[i], beta=0.999, alpha=1e-9)
 
+    return _repeated(step, problem)
+
+
+def memory_alone(problem: Problem) -> Train:
+    """Read and write what an update changes, once a step: every weight, and AdamW's two moments of it.
+
+    On a GPU this takes longer than the products where batches are small.
+    """
+    n_weights = sum(a * b for a, b in pairwise((problem.n_features, *problem.widths)))
+    n_arrays = 1 if problem.optimizer == "sgd" else 3
+    values = torch.zeros(n_arrays * problem.n_members * n_weights, device=problem.device)
+    return _repeated(lambda: values.mul_(0.999), problem)
+
+
+def _repeated(step: Callable[[], Any], problem: Problem) -> Train:
     run = step if problem.device == "cpu" else _as_graph(step)
 
     def train() -> None:
@@ -192,7 +207,7 @@ def floor(problem: Problem) -> Train:
     return train
 
 
-def _as_graph(step: Callable[[], None]) -> Callable[[], None]:
+def _as_graph(step: Callable[[], Any]) -> Callable[[], None]:
     """Return the step as a CUDA graph: launched from Python, its products would be no floor."""
     step()
     graph = torch.cuda.CUDAGraph()
