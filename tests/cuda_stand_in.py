@@ -1,9 +1,9 @@
 """A stand-in for CUDA where there is none: tensors that say they are on a GPU, and obey its rules, on the CPU.
 
 What it checks is what fails on a GPU and nowhere else: operands on two devices, generators of the wrong device,
-numpy on device memory, waits for the device and copies from the host while a graph is captured, and work that a
-graph holds by value. A graph records its operations without running them, and replays them on the same memory.
-Waits for the device are counted, and so is the memory that tensors and graphs hold.
+numpy on device memory, waits for the device and copies from the host while a graph is captured, what a graph holds
+by value, and graphs on memory that has been freed. A graph records its operations without running them, and
+replays them on the same memory. Waits for the device are counted, and the memory that tensors and graphs hold.
 
 What it cannot show: CUDA's kernels, their rounding, their time, and streams that run side by side.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -88,8 +89,8 @@ class _Allocation:
 class GpuTensor(Tensor):
     """A tensor whose values are a CPU's, and which tells Python that they are on a GPU."""
 
-    values: Tensor
-    index: int
+    inner: Tensor
+    gpu: int
     allocation: _Allocation
 
     __torch_function__ = torch._C._disabled_torch_function_impl
@@ -104,13 +105,13 @@ class GpuTensor(Tensor):
             dtype=values.dtype,
             device=torch.device("cpu"),  # what autograd believes
         )
-        made.values, made.index = values, index
+        made.inner, made.gpu = values, index
         made.allocation = allocation or _Allocation(index, values.untyped_storage().nbytes())
         return made
 
     @property
     def device(self) -> torch.device:
-        return torch.device("cuda", self.index)
+        return torch.device("cuda", self.gpu)
 
     @property
     def is_cuda(self) -> bool:
@@ -121,7 +122,7 @@ class GpuTensor(Tensor):
         return False
 
     def data_ptr(self) -> int:
-        return self.values.data_ptr()
+        return self.inner.data_ptr()
 
     def numpy(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() first.")
@@ -144,7 +145,7 @@ class GpuTensor(Tensor):
         return _run(func, args, kwargs or {})
 
     def __repr__(self, **kwargs: Any) -> str:
-        return f"{self.values.detach()!r} on {self.device}"
+        return f"{self.inner.detach()!r} on {self.device}"
 
 
 class _Intercept(TorchDispatchMode):
@@ -188,7 +189,7 @@ def _with_index(device: torch.device) -> torch.device:
 
 def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Compute on the CPU what a GPU would, if it would."""
-    operands = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, Tensor)]
+    operands = _tensors((args, kwargs))
     there = [operand for operand in operands if isinstance(operand, GpuTensor)]
     asked = kwargs.get("device")
     if func is aten.new_empty_strided.default and there:  # autograd's, with the device that it believes in
@@ -207,8 +208,12 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     return graph.record(func, args, kwargs, device, there)
 
 
+def _tensors(values: Any) -> list[Any]:
+    return [value for value in tree_flatten(values)[0] if isinstance(value, Tensor)]
+
+
 def _values(arguments: Any) -> Any:
-    return tree_map_only(GpuTensor, lambda tensor: tensor.values, arguments)
+    return tree_map_only(GpuTensor, lambda tensor: tensor.inner, arguments)
 
 
 def _check(func: Any, operands: list[Tensor], there: list[GpuTensor], device: torch.device) -> None:
@@ -247,7 +252,7 @@ def _compute(func: Any, args: Any, kwargs: Any, device: torch.device, there: lis
 def _on_device(values: Tensor, device: torch.device, there: list[GpuTensor]) -> GpuTensor:
     """Wrap a result; a view counts as the memory that it is a view of."""
     address = values.untyped_storage().data_ptr()
-    same = (tensor for tensor in there if address and tensor.values.untyped_storage().data_ptr() == address)
+    same = (tensor for tensor in there if address and tensor.inner.untyped_storage().data_ptr() == address)
     base = next(same, None)
     return GpuTensor(values, device.index, None if base is None else base.allocation)
 
@@ -278,32 +283,31 @@ class _Graph:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.calls: list[Callable[[], None]] = []
-        self.held: list[_Allocation] = []
+        self.own: list[_Allocation] = []
+        self.borrowed: list[weakref.ref[_Allocation]] = []  # which a graph does not keep from being freed
         self.error_mode = "global"
         self.is_captured = False
 
     def record(self, func: Any, args: Any, kwargs: Any, device: torch.device, there: list[GpuTensor]) -> Any:
-        self.held += [tensor.allocation for tensor in there]
         args_values, kwargs_values = _values(args), _values(kwargs)
         written = _written(func, args, kwargs)
+        self.borrowed += [weakref.ref(tensor.allocation) for tensor in there]
         if written:
             self.calls.append(lambda: func(*args_values, **kwargs_values))
             return _returned(func, written, None)
         result = _compute(func, args, kwargs, device, there)  # memory for it; its values come with the replay
-        made = [tensor for tensor in tree_flatten(result)[0] if isinstance(tensor, GpuTensor)]
-        self.held += [tensor.allocation for tensor in made]
-        if not any(one.alias_info for one in func._schema.returns):  # no view
-            buffers = [tensor.values for tensor in made]
-            gpus.n_made_in_graphs += len(buffers)
+        if any(one.alias_info for one in func._schema.returns):  # a view
+            return result
+        made = _tensors(result)
+        self.own += [tensor.allocation for tensor in made]
+        gpus.n_made_in_graphs += len(made)
 
-            def again() -> None:
-                values = [
-                    one for one in tree_flatten(func(*args_values, **kwargs_values))[0] if isinstance(one, Tensor)
-                ]
-                for buffer, value in zip(buffers, values, strict=True):
-                    buffer.copy_(value)
+        def again() -> None:
+            for buffer, values in zip(buffers, _tensors(func(*args_values, **kwargs_values)), strict=True):
+                buffer.copy_(values)
 
-            self.calls.append(again)
+        buffers = [tensor.inner for tensor in made]
+        self.calls.append(again)
         return result
 
     def capture_begin(self, pool: Any = None, capture_error_mode: str = "global") -> None:
@@ -321,6 +325,8 @@ class _Graph:
     def replay(self) -> None:
         if not self.is_captured:
             raise RuntimeError("Called CUDAGraph::replay without a preceding successful capture.")
+        if any(allocation() is None for allocation in self.borrowed):
+            raise RuntimeError("the graph reads or writes memory that has been freed")
         for call in self.calls:
             call()
 

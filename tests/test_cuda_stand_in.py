@@ -151,7 +151,7 @@ def test_a_capture_for_its_thread_alone_lets_others_wait():
         assert len(failures) == expected
 
 
-def test_memory_is_counted_until_no_tensor_and_no_graph_holds_it():
+def test_memory_is_counted_as_long_as_a_tensor_or_the_graph_that_made_it_holds_it():
     x = torch.empty(1000, device="cuda")
     view = x[:10]
     graph, made = captured(partial(torch.mul, x, 2))
@@ -159,10 +159,13 @@ def test_memory_is_counted_until_no_tensor_and_no_graph_holds_it():
     del x, made
     gc.collect()
     assert torch.cuda.memory_allocated() == 8000
-    del graph
+    graph.replay()
+    del view
     gc.collect()
     assert torch.cuda.memory_allocated() == 4000
-    del view
+    with pytest.raises(RuntimeError, match="memory that has been freed"):
+        graph.replay()
+    del graph
     gc.collect()
     assert torch.cuda.memory_allocated() == 0
     assert torch.cuda.memory_reserved() == 8000
