@@ -19,6 +19,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+import torch._dynamo  # which looks at torch.cuda's classes as it is imported, so before they are others
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -448,6 +449,7 @@ def installed() -> Iterator[Gpus]:
         "memory_allocated": lambda device=None: gpus.allocated[_index(device)],
         "memory_reserved": lambda device=None: gpus.reserved[_index(device)],
         "empty_cache": _empty_cache,
+        "is_current_stream_capturing": lambda: gpus.graph is not None,
         "Stream": _Stream,
         "stream": _on_stream,
         "CUDAGraph": _Graph,

@@ -213,7 +213,11 @@ def _as_graph(step: Callable[[], Any]) -> Callable[[], None]:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step()
-    return graph.replay
+
+    def replay(step: Any = step) -> None:  # a graph has the addresses of the step's buffers, and keeps none
+        graph.replay()
+
+    return replay
 
 
 def peers_at_their_defaults() -> dict[str, Callable[[], Any]]:
