@@ -36,8 +36,9 @@ from sparsemlp.module import SparseInitMLP, groups_of_members
 from sparsemlp.optimizers import RATE_SCALE, SGD, AdamW, can_split, set_learning_rate
 from sparsemlp.precision import product_dtype, tensor_cores
 from sparsemlp.richness import ADAM_EPS
+from sparsemlp.steps import make_steps
 from sparsemlp.threads import compute_threads
-from sparsemlp.training import Slot, make_steps
+from sparsemlp.training import Slot
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 LR_SCHEDULES = ("constant", "cosine", "average")

@@ -69,8 +69,6 @@ def predict_in_chunks(
             if n_rows <= ROW_MULTIPLE:
                 raise
             n_rows = n_rows // 2 // ROW_MULTIPLE * ROW_MULTIPLE or ROW_MULTIPLE
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
             continue
         start = stop
     return decision

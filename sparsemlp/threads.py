@@ -59,7 +59,7 @@ def compute_threads(n_threads: int = 1, n_inner: int | None = None) -> Iterator[
 
     Weights without a gradient decay into denormal numbers, which cost 10 to 50 times as much as others. The
     mode belongs to a thread, and threads that OpenMP starts inherit it: so this covers every thread that
-    computes, and leaves the caller's as they were.
+    computes, and leaves the caller's as they were. On CUDA, threads compute on the caller's device and streams.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def compute_threads(n_threads: int = 1, n_inner: int | None = None) -> Iterator[
         Call it with a function and its arguments.
     """
     n_inner = torch.get_num_threads() if n_inner is None else n_inner
-    executor = ThreadPoolExecutor(n_threads, "sparsemlp", _prepare_thread, (n_inner,))
+    executor = ThreadPoolExecutor(n_threads, "sparsemlp", _prepare_thread, (n_inner, _cuda_of_this_thread()))
     compute = Compute(executor, n_threads)
     try:
         yield compute
@@ -102,7 +102,28 @@ def _wait_for_all(executor: ThreadPoolExecutor) -> None:
         raise
 
 
-def _prepare_thread(n_inner: int) -> None:
+def _cuda_of_this_thread() -> Callable[[], None]:
+    """Return what gives another thread this one's device and streams, which each thread has of its own.
+
+    What the caller has queued on a stream is done before what follows on the same one, and only there.
+    """
+    if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
+        return lambda: None
+    device = torch.cuda.current_device()
+    streams = [torch.cuda.current_stream(i) for i in range(torch.cuda.device_count())]
+    # Setting a stream sets its device, which takes memory there: of others than the default's it has been taken.
+    own = [stream for i, stream in enumerate(streams) if stream != torch.cuda.default_stream(i)]
+
+    def settle() -> None:
+        for stream in own:
+            torch.cuda.set_stream(stream)
+        torch.cuda.set_device(device)
+
+    return settle
+
+
+def _prepare_thread(n_inner: int, use_callers_cuda: Callable[[], None]) -> None:
+    use_callers_cuda()
     torch.set_flush_denormal(True)
     # OpenMP keeps this number for each thread: a new one would use all processors for the smallest kernel. torch
     # keeps what any thread has set last as well, for threads to come, which are not ours: they get what was there.

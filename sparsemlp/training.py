@@ -9,8 +9,7 @@ gradient and update are one accumulating product. The same static buffers are wh
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,14 +18,8 @@ from torch import Tensor
 
 from sparsemlp.activations import n_waves, relu_backward, sparse_layer_backward_calls, sparse_layer_calls
 from sparsemlp.losses import Loss
-from sparsemlp.module import SparseInitMLP, groups_of_members
+from sparsemlp.module import SparseInitMLP
 from sparsemlp.optimizers import FusedAdamW, is_plain_sgd, rate_of, set_learning_rate
-
-#: what a CUDA graph holds of an optimizer's parameter groups
-SCALARS = ("lr", "weight_decay", "betas", "eps", "maximize")
-# Graphs are captured one at a time, on one stream a device: CUDA's libraries keep a workspace for every stream.
-_CAPTURING = threading.Lock()
-_CAPTURE_STREAMS: dict[torch.device, torch.cuda.Stream] = {}
 
 
 class Slot(NamedTuple):
@@ -327,91 +320,3 @@ class TrainingStep:
             yield partial(self.product, *factors, out=layer.rough_gradient)
             yield partial(out.copy_, layer.rough_gradient)
             yield partial(torch.sum, layer.delta, dim=-2, dtype=layer.bias.dtype, out=layer.bias_gradient)
-
-
-def make_steps(
-    module: SparseInitMLP,
-    loss: Loss,
-    optimizer: torch.optim.Optimizer,
-    batch_sizes: Sequence[int],
-    n_groups: int,
-    dtype: torch.dtype | None = None,
-) -> dict[int, list[Callable[..., None]]]:
-    """Return the steps for each batch size, one for each of `n_groups` groups of members.
-
-    Groups are for threads of their own: members never meet in training, so nothing waits at every product.
-    On CUDA there is one group, and its steps are graphs.
-    """
-    made: dict[int, list[Callable[..., None]]] = {size: [] for size in batch_sizes}
-    for members in groups_of_members(module.n_members, n_groups):
-        adamw = FusedAdamW(optimizer, members) if FusedAdamW.can_take(optimizer) else None
-        largest = None
-        for size in sorted(batch_sizes, reverse=True):
-            step = TrainingStep(
-                module, loss, optimizer, size, members=members, adamw=adamw, buffers=largest, dtype=dtype
-            )
-            largest = largest or step
-            made[size].append(fastest(step))
-    return made
-
-
-def fastest(step: TrainingStep) -> Callable[..., None]:
-    """Return the step as graphs where it trains on CUDA, else as it is."""
-    return GraphedStep(step) if step.layers[0].weight.is_cuda else step
-
-
-class GraphedStep:
-    """A :class:`TrainingStep` whose work on each slot is recorded once as a CUDA graph and then replayed.
-
-    A graph holds the addresses of its buffers, so there is one for every slot, and the optimizer's scalars, so
-    graphs are recorded again when one has changed. AdamW's learning rate is in a tensor, which may change.
-    """
-
-    def __init__(self, step: TrainingStep) -> None:
-        self.step = step
-        self.graphs: dict[int, torch.cuda.CUDAGraph] = {}
-        self.recorded_with: tuple[Any, ...] = ()
-        self.warm = False
-        self.device = step.layers[0].weight.device
-
-    def __call__(self, slot: Slot, rate: float | None = None) -> None:
-        """Train on the batch in `slot`, at `rate` or at the optimizer's own learning rate."""
-        if rate is not None:
-            set_learning_rate(self.step.optimizer, rate)
-        scalars = self._scalars()
-        key = slot.x.data_ptr()
-        if not self.warm:  # libraries and the optimizer set up what they need
-            self.step(slot)
-            self.warm = True
-        elif scalars != self.recorded_with:  # a rate that changes at every step is not worth a graph
-            self.graphs.clear()
-            self.step(slot)
-        elif key in self.graphs:
-            self.graphs[key].replay()
-        else:
-            self.graphs[key] = self._capture(slot)
-            self.graphs[key].replay()
-        self.recorded_with = scalars
-
-    def _scalars(self) -> tuple[Any, ...]:
-        """Return what a graph holds by value; of a tensor it holds the address."""
-        values = (group.get(name) for group in self.step.optimizer.param_groups for name in SCALARS)
-        return tuple(value.data_ptr() if isinstance(value, Tensor) else value for value in values)
-
-    def _capture(self, slot: Slot) -> torch.cuda.CUDAGraph:
-        """Record the step without running it.
-
-        ``torch.cuda.graph`` does the same, but waits for the device and empties torch's caches before each of
-        dozens of captures, and collects garbage in older torch, which takes as long as many epochs.
-        """
-        graph = torch.cuda.CUDAGraph()
-        with _CAPTURING, torch.cuda.device(self.device):
-            if self.device not in _CAPTURE_STREAMS:
-                _CAPTURE_STREAMS[self.device] = torch.cuda.Stream(self.device)
-            with torch.cuda.stream(_CAPTURE_STREAMS[self.device]):
-                graph.capture_begin(capture_error_mode="thread_local")
-                try:
-                    self.step(slot)
-                finally:
-                    graph.capture_end()
-        return graph

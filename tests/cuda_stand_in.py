@@ -27,6 +27,7 @@ from torch.utils._pytree import tree_flatten, tree_map_only
 
 TOTAL_MEMORY = 2**31
 N_DEVICES = 2
+WORKSPACE = 2**23
 aten = torch.ops.aten
 
 # the host waits for their result
@@ -34,6 +35,14 @@ READS = {aten._local_scalar_dense.default, aten.nonzero.default, aten.masked_sel
 # may have operands on several devices
 COPIES = {aten.copy_.default, aten._foreach_copy_.default}
 # a GPU's tensor takes indices from the host
+PRODUCTS = {
+    aten.mm.out,
+    aten.bmm.out,
+    aten.addmm.out,
+    aten.baddbmm.out,
+    aten.addmm_.default,
+    aten.baddbmm_.default,
+}
 INDEXING = {aten.index.Tensor, aten.index_put_.default, aten._index_put_impl_.default}
 
 
@@ -48,6 +57,9 @@ class Gpus:
         self.allocated = [0] * N_DEVICES
         self.reserved = [0] * N_DEVICES
         self.capturing: dict[int, _Graph] = {}  # by thread
+        self.default_streams = [_Stream(device) for device in range(N_DEVICES)]
+        self.workspaces: dict[_Stream, _Allocation] = {}  # which libraries take for products in captures
+        self.time = 0  # in operations
         self.lock = threading.RLock()
 
     @property
@@ -59,6 +71,7 @@ class Gpus:
         """Count a wait for the device, which no capture survives."""
         self.n_waits += 1
         self.forbid_in_capture(f"{what} waits for the device")
+        torch.cuda.current_stream().done = self.time
 
     def forbid_in_capture(self, what: str) -> None:
         for thread, graph in list(self.capturing.items()):
@@ -66,7 +79,7 @@ class Gpus:
                 raise RuntimeError(f"CUDA error: operation not permitted when stream is capturing: {what}")
 
 
-gpus = Gpus()
+gpus: Gpus  # while it is installed
 _settings_of_thread = threading.local()  # its device and stream
 
 
@@ -74,12 +87,29 @@ class _Allocation:
     """Memory that is counted as long as a tensor or a graph holds it."""
 
     def __init__(self, device: int, n_bytes: int) -> None:
-        if gpus.allocated[device] + n_bytes > TOTAL_MEMORY:
+        # what is cached is not given back while a graph is captured
+        taken = gpus.allocated[device] if gpus.graph is None else gpus.reserved[device]
+        if taken + n_bytes > TOTAL_MEMORY:
             raise torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate {n_bytes} bytes.")
         self.device, self.n_bytes, self.gpus = device, n_bytes, gpus
+        #: the stream that wrote to it last, and when
+        self.written: tuple[_Stream, int] | None = None
         with self.gpus.lock:
             self.gpus.allocated[device] += n_bytes
-            self.gpus.reserved[device] = max(self.gpus.reserved[device], self.gpus.allocated[device])
+            cached = self.gpus.reserved[device] - self.gpus.allocated[device]
+            if gpus.graph is not None or cached < 0:  # a graph has memory of its own
+                self.gpus.reserved[device] += n_bytes if gpus.graph is not None else -cached
+
+    def use(self, *, write: bool) -> None:
+        """Refuse what another stream has written without a wait for it."""
+        stream = torch.cuda.current_stream(self.device)
+        if self.written is not None:
+            writer, time = self.written
+            if writer != stream and time > writer.done:
+                raise RuntimeError("a stream uses what another has written, and has not waited for it")
+        if write:
+            self.gpus.time += 1
+            self.written = stream, self.gpus.time
 
     def __del__(self) -> None:
         if hasattr(self, "gpus"):
@@ -199,6 +229,10 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if device is None or (device.type != "cuda" and not there):
         return func(*args, **kwargs)
     _check(func, operands, there, device)
+    if gpus.graph is None:
+        written = {id(tensor) for tensor in _tensors(_written(func, args, kwargs))}
+        for tensor in there:
+            tensor.allocation.use(write=id(tensor) in written)
     if asked is not None:
         kwargs = {**kwargs, "device": torch.device("cpu") if device.type == "cuda" else device}
     if device.type != "cuda":  # a copy to the host
@@ -225,16 +259,14 @@ def _check(func: Any, operands: list[Tensor], there: list[GpuTensor], device: to
     if func in READS or masks or (there and device.type != "cuda"):
         gpus.wait(name)
         return
-    if func in COPIES or func is aten._to_copy.default:
-        if here and not isinstance(operands[0], GpuTensor):
+    allowed_here = func in INDEXING and isinstance(operands[0], GpuTensor)  # it is brought there
+    if func in COPIES or func is aten._to_copy.default or (allowed_here and here):
+        if here:  # in ordinary memory, which a GPU cannot read by itself
             gpus.wait(name)
-        elif here:
-            gpus.forbid_in_capture(f"{name} copies from memory of the host")
         return
-    allowed_here = func in INDEXING and isinstance(operands[0], GpuTensor)
     if torch.Tag.pointwise in func.tags and "foreach" not in name:
         here = [operand for operand in here if operand.dim()]
-    devices = {tensor.device for tensor in there} | ({torch.device("cpu")} if here and not allowed_here else set())
+    devices = {tensor.device for tensor in there} | ({torch.device("cpu")} if here else set())
     if len(devices) > 1:
         raise RuntimeError(
             f"Expected all tensors to be on the same device, but found {sorted(map(str, devices))} ({name})"
@@ -255,7 +287,10 @@ def _on_device(values: Tensor, device: torch.device, there: list[GpuTensor]) -> 
     address = values.untyped_storage().data_ptr()
     same = (tensor for tensor in there if address and tensor.inner.untyped_storage().data_ptr() == address)
     base = next(same, None)
-    return GpuTensor(values, device.index, None if base is None else base.allocation)
+    made = GpuTensor(values, device.index, None if base is None else base.allocation)
+    if base is None and gpus.graph is None:
+        made.allocation.use(write=True)
+    return made
 
 
 def _written(func: Any, args: Any, kwargs: Any) -> list[Any]:
@@ -287,12 +322,16 @@ class _Graph:
         self.own: list[_Allocation] = []
         self.borrowed: list[weakref.ref[_Allocation]] = []  # which a graph does not keep from being freed
         self.error_mode = "global"
-        self.is_captured = False
+        self.device: torch.device | None = None
+        self.is_captured = self.is_spoilt = False
 
     def record(self, func: Any, args: Any, kwargs: Any, device: torch.device, there: list[GpuTensor]) -> Any:
         args_values, kwargs_values = _values(args), _values(kwargs)
         written = _written(func, args, kwargs)
         self.borrowed += [weakref.ref(tensor.allocation) for tensor in there]
+        stream = torch.cuda.current_stream(device)
+        if func in PRODUCTS and stream not in gpus.workspaces:
+            gpus.workspaces[stream] = _Allocation(device.index, WORKSPACE)
         if written:
             self.calls.append(lambda: func(*args_values, **kwargs_values))
             return _returned(func, written, None)
@@ -314,41 +353,66 @@ class _Graph:
     def capture_begin(self, pool: Any = None, capture_error_mode: str = "global") -> None:
         if gpus.graph is not None:
             raise RuntimeError("a stream that is capturing can begin no second capture")
-        if _stream_of_thread() is None:
+        stream = torch.cuda.current_stream()
+        if stream in gpus.default_streams:
             raise RuntimeError("CUDA graphs must be captured on a non-default stream.")
-        self.error_mode = capture_error_mode
+        self.error_mode, self.device = capture_error_mode, stream.device
         gpus.capturing[threading.get_ident()] = self
 
     def capture_end(self) -> None:
         del gpus.capturing[threading.get_ident()]
+        if self.is_spoilt:
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
         self.is_captured = True
+
+    def __del__(self) -> None:
+        if self.is_captured and gpus.graph is not None:
+            gpus.graph.is_spoilt = True
 
     def replay(self) -> None:
         if not self.is_captured:
             raise RuntimeError("Called CUDAGraph::replay without a preceding successful capture.")
-        if any(allocation() is None for allocation in self.borrowed):
-            raise RuntimeError("the graph reads or writes memory that has been freed")
+        if any(graph.device == self.device for graph in gpus.capturing.values()):  # in torch up to 2.6
+            raise RuntimeError("Offset increment outside graph capture encountered unexpectedly.")
+        for reference in self.borrowed:
+            allocation = reference()
+            if allocation is None:
+                raise RuntimeError("the graph reads or writes memory that has been freed")
+            allocation.use(write=True)
         for call in self.calls:
             call()
 
 
+_every_stream: weakref.WeakSet[_Stream] = weakref.WeakSet()
+
+
 class _Stream:
     def __init__(self, device: Any = None, priority: int = 0) -> None:
+        _every_stream.add(self)
         self.device = torch.device("cuda", _index(device))
+        self.done = 0  # what it did until then has been waited for
 
 
-def _stream_of_thread() -> _Stream | None:
-    return getattr(_settings_of_thread, "stream", None)
+def _current_stream(device: Any = None) -> _Stream:
+    index = _index(device)
+    return vars(_settings_of_thread).get("streams", {}).get(index, gpus.default_streams[index])
+
+
+def _set_stream(stream: _Stream) -> None:
+    streams = vars(_settings_of_thread).setdefault("streams", {})
+    streams[stream.device.index] = stream
+    _settings_of_thread.index = stream.device.index
 
 
 @contextlib.contextmanager
 def _on_stream(stream: _Stream) -> Iterator[None]:
-    before = _stream_of_thread()
-    _settings_of_thread.stream = stream
+    device, before = _current_device(), _current_stream(stream.device)
+    _set_stream(stream)
     try:
         yield
     finally:
-        _settings_of_thread.stream = before
+        _set_stream(before)
+        _set_device(device)
 
 
 @contextlib.contextmanager
@@ -410,6 +474,10 @@ class _Device(contextlib.ContextDecorator):
         _settings_of_thread.index = self.before
 
 
+def _set_device(device: Any) -> None:
+    _settings_of_thread.index = _index(device)
+
+
 def _current_device() -> int:
     return getattr(_settings_of_thread, "index", 0)
 
@@ -421,7 +489,14 @@ def _index(device: Any) -> int:
     return _current_device() if index is None else index
 
 
+def _synchronize(device: Any = None) -> None:
+    gpus.wait("torch.cuda.synchronize")
+    for stream in _every_stream:
+        stream.done = gpus.time
+
+
 def _empty_cache() -> None:
+    gpus.forbid_in_capture("torch.cuda.empty_cache")
     gpus.reserved = list(gpus.allocated)
 
 
@@ -435,6 +510,7 @@ def _grouped(lists: list[list[Tensor]], with_indices: bool = False) -> dict[Any,
 def installed() -> Iterator[Gpus]:
     """Let torch believe that it has GPUs, and yield what they count."""
     global gpus
+    vars(_settings_of_thread).clear()
     gpus = Gpus()
     for_cuda = {
         "_lazy_init": lambda: None,
@@ -444,7 +520,12 @@ def installed() -> Iterator[Gpus]:
         "get_device_name": lambda device=None: "stand-in",
         "get_device_properties": lambda device=None: SimpleNamespace(total_memory=TOTAL_MEMORY),
         "device": _Device,
-        "synchronize": lambda device=None: gpus.wait("torch.cuda.synchronize"),
+        "synchronize": _synchronize,
+        "is_initialized": lambda: True,
+        "set_device": _set_device,
+        "current_stream": _current_stream,
+        "default_stream": lambda device=None: gpus.default_streams[_index(device)],
+        "set_stream": _set_stream,
         "mem_get_info": lambda device=None: (TOTAL_MEMORY - gpus.reserved[_index(device)], TOTAL_MEMORY),
         "memory_allocated": lambda device=None: gpus.allocated[_index(device)],
         "memory_reserved": lambda device=None: gpus.reserved[_index(device)],

@@ -17,7 +17,7 @@ from small import LooksAtBatches, labelled_rows, small_classifier
 from torch.optim.lr_scheduler import StepLR
 
 import sparsemlp.base
-import sparsemlp.training
+import sparsemlp.steps
 from sparsemlp.devices import has_room
 from sparsemlp.frontier import Cell, Run, train_runs
 
@@ -26,6 +26,18 @@ pytestmark = pytest.mark.usefixtures("gpus")
 
 def on_gpu(X, y, weights=None, **options):
     return small_classifier(**options).set_params(device="cuda").fit(X, y, sample_weight=weights)
+
+
+def counted(monkeypatch, name):
+    """Count the calls of a method of graphs."""
+    calls, method = [], getattr(torch.cuda.CUDAGraph, name)
+
+    def counting(graph, **how):
+        calls.append(how)
+        return method(graph, **how)
+
+    monkeypatch.setattr(torch.cuda.CUDAGraph, name, counting)
+    return calls
 
 
 CASES = [
@@ -56,13 +68,12 @@ def test_graphs_train_as_the_same_steps_without(options, gpus, monkeypatch):
 
     X, y = labelled_rows(131, n_features=7)  # batches of two sizes, slots of odd alignment
     weights = np.random.default_rng(0).random(131) + 0.1
-    replays, replay = [], torch.cuda.CUDAGraph.replay
-    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda graph: (replays.append(1), replay(graph))[1])
+    replays = counted(monkeypatch, "replay")
     graphed = fitted()
     changes_at_every_step = (options.get("optimizer"), options.get("lr_schedule")) == ("sgd", "cosine")
     assert bool(replays) != changes_at_every_step
     assert gpus is None or not gpus.n_made_in_graphs
-    monkeypatch.setattr(sparsemlp.training, "fastest", lambda step: step)
+    monkeypatch.setattr(sparsemlp.steps, "fastest", lambda step: step)
     eager = fitted()
     np.testing.assert_allclose(graphed.loss_curve_, eager.loss_curve_, rtol=1e-5)
     np.testing.assert_allclose(graphed.decision_function(X), eager.decision_function(X), atol=1e-4)
@@ -196,6 +207,46 @@ def test_fits_in_several_threads():
     with ThreadPoolExecutor(3) as pool:
         for fitted in pool.map(lambda _: on_gpu(X, y), range(6)):
             np.testing.assert_allclose(fitted.loss_curve_, alone, rtol=1e-5)
+
+
+def test_fits_follow_the_callers_stream():
+    X, y = labelled_rows(131)
+    expected = on_gpu(X, y).loss_curve_
+    with torch.cuda.stream(torch.cuda.Stream()):
+        np.testing.assert_allclose(on_gpu(X, y).loss_curve_, expected, rtol=1e-5)
+
+
+def test_a_gpu_full_of_what_torch_keeps_has_room_for_graphs(monkeypatch):
+    X, y = labelled_rows(131)
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info()
+    cached = torch.empty(int(0.998 * free), dtype=torch.uint8, device="cuda")
+    del cached
+    replays = counted(monkeypatch, "replay")
+    fitted = on_gpu(X, y)
+    assert replays
+    np.testing.assert_allclose(fitted.loss_curve_, on_gpu(X, y).loss_curve_, rtol=1e-5)
+
+
+def test_where_there_is_no_room_for_graphs_there_are_none(monkeypatch):
+    def full(*args, **kwargs):
+        raise torch.OutOfMemoryError("no room")
+
+    X, y = labelled_rows(131)
+    expected = on_gpu(X, y).loss_curve_
+    monkeypatch.setattr(torch.cuda.CUDAGraph, "capture_begin", full)
+    np.testing.assert_allclose(on_gpu(X, y).loss_curve_, expected, rtol=1e-5)
+
+
+def test_a_slot_that_is_seen_once_gets_no_graph(monkeypatch):
+    X, y = labelled_rows(160)
+    captures = counted(monkeypatch, "capture_begin")
+    one = small_classifier(optimizer="adamw", lr_schedule="constant").set_params(device="cuda")
+    for _ in range(3):
+        one.partial_fit(X, y, classes=[0, 1])
+    assert not captures
+    on_gpu(X, y, lr_schedule="constant")
+    assert len(captures) == 5
 
 
 def test_a_study_on_the_gpu_is_that_on_the_cpu():  # batches are drawn by numpy: the same on both

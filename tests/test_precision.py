@@ -130,6 +130,17 @@ def test_tensor_cores_are_used_inside_and_put_back():
     assert torch.get_float32_matmul_precision() == before
 
 
+def test_tensor_cores_are_used_until_the_last_of_several_fits_has_ended():
+    before = torch.get_float32_matmul_precision()
+    first, second = (tensor_cores("tf32", torch.device("cuda")) for _ in range(2))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert torch.get_float32_matmul_precision() == "high"
+    second.__exit__(None, None, None)
+    assert torch.get_float32_matmul_precision() == before
+
+
 def test_an_unknown_precision_is_named():
     X, y = labelled_rows(50)
     with pytest.raises(ValueError, match=r"'precision' parameter .* must be a str among"):

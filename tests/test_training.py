@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import sparsemlp.module
 import sparsemlp.net
-import sparsemlp.training
+import sparsemlp.steps
 from sparsemlp import SparseInitMLP
 from sparsemlp.losses import make_loss
 from sparsemlp.training import Slot, TrainingStep
@@ -282,7 +282,7 @@ def test_a_cosine_ends_near_zero_where_members_leave_rows_out(path):
 def test_members_are_shared_out_to_the_threads_and_train_the_same(
     monkeypatch, n_members, n_threads, n_groups, is_large
 ):
-    groups, make = [], sparsemlp.training.make_steps
+    groups, make = [], sparsemlp.steps.make_steps
 
     def make_steps(*args):
         steps = make(*args)

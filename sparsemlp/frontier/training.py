@@ -18,7 +18,8 @@ from sparsemlp.frontier.networks import chosen_members, initial_networks
 from sparsemlp.losses import make_loss
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.optimizers import SGD
-from sparsemlp.training import Slot, TrainingStep, fastest
+from sparsemlp.steps import fastest
+from sparsemlp.training import Slot, TrainingStep
 
 SUCCESS_ERROR = 0.1
 # A first look at this many test rows spares most full looks: a net that is at 10 % on all of them is below

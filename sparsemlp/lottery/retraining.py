@@ -11,8 +11,9 @@ from sparsemlp.frontier.networks import assembled
 from sparsemlp.losses import make_loss
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.optimizers import SGD
+from sparsemlp.steps import fastest
 from sparsemlp.threads import compute_threads
-from sparsemlp.training import Slot, TrainingStep, fastest
+from sparsemlp.training import Slot, TrainingStep
 
 
 def retrain(
