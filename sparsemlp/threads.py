@@ -107,11 +107,11 @@ def _cuda_of_this_thread() -> Callable[[], None]:
 
     What the caller has queued on a stream is done before what follows on the same one, and only there.
     """
-    if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
+    if not torch.cuda.is_initialized():
         return lambda: None
     device = torch.cuda.current_device()
     streams = [torch.cuda.current_stream(i) for i in range(torch.cuda.device_count())]
-    # Setting a stream sets its device, which takes memory there: of others than the default's it has been taken.
+    # Setting a stream sets its device too, which takes memory there; where the caller has set one, it has done so.
     own = [stream for i, stream in enumerate(streams) if stream != torch.cuda.default_stream(i)]
 
     def settle() -> None:

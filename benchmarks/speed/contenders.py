@@ -187,7 +187,7 @@ def floor(problem: Problem) -> Train:
 def memory_alone(problem: Problem) -> Train:
     """Read and write what an update changes, once a step: every weight, and AdamW's two moments of it.
 
-    On a GPU this takes longer than the products where batches are small.
+    On a GPU this may take longer than the products, where batches are small.
     """
     n_weights = sum(a * b for a, b in pairwise((problem.n_features, *problem.widths)))
     n_arrays = 1 if problem.optimizer == "sgd" else 3
