@@ -20,6 +20,7 @@ import sparsemlp.base
 import sparsemlp.steps
 from sparsemlp.devices import has_room
 from sparsemlp.frontier import Cell, Run, train_runs
+from sparsemlp.training import TrainingStep
 
 pytestmark = pytest.mark.usefixtures("gpus")
 
@@ -265,6 +266,24 @@ def test_the_second_gpu_trains():
     X, y = labelled_rows(131)
     fitted = small_classifier().set_params(device="cuda:1").fit(X, y)
     np.testing.assert_allclose(fitted.loss_curve_, on_gpu(X, y).loss_curve_, rtol=1e-5)
+
+
+def test_a_study_trains_on_the_callers_gpu(monkeypatch):
+    if torch.cuda.device_count() < 2:
+        pytest.skip("needs two GPUs")
+    seen, call = set(), TrainingStep.__call__
+
+    def step(self, slot, rate=None):
+        seen.add(slot.x.device)
+        call(self, slot, rate)
+
+    monkeypatch.setattr(TrainingStep, "__call__", step)
+    with torch.cuda.device(1):
+        train_runs(
+            [Run(Cell(n_features=12, n_informative=2, n_samples=300, width=50, max_steps=5), 0)],
+            torch.device("cuda"),
+        )
+    assert seen == {torch.device("cuda:1")}
 
 
 @pytest.mark.parametrize("n_members", [1, 3])
