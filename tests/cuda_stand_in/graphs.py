@@ -12,7 +12,7 @@ import torch
 
 from cuda_stand_in import devices
 from cuda_stand_in.devices import Allocation, Stream, on_stream
-from cuda_stand_in.tensors import GpuTensor, aten, compute, inner_values, returned, tensors_in, written_by
+from cuda_stand_in.tensors import GpuTensor, aten, inner_values, on_device, returned, tensors_in
 
 # libraries take a workspace for them, which stays with the stream
 PRODUCTS = {aten.mm.out, aten.bmm.out, aten.addmm.out, aten.baddbmm.out, aten.addmm_.default}
@@ -31,17 +31,25 @@ class Graph:
         self.device: torch.device | None = None
         self.is_captured = self.is_spoilt = False
 
-    def record(self, func: Any, args: Any, kwargs: Any, device: torch.device, there: list[GpuTensor]) -> Any:
+    def record(
+        self,
+        func: Any,
+        args: Any,
+        kwargs: Any,
+        written: list[Any],
+        device: torch.device,
+        there: list[GpuTensor],
+    ) -> Any:
         args_values, kwargs_values = inner_values(args), inner_values(kwargs)
-        written = written_by(func, args, kwargs)
         self.borrowed += [weakref.ref(tensor.allocation) for tensor in there]
         stream = torch.cuda.current_stream(device)
         if func in PRODUCTS and stream not in devices.gpus.workspaces:
             devices.gpus.workspaces[stream] = Allocation(device.index, WORKSPACE)
         if written:
             self.calls.append(lambda: func(*args_values, **kwargs_values))
-            return returned(func, written, None)
-        result = compute(func, args, kwargs, device, there)  # memory for it; its values come with the replay
+            return returned(func, written)
+        # what is made has its memory now, and its values with the replay
+        result = on_device(func(*args_values, **kwargs_values), device, there)
         if any(one.alias_info for one in func._schema.returns):  # a view
             return result
         made = tensors_in(result)

@@ -114,18 +114,19 @@ def run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if device is None or (device.type != "cuda" and not there):
         return func(*args, **kwargs)
     check(func, operands, there, device)
-    if devices.gpus.graph is None:
-        written = {id(tensor) for tensor in tensors_in(written_by(func, args, kwargs))}
+    written, graph = written_by(func, args, kwargs), devices.gpus.graph
+    if graph is None:
+        changed = {id(tensor) for tensor in tensors_in(written)}
         for tensor in there:
-            tensor.allocation.use(write=id(tensor) in written)
+            tensor.allocation.use(write=id(tensor) in changed)
     if asked is not None:
         kwargs = {**kwargs, "device": torch.device("cpu") if device.type == "cuda" else device}
     if device.type != "cuda":  # a copy to the host
         return func(*inner_values(args), **inner_values(kwargs))
-    graph = devices.gpus.graph
-    if graph is None:
-        return compute(func, args, kwargs, device, there)
-    return graph.record(func, args, kwargs, device, there)
+    if graph is not None:
+        return graph.record(func, args, kwargs, written, device, there)
+    result = func(*inner_values(args), **inner_values(kwargs))
+    return returned(func, written) if written else on_device(result, device, there)
 
 
 def tensors_in(values: Any) -> list[Any]:
@@ -158,24 +159,19 @@ def check(func: Any, operands: list[Tensor], there: list[GpuTensor], device: tor
         )
 
 
-def compute(func: Any, args: Any, kwargs: Any, device: torch.device, there: list[GpuTensor]) -> Any:
-    """Run an operation, and return what it changed as it was given, new values as tensors on the device."""
-    written = written_by(func, args, kwargs)
-    result = func(*inner_values(args), **inner_values(kwargs))
-    if written:
-        return returned(func, written, result)
-    return tree_map_only(Tensor, lambda values: on_device(values, device, there), result)
+def on_device(result: Any, device: torch.device, there: list[GpuTensor]) -> Any:
+    """Wrap what an operation has made; a view counts as the memory that it is a view of."""
+    allocations = {tensor.inner.untyped_storage().data_ptr(): tensor.allocation for tensor in there}
+    allocations.pop(0, None)  # of tensors without values
 
+    def wrap(values: Tensor) -> GpuTensor:
+        base = allocations.get(values.untyped_storage().data_ptr())
+        made = GpuTensor(values, device.index, base)
+        if base is None and devices.gpus.graph is None:
+            made.allocation.use(write=True)
+        return made
 
-def on_device(values: Tensor, device: torch.device, there: list[GpuTensor]) -> GpuTensor:
-    """Wrap a result; a view counts as the memory that it is a view of."""
-    address = values.untyped_storage().data_ptr()
-    same = (tensor for tensor in there if address and tensor.inner.untyped_storage().data_ptr() == address)
-    base = next(same, None)
-    made = GpuTensor(values, device.index, None if base is None else base.allocation)
-    if base is None and devices.gpus.graph is None:
-        made.allocation.use(write=True)
-    return made
+    return tree_map_only(Tensor, wrap, result)
 
 
 def written_by(func: Any, args: Any, kwargs: Any) -> list[Any]:
@@ -187,7 +183,7 @@ def written_by(func: Any, args: Any, kwargs: Any) -> list[Any]:
     return found
 
 
-def returned(func: Any, written: list[Any], result: Any) -> Any:
+def returned(func: Any, written: list[Any]) -> Any:
     """Return what an operation that writes to its arguments hands back: these arguments."""
     n_returns = len(func._schema.returns)
     if n_returns == 0:
