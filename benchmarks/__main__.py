@@ -7,11 +7,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import ablation, everything, regression, report, tabular
-from benchmarks.arguments import Parser, UsageError, command_line
+from benchmarks import everything, write_report
+from benchmarks.cli import Parser, UsageError, command_line
 from benchmarks.parity import command as parity
 from benchmarks.scaling import command as scaling_laws
 from benchmarks.speed import command as speed
+from benchmarks.tabular import ablation, regression
+from benchmarks.tabular import command as tabular
 
 COMMANDS = {
     "tabular": tabular,
@@ -20,7 +22,7 @@ COMMANDS = {
     "ablation": ablation,
     "regression": regression,
     "scaling-laws": scaling_laws,
-    "report": report,
+    "report": write_report,
     "all": everything,
 }
 

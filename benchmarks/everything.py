@@ -3,9 +3,10 @@
 import argparse
 from types import ModuleType
 
-from benchmarks import report, tabular
-from benchmarks.arguments import Parser, add_common
+from benchmarks import write_report
+from benchmarks.cli import Parser, add_common
 from benchmarks.parity import command as parity
+from benchmarks.tabular import command as tabular
 
 # The parity study has its own sizes of grid; `make benchmark` shows a corner of it.
 PARITY_PROFILES = {"smoke": "smoke", "quick": "glance", "full": "quick"}
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     statuses = [
         _run(tabular, shared + profile, args.command_line),
         _run(parity, [*shared, "--profile", PARITY_PROFILES[args.profile]], args.command_line),
-        _run(report, shared, args.command_line),
+        _run(write_report, shared, args.command_line),
     ]
     return max(statuses)
 

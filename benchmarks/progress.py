@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from benchmarks.plan import Piece
-    from benchmarks.store import Store
+    from benchmarks.results.store import Store
+    from benchmarks.tabular.plan import Piece
 
 Item = TypeVar("Item")
 

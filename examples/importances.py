@@ -18,8 +18,8 @@ from scipy.stats import spearmanr
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.inspection import permutation_importance
 
-from benchmarks.splits import Size, make_split
-from benchmarks.tasks import load
+from benchmarks.data.splits import Size, make_split
+from benchmarks.data.tasks import load
 from sparsemlp import SparseInitMLPClassifier
 
 TASKS = ("electricity", "california", "pol", "MagicTelescope", "house_16H", "covertype", "heloc", "Higgs")

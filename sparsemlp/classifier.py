@@ -14,10 +14,10 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from sparsemlp.base import BaseSparseInitMLP
-from sparsemlp.calibration import fit_temperature
-from sparsemlp.losses import Loss, make_loss
-from sparsemlp.net import ClassifierNet
+from sparsemlp._base import BaseSparseInitMLP
+from sparsemlp._training.losses import Loss, make_loss
+from sparsemlp._training.net import ClassifierNet
+from sparsemlp._training.temperature import fit_temperature
 
 
 class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
@@ -51,7 +51,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         is divided by it): the centred mean-field one, in which weights move by the order of `richness` and one
         learning rate serves every width and richness. Well below 1, say at 0.03, the network stays lazy, close to
         a kernel machine; from 1 on it is rich. Under 0.01 the rounding of float32 shows. See
-        :mod:`sparsemlp.richness`.
+        :mod:`sparsemlp.parametrization`.
     scaling : {"squash", "quantile", "both", "standard", None}, default="both"
         Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`; with "both" every feature enters
         squashed and as its rank, and a neuron draws one of the two.
@@ -120,7 +120,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         ``device``, the name of the one that the network is on, which may be another after unpickling.
     temperature_ : float
         What logits are divided by before members are averaged, from 1 to 20: where the loss of the rows that
-        members left out is smallest, see :func:`sparsemlp.calibration.fit_temperature`. 1 where none are left
+        members left out is smallest (Guo et al. 2017, arXiv:1706.04599). 1 where none are left
         out, and for losses other than cross-entropy; ``partial_fit`` after ``fit`` leaves it as it is.
     feature_importances_ : ndarray of shape (n_features,)
         Shares of the features in the first layer, see :func:`sparsemlp.inspection.feature_importances`.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sparsemlp.activations import ACTIVATIONS, blocks, sparse_layer_activation, steepen_
 from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, s_hot_, torch_linear_
-from sparsemlp.richness import ADAM_EPS, antisymmetric_, check_richness, rate_scale
+from sparsemlp.parametrization import ADAM_EPS, antisymmetric_, check_richness, rate_scale
 
 # Up to this many values of hidden neurons, 1 MiB, members are computed together on a CPU: more leave a core's
 # cache between two layers, which costs more than several small products do; measured, see docs/speed.md.
@@ -102,8 +102,9 @@ class SparseInitMLP(nn.Module):
         "mixed", a third each. Other hidden layers are relu.
     richness : float or None, default=None
         None: the usual parametrisation. A number gamma: the centred mean-field one, in which the output starts
-        at 0 and is divided by gamma times the last hidden layer's width, see :mod:`sparsemlp.richness`. Weights
-        move by the order of gamma: lazy below one, rich from one on. Train it with :meth:`parameter_groups`.
+        at 0 and is divided by gamma times the last hidden layer's width, see :mod:`sparsemlp.parametrization`.
+        Weights move by the order of gamma: lazy below one, rich from one on. Train it with
+        :meth:`parameter_groups`.
     n_members : int, default=1
         Number of independent networks.
     data : Tensor of shape (n_rows, n_features), optional

@@ -11,9 +11,9 @@ import torch
 from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 
-from sparsemlp.base import BaseSparseInitMLP
-from sparsemlp.losses import Loss, make_loss
-from sparsemlp.net import RegressorNet
+from sparsemlp._base import BaseSparseInitMLP
+from sparsemlp._training.losses import Loss, make_loss
+from sparsemlp._training.net import RegressorNet
 
 
 class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
@@ -47,7 +47,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         is divided by it): the centred mean-field one, in which weights move by the order of `richness` and one
         learning rate serves every width and richness. Well below 1, say at 0.03, the network stays lazy, close to
         a kernel machine; from 1 on it is rich. Under 0.01 the rounding of float32 shows. See
-        :mod:`sparsemlp.richness`.
+        :mod:`sparsemlp.parametrization`.
     scaling : {"squash", "quantile", "both", "standard", None}, default="both"
         Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`; with "both" every feature enters
         squashed and as its rank, and a neuron draws one of the two.

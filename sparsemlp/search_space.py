@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
-from sparsemlp.base import BaseSparseInitMLP
+from sparsemlp._base import BaseSparseInitMLP
 from sparsemlp.classifier import SparseInitMLPClassifier
 from sparsemlp.regressor import SparseInitMLPRegressor
 from sparsemlp.relevance import FEATURE_SAMPLINGS

@@ -2,10 +2,9 @@
 
 import itertools
 
-import cuda_stand_in
 import pytest
-import throwaway_postgresql
 import torch
+from helpers import cuda_stand_in, throwaway_postgresql
 from hypothesis import settings
 
 # Machines differ too much for a deadline on single examples; pytest-timeout stops what hangs.
@@ -42,8 +41,8 @@ def storage(request, tmp_path):
 @pytest.fixture
 def registries():
     """Competitors and tasks may be added; afterwards they are as they were."""
+    from benchmarks.data.tasks import TASKS
     from benchmarks.models import MODELS
-    from benchmarks.tasks import TASKS
 
     before = dict(MODELS), dict(TASKS)
     yield

@@ -11,16 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from helpers.small import LooksAtBatches, labelled_rows, small_classifier
 from scipy import sparse
 from skorch.callbacks import Callback, LRScheduler
-from small import LooksAtBatches, labelled_rows, small_classifier
 from torch.optim.lr_scheduler import StepLR
 
-import sparsemlp.base
-import sparsemlp.steps
-from sparsemlp.devices import has_room
+import sparsemlp._base
+import sparsemlp._training.cuda_graphs
+from sparsemlp._training.devices import has_room
+from sparsemlp._training.step import TrainingStep
 from sparsemlp.frontier import Cell, Run, train_runs
-from sparsemlp.training import TrainingStep
 
 pytestmark = pytest.mark.usefixtures("gpus")
 
@@ -74,7 +74,7 @@ def test_graphs_train_as_the_same_steps_without(options, gpus, monkeypatch):
     changes_at_every_step = (options.get("optimizer"), options.get("lr_schedule")) == ("sgd", "cosine")
     assert bool(replays) != changes_at_every_step
     assert gpus is None or not gpus.n_made_in_graphs
-    monkeypatch.setattr(sparsemlp.steps, "fastest", lambda step: step)
+    monkeypatch.setattr(sparsemlp._training.cuda_graphs, "fastest", lambda step: step)
     eager = fitted()
     np.testing.assert_allclose(graphed.loss_curve_, eager.loss_curve_, rtol=1e-5)
     np.testing.assert_allclose(graphed.decision_function(X), eager.decision_function(X), atol=1e-4)
@@ -161,7 +161,7 @@ def test_where_rows_are_kept_does_not_matter(monkeypatch):
     X, y = labelled_rows()
     there = on_gpu(X, y).loss_curve_
     np.testing.assert_allclose(on_gpu(sparse.csr_matrix(X), y).loss_curve_, there, rtol=1e-5)
-    monkeypatch.setattr(sparsemlp.base, "has_room", lambda *_: False)
+    monkeypatch.setattr(sparsemlp._base, "has_room", lambda *_: False)
     np.testing.assert_allclose(on_gpu(X, y).loss_curve_, there, rtol=1e-6)
 
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from benchmarks.arguments import UsageError, known_names
-from benchmarks.models import boosting, forest, nets, peers, sklearn_models
-from benchmarks.models.model import Model, Parameters
+from benchmarks.cli import UsageError, known_names
+from benchmarks.models import boosting, forest, nets, pytabkit, sklearn_models
+from benchmarks.models.base import Model, Parameters
 
 __all__ = ["MODELS", "Model", "Parameters", "chosen", "label"]
 
 MODELS = {
-    model.name: model for module in (forest, nets, sklearn_models, boosting, peers) for model in module.MODELS
+    model.name: model for module in (forest, nets, sklearn_models, boosting, pytabkit) for model in module.MODELS
 }
 
 

@@ -7,7 +7,7 @@ from optuna.trial import BaseTrial
 from sklearn.pipeline import Pipeline
 
 from benchmarks.environment import n_cores
-from benchmarks.models.model import Model, Parameters
+from benchmarks.models.base import Model, Parameters
 
 
 def _xgboost(seed: int, n_samples: int, n_features: int) -> Pipeline:

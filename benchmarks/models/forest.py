@@ -5,7 +5,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
 
 from benchmarks.environment import n_cores
-from benchmarks.models.model import Model, Parameters, position, weighted
+from benchmarks.models.base import Model, Parameters, position, weighted
 
 
 def _build(seed: int, n_samples: int, n_features: int) -> Pipeline:

@@ -6,7 +6,7 @@ It is imported where it is used: torch takes seconds, and workers that have no f
 from optuna.trial import BaseTrial
 from sklearn.pipeline import Pipeline
 
-from benchmarks.models.model import Model, Parameters
+from benchmarks.models.base import Model, Parameters
 
 
 def _sparse_net(seed: int, n_samples: int, n_features: int) -> Pipeline:

@@ -7,7 +7,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.models.model import Model, Parameters, told, untold
+from benchmarks.models.base import Model, Parameters, told, untold
 
 
 def _boosting(seed: int, n_samples: int, n_features: int) -> Pipeline:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.document import Cell, Picture
 from benchmarks.parity import figures
+from benchmarks.report.document import Cell, Picture
 
 N_CURVES = 6
 

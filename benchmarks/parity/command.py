@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.arguments import (
+from benchmarks.cli import (
     UsageError,
     add_common,
     flip_probability,
@@ -97,22 +97,22 @@ def run(args: argparse.Namespace) -> int:
 
     from sqlalchemy.exc import DBAPIError
 
-    from benchmarks.parity import runner
-    from benchmarks.store import Store
+    from benchmarks.parity import train
+    from benchmarks.results.store import Store
 
-    device = runner.device(getattr(args, "device", "auto"))
+    device = train.device(getattr(args, "device", "auto"))
     profile = getattr(args, "profile", DEFAULT_PROFILE)
     if not args.experiment and PROFILES[profile].ask:
-        print(runner.cost(*plans[0][:2], device))
+        print(train.cost(*plans[0][:2], device))
         if not args.yes:
             raise UsageError(f"--profile {profile} is left alone without --yes")
     store = Store.open(args.results)
     try:
         store.record_command(args.command_line)
         for cells, n_runs, with_curves in plans:
-            runner.train(cells, n_runs, store, device, with_curves=with_curves)
+            train.train(cells, n_runs, store, device, with_curves=with_curves)
         if args.experiment in ("tickets", "all"):
-            runner.train_tickets(store, device)
+            train.train_tickets(store, device)
     except DBAPIError as error:
         raise UsageError(f"the results store gave up: {' '.join(str(error.orig).split())}") from error
     except (MemoryError, RuntimeError) as error:  # with the second torch says that memory is short

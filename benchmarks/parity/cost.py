@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks import json_file
-from benchmarks.arguments import make_folder
+from benchmarks.cli import make_folder
 from benchmarks.environment import machine, versions
 from benchmarks.parity.grids import QUICK
+from benchmarks.results import json_file
 from sparsemlp.frontier import Cell, Run, train_runs
 
 FILE = "parity_cost.json"

@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.document import Cell, Picture, Section, Table
 from benchmarks.parity import figures as parity_figures
 from benchmarks.parity.cells import OUTCOME, curves_picture, outcome_cells, rows_label
 from benchmarks.parity.grids import Experiment
-from benchmarks.parity.summary import by_cell
+from benchmarks.parity.statistics import by_cell
+from benchmarks.report.document import Cell, Picture, Section, Table
 
 
 def experiment_section(

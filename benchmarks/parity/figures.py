@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
-from benchmarks.figures import STYLE
-from benchmarks.parity.summary import Edges
+from benchmarks.parity.statistics import Edges
+from benchmarks.report.style import STYLE
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
 #: column of a cell -> label of the vertical axis, logarithmic or not

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.document import Cell, Picture, Section, Table
-from benchmarks.parity import figures, store, summary
+from benchmarks.parity import figures, statistics, tables
 from benchmarks.parity.cells import OUTCOME, curves_picture, outcome_cells, rows_label, spaced
-from benchmarks.parity.summary import Edges, by_cell, with_rows
+from benchmarks.parity.statistics import Edges, by_cell, with_rows
+from benchmarks.report.document import Cell, Picture, Section, Table
 from sparsemlp.frontier import Cell as Setting
 from sparsemlp.theory import sq_threshold
 
@@ -60,7 +60,7 @@ def _setting_words(shared: dict[str, Any]) -> str:
 
 def _slug(shared: dict[str, Any]) -> str:
     """Return a file name that tells settings apart: those that are not the default are part of it."""
-    plain = store.cell_key(Setting())
+    plain = tables.cell_key(Setting())
     parts = [f"parity-{shared['n_features']}-{shared['n_informative']}-{shared['max_steps']}"]
     named = [name for name in shared if name not in ("n_features", "n_informative", "max_steps")]
     parts += [f"{name}-{shared[name]}" for name in named if shared[name] != plain[name]]
@@ -108,8 +108,8 @@ def claims_section(shared: dict[str, Any], runs: pd.DataFrame, cells: pd.DataFra
 
 def width_words(cells: pd.DataFrame) -> str:
     """Say how often a wider net succeeded less."""
-    found = summary.violations(cells)
-    n_pairs = summary.n_comparisons(cells)
+    found = statistics.violations(cells)
+    n_pairs = statistics.n_comparisons(cells)
     n_significant = int(found["significant"].sum()) if len(found) else 0
     return (
         f"Width never hurts: of {n_pairs} pairs of widths of the same column, the wider net succeeded less often "
@@ -150,7 +150,7 @@ def violation_table(cells: pd.DataFrame) -> Table:
             Cell(f"{row['drop']:.2f} ({row['low']:.2f} to {row['high']:.2f})"),
             Cell("yes" if row["significant"] else "no"),
         ]
-        for row in summary.violations(cells).to_dict("records")
+        for row in statistics.violations(cells).to_dict("records")
     ]
     head = ["initialisation", "training rows", "width", "succeeded", "drop in rate (95 %)", "beyond the interval"]
     return Table("Violations of 'width never hurts': every pair whose wider net succeeded less.", head, rows)
@@ -172,15 +172,15 @@ def edge_table(found: Edges, sparse: int) -> Table:
     return Table(caption, head, rows)
 
 
-def _edge(estimate: summary.Estimate, fewest: int) -> str:
+def _edge(estimate: statistics.Estimate, fewest: int) -> str:
     return _with_interval(estimate, "not reached", f"at most {fewest}")
 
 
-def _ratio(estimate: summary.Estimate) -> str:
+def _ratio(estimate: statistics.Estimate) -> str:
     return _with_interval(estimate, "unbounded", "0")
 
 
-def _with_interval(estimate: summary.Estimate, infinite: str, zero: str) -> str:
+def _with_interval(estimate: statistics.Estimate, infinite: str, zero: str) -> str:
     if np.isnan(estimate.value):
         return "-"
     words = {np.inf: infinite, 0.0: zero}

@@ -18,9 +18,9 @@ from benchmarks.scaling.experiment import Cell, Experiment, Row
 from benchmarks.scaling.fits import fit_or_none, fits_table, interval
 from benchmarks.scaling.parallel import side_by_side
 from sparsemlp import SparseInitMLP
-from sparsemlp.losses import make_loss
+from sparsemlp._training.losses import make_loss
+from sparsemlp._training.step import Slot, TrainingStep
 from sparsemlp.scaling_laws import PowerLaw, fit_power_law
-from sparsemlp.training import Slot, TrainingStep
 
 #: kinks that move blur what the initial kernel resolves, so that lazy is very small here
 LAZY, RICH = 0.001, 1.0

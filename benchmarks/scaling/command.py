@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.arguments import UsageError, add_common, make_folder
+from benchmarks.cli import UsageError, add_common, make_folder
 
 if TYPE_CHECKING:
     from benchmarks.scaling.experiment import Experiment
-    from benchmarks.scaling.store import ScalingStore
+    from benchmarks.scaling.finished_cells import ScalingStore
 
 HELP = "scaling laws, lazy and rich: a solvable model against theory, networks beside it"
 NAMES = ("model", "circle", "images", "compute", "parity", "tables")
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compute the cells that are not there, and write the report."""
-    from benchmarks.scaling.store import ScalingStore
+    from benchmarks.scaling.finished_cells import ScalingStore
 
     known = experiments()
     chosen = {name: one for name, one in known.items() if args.experiment in (name, "all")}
@@ -69,8 +69,8 @@ def experiments() -> dict[str, "Experiment"]:
 
 def compute(chosen: Mapping[str, "Experiment"], profile: str, store: "ScalingStore") -> None:
     """Compute and store the cells that the store does not hold."""
+    from benchmarks.data.tasks import DataUnavailableError
     from benchmarks.progress import progress
-    from benchmarks.tasks import DataUnavailableError
 
     pieces = []
     for name, experiment in chosen.items():
@@ -104,8 +104,8 @@ def write_report(
     finished: Mapping[str, "Experiment"], profile: str, store: "ScalingStore", folder: Path, command: str
 ) -> None:
     """Write report.md, the figures as SVG and PNG, and a CSV file of the rows of each experiment."""
-    from benchmarks import figures
     from benchmarks.environment import machine, versions
+    from benchmarks.report import style
 
     folder.mkdir(parents=True, exist_ok=True)
     parts = ["# Scaling laws, lazy and rich"]
@@ -117,7 +117,7 @@ def write_report(
         text, drawn = experiment.summary(rows)
         parts.append(text)
         for title, figure in drawn.items():
-            figures.save(figure, folder, title)
+            style.save(figure, folder, title)
             parts.append(f"![{experiment.title}: {title}]({title}.png)")
         n_found = len(cells) - len(store.missing(name, cells))
         n_cells = f"{len(cells)}" if n_found == len(cells) else f"{n_found} of {len(cells)}"

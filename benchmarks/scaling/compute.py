@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from benchmarks.document import Cell as Text
-from benchmarks.document import Table
-from benchmarks.figures import STYLE
+from benchmarks.report.document import Cell as Text
+from benchmarks.report.document import Table
+from benchmarks.report.style import STYLE
 from benchmarks.scaling.experiment import Cell, Experiment, Row
 from sparsemlp.scaling_laws import (
     PowerLaw,

@@ -1,7 +1,8 @@
 """A small convolutional network on images, lazy against rich: digits with random shifts as an endless stream.
 
-The parametrisation is that of the library's networks (`sparsemlp.richness`), written for convolutions: the readout
-divided by richness x channels, the output at the start taken off, the learning rate channels x richness^2.
+The parametrisation is that of the library's networks (`sparsemlp.parametrization`), written for
+convolutions: the readout divided by richness x channels, the output at the start taken off, the learning rate
+channels x richness^2.
 """
 
 import copy

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.document import Cell as Text
-from benchmarks.document import Table
+from benchmarks.report.document import Cell as Text
+from benchmarks.report.document import Table
 from benchmarks.scaling import model_figures as draw
 from benchmarks.scaling.experiment import Cell, Experiment, Row
 from sparsemlp.scaling_laws import (

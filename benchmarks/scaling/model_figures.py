@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.figures import STYLE
+from benchmarks.report.style import STYLE
 from sparsemlp.scaling_laws import (
     difficulty,
     local_exponents,

@@ -19,9 +19,9 @@ from benchmarks.scaling.experiment import Cell, Experiment, Row
 from benchmarks.scaling.fits import fits_table
 from benchmarks.scaling.parallel import side_by_side
 from sparsemlp import SparseInitMLP
+from sparsemlp._training.losses import make_loss
+from sparsemlp._training.step import Slot, TrainingStep
 from sparsemlp.datasets import make_sparse_parity
-from sparsemlp.losses import make_loss
-from sparsemlp.training import Slot, TrainingStep
 
 #: number of features n, degree k, rows m, width r
 SETTING = {"n_features": 40, "n_informative": 3, "n_samples": 3000, "width": 200}

@@ -13,9 +13,9 @@ from math import log
 from statistics import median
 from typing import Any
 
-from benchmarks import json_file
-from benchmarks.arguments import add_common, make_folder, whole_number, with_profile
+from benchmarks.cli import add_common, make_folder, whole_number, with_profile
 from benchmarks.environment import machine, versions
+from benchmarks.results import json_file
 
 HELP = "time per step, fit and prediction against the peers and the floor"
 FILE = "speed.json"

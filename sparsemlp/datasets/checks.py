@@ -6,7 +6,7 @@ from numbers import Real
 
 import numpy as np
 
-from sparsemlp.checks import check_int
+from sparsemlp._validation import check_int
 
 
 def check_shape(n_samples: int, n_features: int, n_informative: int) -> tuple[int, int, int]:

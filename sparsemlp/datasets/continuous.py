@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sparsemlp.checks import check_int
+from sparsemlp._validation import check_int
 from sparsemlp.datasets.checks import check_fraction, check_noise, check_shape
 from sparsemlp.datasets.draws import RandomStateLike, choose_support, chunks, flip_labels, streams
 

@@ -10,10 +10,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 
+from sparsemlp._training.threads import compute_threads
 from sparsemlp.frontier.cell import Cell, Run
 from sparsemlp.frontier.data import N_TEST
 from sparsemlp.frontier.training import Outcome, ParityTraining, train_to_success
-from sparsemlp.threads import compute_threads
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sparsemlp.devices import resolve_device
+from sparsemlp._training.devices import resolve_device
 from sparsemlp.frontier.batches import train_runs
 from sparsemlp.frontier.cell import Cell, Run
 from sparsemlp.frontier.training import Outcome

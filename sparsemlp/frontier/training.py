@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparsemlp._training.cuda_graphs import fastest
+from sparsemlp._training.losses import make_loss
+from sparsemlp._training.optimizers import SGD
+from sparsemlp._training.step import Slot, TrainingStep
 from sparsemlp.frontier.cell import BATCHES, Run
 from sparsemlp.frontier.data import N_TEST, RunData
 from sparsemlp.frontier.networks import chosen_members, initial_networks
-from sparsemlp.losses import make_loss
 from sparsemlp.module import SparseInitMLP
-from sparsemlp.optimizers import SGD
-from sparsemlp.steps import fastest
-from sparsemlp.training import Slot, TrainingStep
 
 SUCCESS_ERROR = 0.1
 # A first look at this many test rows spares most full looks: a net that is at 10 % on all of them is below

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sparsemlp.devices import resolve_device
+from sparsemlp._training.devices import resolve_device
 from sparsemlp.frontier.batches import map_batches, one_at_a_time
 from sparsemlp.frontier.cell import Cell, Run
 from sparsemlp.frontier.networks import initial_networks, stacked

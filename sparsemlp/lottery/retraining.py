@@ -7,13 +7,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from sparsemlp._training.cuda_graphs import fastest
+from sparsemlp._training.losses import make_loss
+from sparsemlp._training.optimizers import SGD
+from sparsemlp._training.step import Slot, TrainingStep
+from sparsemlp._training.threads import compute_threads
 from sparsemlp.frontier.networks import assembled
-from sparsemlp.losses import make_loss
 from sparsemlp.module import SparseInitMLP
-from sparsemlp.optimizers import SGD
-from sparsemlp.steps import fastest
-from sparsemlp.threads import compute_threads
-from sparsemlp.training import Slot, TrainingStep
 
 
 def retrain(

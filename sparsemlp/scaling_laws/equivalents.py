@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import brentq
 
-from sparsemlp.checks import check_int
+from sparsemlp._validation import check_int
 from sparsemlp.scaling_laws.checks import check_task
 from sparsemlp.scaling_laws.spectrum import INFINITE_WIDTH_MODES, Bins, binned_modes
 

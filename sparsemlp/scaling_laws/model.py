@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsemlp.checks import check_int
+from sparsemlp._validation import check_int
 from sparsemlp.scaling_laws.checks import check_task
 from sparsemlp.scaling_laws.spectrum import INFINITE_WIDTH_MODES, binned_modes, first_modes
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sparsemlp.checks import check_int
+from sparsemlp._validation import check_int
 from sparsemlp.scaling_laws.checks import check_positive, check_richness, increasing
 from sparsemlp.scaling_laws.model import SolvableModel
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numbers import Real
 
-from sparsemlp.checks import check_int
+from sparsemlp._validation import check_int
 
 
 def check_task(n_features: int, n_informative: int) -> None:

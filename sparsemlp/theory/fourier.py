@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sparsemlp.checks import check_int
+from sparsemlp._validation import check_int
 
 MAX_ENUMERATED = 20
 DEFAULT_DRAWS = 100_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import ceil, comb, expm1, log1p
 
-from sparsemlp.checks import check_int
+from sparsemlp._validation import check_int
 from sparsemlp.theory.checks import check_probability, check_task
 
 

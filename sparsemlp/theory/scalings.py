@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sparsemlp.checks import check_int
+from sparsemlp._validation import check_int
 from sparsemlp.theory.checks import check_even, check_task
 
 

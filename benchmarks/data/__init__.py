@@ -1,0 +1,1 @@
+"""The tables: where they come from, and how they are split."""

@@ -1,0 +1,1 @@
+"""Results on disk: a database, and files of JSON lines."""

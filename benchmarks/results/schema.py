@@ -1,0 +1,117 @@
+"""The tables of the results store."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from benchmarks.parity import tables as parity_store
+
+APPLICATION = "sparsemlp benchmarks"
+SCHEMA_VERSION = 3
+DEFAULT_TRIAL = -1
+
+metadata = MetaData()
+
+about = Table(
+    "about",
+    metadata,
+    Column("application", String(64), primary_key=True),
+    Column("schema_version", Integer, nullable=False),
+)
+
+environments = Table(
+    "environments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("versions", Text, nullable=False),
+    Column("machine", Text, nullable=False),
+    UniqueConstraint("versions", "machine"),
+)
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("started_at", String(32), nullable=False),
+    Column("command", Text, nullable=False),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("task", String(64), primary_key=True),
+    Column("n_rows", Integer, nullable=False),
+    Column("n_features", Integer, nullable=False),
+    Column("n_published", Integer),
+    Column("statement", Text, nullable=False),
+    Column("complete", Boolean, nullable=False),
+)
+
+STUDY_KEY = ("task", "size", "seed", "model")
+EVALUATION_KEY = (*STUDY_KEY, "trial")
+evaluations = Table(
+    "evaluations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("task", String(64), nullable=False),
+    Column("size", String(32), nullable=False),  # as benchmarks.data.splits.Size writes it: "fraction:0.1"
+    Column("seed", Integer, nullable=False),
+    Column("model", String(64), nullable=False),
+    Column("trial", Integer, nullable=False),  # DEFAULT_TRIAL: the untuned pipeline
+    Column("n_train", Integer, nullable=False),
+    Column("fraction", Float, nullable=False),  # n_train as a share of the whole training pool
+    Column("n_test", Integer, nullable=False),
+    Column("parameters", Text, nullable=False),  # JSON: what the trial set; {} at the defaults
+    Column("suggestions", Text, nullable=False),  # JSON: the same in Optuna's words, for replaying a study
+    Column("validation", String(64)),  # how the validation score came about: "5-fold", "holdout 25%"
+    Column("validation_score", Float),  # none where the trial was pruned
+    Column("fold_scores", Text, nullable=False),  # JSON: accuracy on each fold, in order
+    Column("pruned", Boolean, nullable=False),  # given up after some folds; not fitted on all training rows
+    Column("test_accuracy", Float),
+    Column("test_roc_auc", Float),
+    Column("test_log_loss", Float),
+    Column("test_brier", Float),
+    Column("calibration", Text),  # JSON: rows, summed confidence and hits by bin of confidence
+    Column("chance_accuracy", Float, nullable=False),  # of always saying the commonest training class
+    Column("fit_seconds", Float),
+    Column("predict_seconds", Float),
+    Column("tuning_seconds", Float),  # of the fits on validation folds
+    Column("peak_memory", Float),  # MiB: the most that the process held in memory during fit and predict
+    Column("threads", Integer, nullable=False),  # cores that the fit could use
+    Column("warnings", Text),
+    Column("failure", Text),
+    Column("environment", ForeignKey("environments.id"), nullable=False),
+    UniqueConstraint(*EVALUATION_KEY),
+)
+
+# What an evaluation finds out, on validation folds and on the test rows; the other columns are known before it.
+VALIDATED = ("validation", "validation_score", "fold_scores", "pruned", "tuning_seconds")
+MEASURED = (
+    *("test_accuracy", "test_roc_auc", "test_log_loss", "test_brier", "calibration"),
+    *("fit_seconds", "predict_seconds", "peak_memory", "warnings", "failure"),
+)
+
+# Who is at work on which study. A row whose time ran out belonged to a worker that was lost.
+leases = Table(
+    "leases",
+    metadata,
+    Column("task", String(64), primary_key=True),
+    Column("size", String(32), primary_key=True),
+    Column("seed", Integer, primary_key=True),
+    Column("model", String(64), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("trial", Integer, nullable=False),  # the evaluation of the study that is being done
+    Column("expires_at", Float, nullable=False),  # seconds since 1970, by the database's clock where it has one
+    Column("n_lost", Integer, nullable=False),  # workers that were lost during this very evaluation
+)
+
+parity_store.define_tables(metadata)

@@ -1,0 +1,129 @@
+"""The 16 tables by richness: what feature learning is worth there, and whether a sparse start changes it."""
+
+import warnings
+from itertools import product
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from benchmarks.data.splits import Size, make_split
+from benchmarks.data.tasks import OPENML_NAMES, load
+from benchmarks.report.document import number
+from benchmarks.scaling import network_figures as draw
+from benchmarks.scaling.experiment import Cell, Experiment, Row
+from benchmarks.scaling.fits import fits_table
+from benchmarks.scaling.parallel import side_by_side
+from benchmarks.tabular.command import REPORT_SEED
+from sparsemlp import SparseInitMLPClassifier
+
+STARTS: dict[str, Any] = {"sparse": "auto", "dense": None}
+#: what stands for None, the usual parametrisation, in a cell
+USUAL = 0.0
+TEST_CAP = 5000
+PROFILES: dict[str, dict[str, Any]] = {
+    "smoke": {"tasks": 2, "richness": (USUAL, 1.0), "n_rows": 200, "n_seeds": 1, "net": ((32, 16), 1)},
+    "quick": {
+        "tasks": 16,
+        "richness": (USUAL, 0.03, 0.3, 1.0, 3.0),
+        "n_rows": 1000,
+        "n_seeds": 2,
+        "net": ((256, 64), 2),
+    },
+    "full": {
+        "tasks": 16,
+        "richness": (USUAL, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
+        "n_rows": 10_000,
+        "n_seeds": 5,
+        "net": ((512, 128), 8),
+    },
+}
+
+
+def cells(profile: str) -> list[Cell]:
+    """Return a piece of work for every task and seed."""
+    plan = PROFILES[profile]
+    width, n_members = plan["net"]
+    shared = {
+        "richness_values": list(plan["richness"]),
+        "n_rows": plan["n_rows"],
+        "width": list(width),
+        "n_members": n_members,
+    }
+    tasks = OPENML_NAMES[: plan["tasks"]]
+    seeds = range(REPORT_SEED, REPORT_SEED + plan["n_seeds"])
+    return [{"task": task, "seed": seed, **shared} for seed in seeds for task in tasks]
+
+
+def run_cell(cell: Cell) -> list[Row]:
+    """Fit a network at every richness and start, on the same rows; all else at its default."""
+    data = load(cell["task"])
+    split = make_split(cell["task"], data.y, cell["seed"])
+    train, test = split.training_rows(Size.rows(cell["n_rows"]), data.y), split.test[:TEST_CAP]
+    parts = data.X[train], data.y[train], data.X[test], data.y[test]
+    variants = list(product(STARTS, cell["richness_values"]))
+    found = side_by_side(_accuracy, [(cell, start, richness, *parts) for start, richness in variants])
+    return [
+        {"start": start, "richness": richness, "accuracy": accuracy}
+        for (start, richness), accuracy in zip(variants, found, strict=True)
+    ]
+
+
+def _accuracy(
+    cell: Cell, start: str, richness: float, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray
+) -> float:
+    net = SparseInitMLPClassifier(
+        width=tuple(cell["width"]),
+        sparsity=STARTS[start],
+        richness=None if richness == USUAL else richness,
+        n_members=cell["n_members"],
+        random_state=cell["seed"],
+        device="cpu",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of divergence: the best weights are back, and the accuracy tells
+        return float(net.fit(X, y).score(X_test, y_test))
+
+
+def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
+    """Return mean accuracies, and differences from the usual parametrisation with their errors over tasks."""
+    per_task = rows.groupby(["start", "richness", "task"])["accuracy"].mean()
+    table = per_task.unstack("richness")
+    differences = table.drop(columns=USUAL).sub(table[USUAL], axis=0).groupby(level="start")
+    means = differences.mean().T[list(STARTS)]
+    errors = differences.sem(ddof=1).T[list(STARTS)]
+    lines = [
+        [f"{richness:g}" if richness else "none"]
+        + [_accuracy_cell(per_task, means, errors, start, richness) for start in STARTS]
+        + [_gap(per_task, richness)]
+        for richness in sorted(rows["richness"].unique())
+    ]
+    first = rows.iloc[0]
+    text = [
+        f"{rows['task'].nunique()} tables, {first['n_rows']} training rows, {rows['seed'].nunique()} seeds, "
+        f"{first['n_members']} members of width {tuple(first['width'])}; learning rate and all else at the "
+        "defaults, the same at every richness. Mean accuracy, and its difference from no richness (the usual "
+        "parametrisation), in percentage points with one standard error over tables.",
+        fits_table(["richness", *STARTS, "sparse minus dense"], lines),
+    ]
+    return "\n\n".join(text), {"tables-richness": draw.tables(means, errors)}
+
+
+def _accuracy_cell(
+    per_task: pd.Series, means: pd.DataFrame, errors: pd.DataFrame, start: str, richness: float
+) -> str:
+    text = f"{100 * per_task[start, richness].mean():.2f}"
+    if richness == USUAL:
+        return text
+    error = number(100 * errors[start].loc[richness], "{:.2f}")
+    return f"{text} ({100 * means[start].loc[richness]:+.2f} ± {error})"
+
+
+def _gap(per_task: pd.Series, richness: float) -> str:
+    """Return how far the sparse start is ahead of the dense one, with its error over tables."""
+    gap = 100 * (per_task["sparse", richness] - per_task["dense", richness])
+    return f"{gap.mean():+.2f} ± {number(gap.sem(), '{:.2f}')}"
+
+
+EXPERIMENT = Experiment("The tables by richness, sparse and dense", cells, run_cell, summary)

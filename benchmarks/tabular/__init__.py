@@ -1,0 +1,1 @@
+"""Classifiers and regressors on tables, tuned or not: ``python -m benchmarks tabular``."""

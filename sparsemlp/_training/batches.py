@@ -1,0 +1,309 @@
+"""Training data and the batches drawn from it: every member's own random order, gathered on the device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from scipy import sparse
+from skorch.dataset import Dataset as SkorchDataset
+from torch import Tensor
+
+from sparsemlp._training.devices import summing_dtype
+from sparsemlp._training.losses import Loss
+from sparsemlp._training.step import Slot
+from sparsemlp._training.threads import Compute
+from sparsemlp.module import SparseInitMLP
+
+# Rows are gathered for several steps at once, into a buffer of about this size.
+SLAB_BYTES = 2**22
+MAX_SLOTS = 32
+
+
+class Rows(Protocol):
+    """Scaled input rows, wherever they are kept."""
+
+    n_columns: int
+
+    def __len__(self) -> int: ...
+
+    def take(self, index: Tensor, out: Tensor) -> None:
+        """Write the rows at `index` to `out`, of shape (len(index), n_columns)."""
+
+
+class DeviceRows:
+    """Scaled rows in one tensor: on the training device, or on the host where they are too many for it."""
+
+    def __init__(self, values: Tensor) -> None:
+        self.values = values
+        self.n_columns = values.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, index: Tensor, out: Tensor) -> None:
+        """Gather rows where they are, and bring them to where `out` is."""
+        if self.values.device == out.device:
+            torch.index_select(self.values, 0, index, out=out)
+        else:
+            out.copy_(self.values.index_select(0, index.to(self.values.device)))
+
+
+class SparseRows:
+    """Raw rows kept as a CSR matrix on the host, and scaled where they are used."""
+
+    def __init__(
+        self, values: sparse.csr_matrix, transform: Callable[[np.ndarray], np.ndarray], n_columns: int
+    ) -> None:
+        self.values = values
+        self.transform = transform
+        self.n_columns = n_columns
+
+    def __len__(self) -> int:
+        return self.values.shape[0]
+
+    def take(self, index: Tensor, out: Tensor) -> None:
+        """Densify, scale and copy the rows."""
+        out.copy_(torch.from_numpy(self.transform(self.values[index.cpu().numpy()].toarray())))
+
+
+class TabularDataset(SkorchDataset):
+    """Rows, targets and weights, as skorch's callbacks and the training loop see them.
+
+    Parameters
+    ----------
+    X : Rows
+        Scaled inputs.
+    y : Tensor of shape (n_rows,)
+        Class indices, or standardised values for regression.
+    target : Tensor of shape (n_rows, n_outputs)
+        `y` as the loss wants it.
+    weight : Tensor of shape (n_rows, 1) or None
+        Row weights of mean one.
+    left_out : Tensor of shape (n_rows,) or None
+        The member that does not train on a row, -1 where all do.
+    """
+
+    def __init__(
+        self, X: Rows, y: Tensor, target: Tensor, weight: Tensor | None = None, left_out: Tensor | None = None
+    ) -> None:
+        self.left_out = left_out
+        self.X = X
+        self.y = y
+        self.target = target
+        self.weight = weight
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+
+class Batch(tuple):
+    """What skorch calls a batch, the pair (X, y), and beside it the loss's view of the same rows."""
+
+    target: Tensor
+    weight: Tensor | None
+
+    def __new__(cls, x: Tensor, y: Tensor, target: Tensor, weight: Tensor | None) -> Batch:
+        """Make the pair (x, y) that carries target and weight."""
+        batch = super().__new__(cls, (x, y))
+        batch.target, batch.weight = target, weight
+        return batch
+
+
+class ChunkStream:
+    """A dataset's rows in order, in chunks; what validation and callbacks iterate over."""
+
+    def __init__(self, dataset: TabularDataset, chunk_size: int) -> None:
+        self.dataset = dataset
+        self.chunk_size = chunk_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        data = self.dataset
+        for start in range(0, len(data), self.chunk_size):
+            part = slice(start, min(start + self.chunk_size, len(data)))
+            index = torch.arange(part.start, part.stop, device=data.y.device)
+            x = data.target.new_empty(len(index), data.X.n_columns)
+            data.X.take(index, out=x)
+            weight = None if data.weight is None else data.weight[part]
+            yield Batch(x, data.y[part], data.target[part], weight)
+
+
+class _Slab:
+    """Buffers for several consecutive batches of one size."""
+
+    def __init__(self, dataset: TabularDataset, n_slots: int, n_members: int, batch_size: int) -> None:
+        self.dataset = dataset
+        n_rows = n_slots * n_members * batch_size
+        n_outputs = dataset.target.shape[1]
+        self.batch_size = batch_size
+        self.n_rows_a_slot = n_members * batch_size
+        self.x = dataset.target.new_empty(n_rows, dataset.X.n_columns)
+        self.target = dataset.target.new_empty(n_rows, n_outputs)
+        self.weight = None if dataset.weight is None else dataset.weight.new_empty(n_rows, 1)
+        self.output = torch.empty_like(self.target)
+        self._filled_from: Tensor | None = None
+        shape = (n_slots, batch_size) if n_members == 1 else (n_slots, n_members, batch_size)
+        weights = [None] * n_slots if self.weight is None else self.weight.view(*shape, 1).unbind()
+        self.slots = [
+            Slot(*views)
+            for views in zip(
+                self.x.view(*shape, -1).unbind(),
+                self.target.view(*shape, n_outputs).unbind(),
+                weights,
+                self.output.view(*shape, n_outputs).unbind(),
+                strict=True,
+            )
+        ]
+
+    def fill(self, index: Tensor) -> list[Slot]:
+        """Gather the rows of `index`, of shape (n_batches, n_members * batch_size); return their slots."""
+        if index is self._filled_from:  # a full batch is the same in every epoch
+            return self.slots
+        self._filled_from = index
+        flat = index.reshape(-1)
+        n_rows = len(flat)
+        self.dataset.X.take(flat, out=self.x[:n_rows])
+        torch.index_select(self.dataset.target, 0, flat, out=self.target[:n_rows])
+        if self.weight is not None and self.dataset.weight is not None:
+            torch.index_select(self.dataset.weight, 0, flat, out=self.weight[:n_rows])
+        return self.slots[: len(index)]
+
+    def summed_loss(self, value: Callable[[Tensor, Tensor], Tensor], n_slots: int) -> Tensor:
+        """Sum the weighted loss over the rows of the first `n_slots` batches, as a scalar."""
+        n_rows = n_slots * self.n_rows_a_slot
+        losses = value(self.output[:n_rows], self.target[:n_rows])
+        if self.weight is not None:
+            losses = losses * self.weight[:n_rows, 0]
+        return losses.sum(dtype=summing_dtype(losses.device))
+
+
+class LeftOut(NamedTuple):
+    """Rows that members left out, with the outputs of the members that did."""
+
+    #: (n_rows, n_outputs)
+    output: Tensor
+    #: (n_rows, n_outputs)
+    target: Tensor
+    #: (n_rows,), or None where all are equal
+    weight: Tensor | None
+
+    def mean_loss(self, loss: Loss, temperature: float = 1.0) -> float:
+        """Return the weighted mean of the loss, of outputs divided by `temperature`."""
+        losses = loss.value(self.output / temperature, self.target)
+        if self.weight is not None:
+            losses = losses * self.weight
+        return losses.sum(dtype=summing_dtype(losses.device)).item() / len(losses)
+
+
+class BatchStream:
+    """Every epoch's random batches: each member sees every row once, in its own order.
+
+    An epoch takes ceil(n_rows / batch_size) steps, over which the rows are spread evenly, so batch sizes differ
+    by at most one and no step has to make do with a few left-over rows.
+
+    Parameters
+    ----------
+    dataset : TabularDataset
+        The training rows.
+    batch_size : int
+        Largest number of rows in one member's batch.
+    n_members : int
+        Number of members.
+    generator : torch.Generator
+        Source of the orders, on the device of the data.
+    """
+
+    def __init__(
+        self, dataset: TabularDataset, batch_size: int, n_members: int, generator: torch.Generator
+    ) -> None:
+        self.dataset = dataset
+        self.n_members = n_members
+        #: each member's own rows; None: all rows are everyone's
+        self.own_rows: list[Tensor] | None = None
+        #: rows that each member leaves out, as many of all, (n_members, n_left_out)
+        self.left_out_rows: Tensor | None = None
+        n_rows = len(dataset)
+        if dataset.left_out is not None:
+            self.own_rows = [torch.where(dataset.left_out != member)[0] for member in range(n_members)]
+            n_rows = min(map(len, self.own_rows))
+            left_out = [torch.where(dataset.left_out == member)[0] for member in range(n_members)]
+            fewest = min(map(len, left_out))
+            self.left_out_rows = torch.stack([rows[:fewest] for rows in left_out])
+        self.n_rows = n_rows
+        self.generator = generator
+        self._full_batch: tuple[_Slab, Tensor] | None = None
+        self.n_batches = -(-n_rows // batch_size)
+        large = -(-n_rows // self.n_batches)
+        n_large = n_rows - self.n_batches * (large - 1)
+        #: (number of batches, rows a batch), large ones first
+        self.shapes = [(n_large, large), (self.n_batches - n_large, large - 1)]
+        self.shapes = [(count, size) for count, size in self.shapes if count]
+        self.slabs = {size: self._make_slab(count, size) for count, size in self.shapes}
+
+    def _make_slab(self, count: int, size: int) -> _Slab:
+        slot_bytes = 4 * self.n_members * size * self.dataset.X.n_columns
+        n_slots = min(count, MAX_SLOTS, max(1, SLAB_BYTES // slot_bytes))
+        return _Slab(self.dataset, n_slots, self.n_members, size)
+
+    def __iter__(self) -> Iterator[tuple[_Slab, Tensor]]:
+        """Yield slabs with the index, of shape (n_batches, n_members * batch_size), to fill them from."""
+        if self._full_batch is not None:
+            yield self._full_batch
+            return
+        order = self._order()
+        start = 0
+        for count, size in self.shapes:
+            part = order[:, start : start + count * size]
+            start += count * size
+            index = part.reshape(self.n_members, count, size).transpose(0, 1).reshape(count, -1)
+            slab = self.slabs[size]
+            for some in index.split(len(slab.slots)):
+                if self.n_batches == 1 and self.own_rows is None:
+                    self._full_batch = slab, some
+                yield slab, some
+
+    def _order(self) -> Tensor:
+        n_rows, device = self.n_rows, self.dataset.target.device
+        options: dict[str, Any] = {"generator": self.generator, "device": device, "dtype": torch.int32}
+        if self.own_rows is not None:
+            return torch.stack([own[torch.randperm(len(own), **options)[:n_rows]] for own in self.own_rows])
+        if self.n_batches == 1:  # a full batch has no order
+            return torch.arange(n_rows, dtype=torch.int32, device=device).expand(self.n_members, -1)
+        return torch.stack([torch.randperm(n_rows, **options) for _ in range(self.n_members)])
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the same batches one by one, for skorch's own loop; y is that of all members in one row."""
+        for slab, index in self:
+            for slot, rows in zip(slab.fill(index), index, strict=True):
+                yield Batch(slot.x, self.dataset.y[rows], slot.target, slot.weight)
+
+    def left_out(self, module: SparseInitMLP, n_rows: int, compute: Compute) -> LeftOut:
+        """Compute the outputs of the rows that members left out, each by the member that did.
+
+        Parameters
+        ----------
+        module : SparseInitMLP
+            The network.
+        n_rows : int
+            Largest number of rows of each member to compute at once.
+        compute : Compute
+            The threads that share the rows.
+        """
+        dataset, index = self.dataset, self.left_out_rows
+        assert index is not None
+
+        @torch.no_grad()  # which holds for the thread that it is called in
+        def outputs(some: Tensor) -> Tensor:
+            x = dataset.target.new_empty(some.numel(), dataset.X.n_columns)
+            dataset.X.take(some.reshape(-1), out=x)
+            return module(x.view(*some.shape, -1))
+
+        parts = index.split(min(n_rows, math.ceil(index.shape[1] / compute.n_threads)), dim=1)
+        output = torch.cat(compute.map([partial(outputs, part) for part in parts]), dim=1)
+        rows = index.reshape(-1)
+        weight = None if dataset.weight is None else dataset.weight[rows, 0]
+        return LeftOut(output.flatten(0, 1), dataset.target[rows], weight)

@@ -1,0 +1,174 @@
+"""The sparse net against the stronger of two forests and each rival: who is compared, and in how many points."""
+
+import json
+
+import pandas as pd
+import pytest
+from helpers.benchmark_toys import evaluation
+
+from benchmarks.__main__ import main
+from benchmarks.results.store import Store
+from benchmarks.tabular import duels, summary
+
+DEFAULT, TUNED = -1, 0
+
+
+def settings(*groups):
+    """Return the settings of groups of (model, trial, accuracies[task][seed]), one training-set size."""
+    rows = [
+        evaluation(
+            id=number,
+            task=task,
+            seed=100 + seed,
+            model=model,
+            trial=trial,
+            test_accuracy=accuracy,
+            validation_score=None if trial == DEFAULT else 0.5,
+            parameters=json.dumps({}),
+            failure=None,
+        )
+        for number, (model, trial, task, seed, accuracy) in enumerate(
+            (model, trial, task, seed, accuracy)
+            for model, trial, by_task in groups
+            for task, values in by_task.items()
+            for seed, accuracy in enumerate(values)
+            if accuracy is not None
+        )
+    ]
+    return summary.settings(pd.DataFrame(rows))
+
+
+def accuracies(scores):
+    return {task: rows.sort_values("seed")["accuracy"].tolist() for task, rows in scores.groupby("task")}
+
+
+def shown(found):
+    """Return the rows of the only table, without the setting's name."""
+    (section,) = duels.sections(found)
+    (table,) = section.tables
+    return [[str(cell) for cell in row[1:]] for row in table.rows]
+
+
+# The stronger forest ---------------------------------------------------------------------------------
+
+
+def test_the_stronger_forest_is_chosen_task_by_task():
+    found = settings(
+        ("rf", DEFAULT, {"a": [0.7, 0.8], "b": [0.9, 0.9]}),
+        ("rf", TUNED, {"a": [0.8, 0.8], "b": [0.8, 0.9]}),
+    )
+    assert accuracies(duels.stronger_forest(found)) == {"a": [0.8, 0.8], "b": [0.9, 0.9]}
+
+
+def test_forests_are_compared_on_the_seeds_that_both_have():
+    found = settings(
+        ("rf", DEFAULT, {"a": [0.7, 0.99], "b": [0.7, 0.1]}),  # seed 101 is not tuned
+        ("rf", TUNED, {"a": [0.8], "b": [0.6]}),
+    )
+    assert accuracies(duels.stronger_forest(found)) == {"a": [0.8], "b": [0.7, 0.1]}
+
+
+def test_a_forest_without_common_seeds_does_not_take_the_place_of_the_first():
+    found = settings(("rf", DEFAULT, {"a": [0.7]}), ("rf", TUNED, {"a": [None, 0.9]}))
+    assert accuracies(duels.stronger_forest(found)) == {"a": [0.7]}
+
+
+@pytest.mark.parametrize("trial", [DEFAULT, TUNED])
+def test_a_single_forest_is_the_stronger_one(trial):
+    found = settings(("rf", trial, {"a": [0.7], "b": [0.6]}), ("hgb", trial, {"a": [0.9], "b": [0.9]}))
+    assert accuracies(duels.stronger_forest(found)) == {"a": [0.7], "b": [0.6]}
+
+
+def test_without_forests_there_is_none():
+    assert duels.stronger_forest(settings(("hgb", DEFAULT, {"a": [0.7]}))).empty
+
+
+# Points and rows -------------------------------------------------------------------------------------
+
+
+def test_ties_count_half():
+    found = settings(
+        ("rf", DEFAULT, {"won": [0.5, 0.5], "tied": [0.5, 0.5], "lost": [0.5, 0.5], "equal": [0.5, 0.5]}),
+        ("sparse_mlp", DEFAULT, {"won": [0.6, 0.7], "tied": [0.4, 0.6], "lost": [0.4, 0.3], "equal": [0.5, 0.5]}),
+    )
+    assert duels.points(summary.paired(found[0], "sparse_mlp", "rf")) == 2
+    assert shown(found)[0][:3] == ["Stronger forest", "2", "2 of 4"]
+
+
+def test_one_row_for_each_forest_and_for_every_other_rival():
+    found = settings(
+        ("rf", DEFAULT, {"a": [0.6, 0.7]}),
+        ("sparse_mlp", DEFAULT, {"a": [0.8, 0.8]}),
+        ("dense_mlp", DEFAULT, {"a": [0.9, 0.9]}),
+        ("rf", TUNED, {"a": [0.84, 0.86]}),
+        ("sparse_mlp", TUNED, {"a": [0.9, 0.9]}),
+    )
+    assert shown(found) == [
+        ["Stronger forest", "2", "0 of 1", "-5.00 ± -", "-"],  # the tuned forest, though the net is not tuned
+        ["Untuned forest", "2", "1 of 1", "+15.00 ± -", "-"],
+        ["Tuned forest", "2", "0 of 1", "-5.00 ± -", "-"],
+        ["Dense net", "2", "0 of 1", "-10.00 ± -", "-"],
+        ["Stronger forest", "2", "1 of 1", "+5.00 ± -", "-"],
+        ["Untuned forest", "2", "1 of 1", "+25.00 ± -", "-"],
+        ["Tuned forest", "2", "1 of 1", "+5.00 ± -", "-"],
+    ]
+
+
+def test_the_difference_has_its_error_over_tasks():
+    found = settings(
+        ("rf", DEFAULT, {"a": [0.5], "b": [0.5]}), ("sparse_mlp", DEFAULT, {"a": [0.52], "b": [0.56]})
+    )
+    ((_, seeds, points, difference, _),) = shown(found)
+    assert (seeds, points, difference) == ("1", "2 of 2", "+4.00 ± 2.00")
+
+
+def test_with_one_seed_every_difference_counts():
+    found = settings(
+        ("rf", DEFAULT, {"a": [0.5], "b": [0.5]}), ("sparse_mlp", DEFAULT, {"a": [0.5], "b": [0.501]})
+    )
+    assert shown(found)[0][1:3] == ["1", "1.5 of 2"], "only the same accuracy is a tie"
+
+
+def test_tasks_of_fewer_seeds_are_told():
+    found = settings(
+        ("rf", DEFAULT, {"a": [0.5, 0.5], "b": [0.5, 0.5]}), ("sparse_mlp", DEFAULT, {"a": [0.6, 0.6], "b": [0.6]})
+    )
+    assert shown(found)[0][1] == "1 to 2"
+
+
+def test_where_the_net_has_met_nobody_there_is_no_section():
+    assert duels.sections([]) == []
+    assert duels.sections(settings(("rf", DEFAULT, {"a": [0.5]}))) == []
+    assert duels.sections(settings(("sparse_mlp", DEFAULT, {"a": [0.5]}))) == []
+    elsewhere = settings(("rf", DEFAULT, {"a": [0.5]}), ("sparse_mlp", DEFAULT, {"b": [0.5]}))
+    assert duels.sections(elsewhere) == []
+
+
+def test_rivals_are_met_without_any_forest(recwarn):
+    found = settings(("sparse_mlp", DEFAULT, {"a": [0.6]}), ("hgb", DEFAULT, {"a": [0.5]}))
+    ((rival, *_, difference, _),) = shown(found)
+    assert rival == "Boosted trees"
+    assert difference.startswith("+10.00")
+    assert not recwarn.list
+
+
+# In the report ---------------------------------------------------------------------------------------
+
+
+def test_the_report_has_the_section_once(tmp_path):
+    store = Store.open(tmp_path)
+    facts = {"n_rows": 600, "n_features": 4, "n_published": 600, "statement": "all of them", "complete": True}
+    for task in ("a", "b"):
+        store.record_dataset(task, facts)
+        for model, accuracy in (("rf", 0.7), ("sparse_mlp", 0.8), ("dense_mlp", 0.75)):
+            for trial in (DEFAULT, TUNED):
+                known = {"validation_score": 0.7, "tuning_seconds": 1.0} if trial == TUNED else {}
+                row = evaluation(task=task, model=model, trial=trial, test_accuracy=accuracy, **known)
+                store.add_evaluation(row)
+    store.close()
+    assert main(["report", "--results", str(tmp_path)]) == 0
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert text.count("against each rival, in points") == 1
+    rows = [line for line in text.splitlines() if "Stronger forest " in line and line.startswith("|")]
+    assert len(rows) == 2, "one at the defaults, one tuned"
+    assert all("2 of 2" in row and "+10.00 ± 0.00" in row for row in rows)

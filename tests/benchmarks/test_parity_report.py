@@ -1,0 +1,272 @@
+"""What the report says of parity runs: counts, edges, violations and ratios against numbers by hand."""
+
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.isotonic import isotonic_regression
+
+from benchmarks.__main__ import main
+from benchmarks.parity import tables as parity_store
+from benchmarks.parity.grids import EXPERIMENTS
+from benchmarks.parity.statistics import Edges, by_cell, frontiers, n_comparisons, rising_rates, violations
+from benchmarks.results.store import Store
+from sparsemlp.frontier import Cell, Outcome, Run
+from sparsemlp.theory import sq_min_samples
+
+
+def outcomes(n_successes, n_runs=10, steps=1000, **setting):
+    cell = Cell(**({"max_steps": 20_000} | setting))
+    return [
+        Outcome(Run(cell, i), i < n_successes, steps * (i + 1) if i < n_successes else 20_000, 0.0, 0.25, None)
+        for i in range(n_runs)
+    ]
+
+
+def frame(*parts):
+    """Rows as the store gives them back."""
+    return pd.DataFrame([parity_store._run_row(outcome) for part in parts for outcome in part])
+
+
+def grid(rates, n_runs=10):
+    """Runs of a table {(sparsity, width): {rows: successes}}."""
+    return frame(
+        *(
+            outcomes(n, n_runs, n_samples=m, width=width, sparsity=sparsity or None)
+            for (sparsity, width), column in rates.items()
+            for m, n in column.items()
+        )
+    )
+
+
+def test_cells_have_counts_wilson_intervals_and_medians_of_the_successes():
+    cell = by_cell(frame(outcomes(4, n_samples=300, width=30))).iloc[0]
+    assert (cell["successes"], cell["runs"], cell["median_steps"]) == (4, 10, 2500)
+    z, p, n = 1.959964, 0.4, 10
+    centre, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    assert cell["low"] == pytest.approx((centre - half) / (1 + z * z / n), abs=1e-6)
+    assert cell["high"] == pytest.approx((centre + half) / (1 + z * z / n), abs=1e-6)
+
+
+def test_violations_are_all_pairs_whose_wider_net_succeeds_less():
+    cells = by_cell(grid({(2, 10): {100: 9, 300: 5}, (2, 30): {100: 4, 300: 5}, (2, 100): {100: 0, 300: 10}}))
+    found = violations(cells)
+    assert n_comparisons(cells) == 6
+    pairs = found[["n_samples", "narrow", "wide"]].to_numpy().tolist()
+    assert pairs == [[100, 10, 30], [100, 10, 100], [100, 30, 100]]
+    assert found["significant"].tolist() == [True, True, True]
+    one = found.iloc[0]
+    # Newcombe's example of method 10 by hand: Wilson 9/10 is (0.596, 0.982), 4/10 is (0.168, 0.687)
+    assert one["low"] == pytest.approx(0.5 - math.hypot(0.9 - 0.5958, 0.6873 - 0.4), abs=1e-3)
+    assert one["high"] == pytest.approx(0.5 + math.hypot(0.9821 - 0.9, 0.4 - 0.1682), abs=1e-3)
+
+
+def test_the_edge_is_where_the_rising_rates_cross_one_half():
+    found = Edges(grid({(2, 10): {100: 0, 200: 4, 400: 8, 800: 10}, (0, 10): {100: 0, 200: 0, 400: 2, 800: 8}}))
+    assert found.edge(2, 10).value == pytest.approx(200 * 2**0.25)
+    assert found.edge(0, 10).value == pytest.approx(400 * 2**0.5)
+    ratio = found.ratio(10, sparse=2)
+    assert ratio.value == pytest.approx(2 * 2**0.25)
+    assert ratio.low <= ratio.value <= ratio.high
+    assert found.mean_ratio(2)[0].value == pytest.approx(ratio.value)
+
+
+def test_fresh_rows_are_no_number_of_rows_and_leave_the_edge_where_it_is():
+    runs = grid({(s, r): {100: 0, 200: 4 - s, 400: 8} for s in (0, 2) for r in (10, 30)})
+    fresh = [
+        outcomes(10, n_samples=None, width=r, sparsity=s) for s in (2, None, 4) for r in (10, 30)
+    ]  # s = 4 online only
+    found, alone = Edges(pd.concat([runs, frame(*fresh)])), Edges(runs)
+    assert found.sizes.tolist() == [100, 200, 400]
+    assert found.tables.keys() == alone.tables.keys()
+    assert found.edge(2, 10) == alone.edge(2, 10)
+    assert found.ratio(10, sparse=2) == alone.ratio(10, sparse=2)
+    assert found.slope(2) == alone.slope(2)
+
+
+def test_rising_rates_are_the_isotonic_regression():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(1, 20, (200, 8))
+    successes = rng.binomial(counts, rng.random((200, 8)))
+    found = rising_rates(successes, counts)
+    for row, k, n in zip(found, successes, counts, strict=True):
+        np.testing.assert_allclose(row, isotonic_regression(k / n, sample_weight=n), atol=1e-9)
+
+
+def test_rates_that_fall_again_are_pooled():
+    found = Edges(grid({(2, 10): {100: 6, 200: 2, 400: 7, 800: 10}}))
+    assert found.edge(2, 10).value == pytest.approx(200 * 2 ** ((0.5 - 0.4) / (0.7 - 0.4)))
+
+
+def test_an_edge_that_is_never_reached_is_infinite_and_left_out_of_means():
+    found = Edges(grid({(2, 10): {100: 0, 200: 10}, (0, 10): {100: 0, 200: 1}}))
+    assert np.isinf(found.edge(0, 10).value)
+    assert np.isinf(found.ratio(10, sparse=2).value)
+    assert found.mean_ratio(2) is None
+    assert found.slope(2) is None
+
+
+def test_an_edge_below_the_fewest_rows_is_not_known_and_left_out_of_means():
+    easy = {100: 10, 200: 10, 400: 10}
+    found = Edges(grid({(s, width): easy for s in (0, 2) for width in (10, 30)}))
+    assert found.edge(2, 10).value == 0
+    assert np.isnan(found.ratio(10, sparse=2).value)
+    assert found.mean_ratio(2) is None
+    assert found.slope(2) is None
+
+
+def test_the_slope_is_that_of_log_rows_by_log_width():
+    sizes = [100, 200, 400, 800, 1600]
+    rates = {(2, r): {m: 10 if m * r >= 16_000 else 0 for m in sizes} for r in (10, 20, 40, 80)}
+    slope, widths = Edges(grid(rates)).slope(2)
+    assert widths == [10, 20, 40, 80]
+    assert slope.value == pytest.approx(-1, abs=1e-9)
+    assert slope.low == pytest.approx(-1, abs=1e-9)
+
+
+def test_runs_that_are_missing_from_a_stopped_study_do_not_count():
+    whole = grid({(2, 10): {100: 0, 200: 4, 400: 8}, (2, 20): {100: 0, 200: 10}})
+    part = whole[~((whole["width"] == 20) & (whole["run"] > 1))]
+    found = Edges(part)
+    assert found.edge(2, 10).value == Edges(whole).edge(2, 10).value
+    assert found.edge(2, 20).value == pytest.approx(100 * 2**0.5)
+
+
+def test_the_interval_of_the_ratio_holds_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    sizes, covered = [100, 200, 400, 800, 1600], 0
+    for _ in range(60):
+        rows = []
+        for sparsity, centre in ((2, 300), (None, 600)):
+            for m in sizes:
+                p = 1 / (1 + (centre / m) ** 4)
+                own = outcomes(0, 10, n_samples=m, width=10, sparsity=sparsity)
+                rows += [outcome._replace(succeeded=bool(rng.random() < p)) for outcome in own]
+        ratio = Edges(frame(rows)).ratio(10, sparse=2)
+        covered += ratio.low <= 2 <= ratio.high
+    assert covered >= 48  # 57 wanted; a percentile interval of ten runs is too short by a few
+
+
+def test_the_dense_start_stands_beside_the_sparse_starts_of_every_kind():
+    kinds = [{"init": "ones"}, {"init_scale": 4.0}]
+    other = [outcomes(1, 2, loss="squared", sparsity=None)]
+    runs = frame(*(outcomes(1, 2, **kind) for kind in kinds), outcomes(1, 2, sparsity=None), *other)
+    found = frontiers(runs.assign(id=range(len(runs))))
+    table = {(s["loss"], s["init"], s["init_scale"]): rows["sparsity"].tolist() for s, rows in found}
+    assert table == {
+        ("hinge", "ones", 1.0): [2, 2, 0, 0],
+        ("hinge", "sign", 4.0): [2, 2, 0, 0],
+        ("squared", "sign", 1.0): [0, 0],
+    }
+
+
+def report_of(folder, *cells):
+    store = Store.open(folder)
+    parity_store.add_runs(store, [outcome for cell in cells for outcome in cell])
+    store.close()
+    return report(folder)
+
+
+def test_an_edge_below_the_grid_reads_as_such(tmp_path):
+    sizes = ((101, 10), (301, 10), (1001, 10))
+    cells = [outcomes(n, n_samples=m, width=w, sparsity=s) for s in (2, None) for w in (30, 100) for m, n in sizes]
+    text = report_of(tmp_path, *cells)
+    assert re.search(r"\| 30 +\| +at most 101 \| +at most 101 \| +- \|", text)
+    assert "times as many rows" not in text
+
+
+def test_a_dense_start_alone_is_compared_with_none(tmp_path):
+    sizes = ((101, 0), (301, 4), (1001, 9))
+    cells = [outcomes(n, n_samples=m, width=w, sparsity=None) for w in (30, 100) for m, n in sizes]
+    text = report_of(tmp_path, *cells)
+    assert "times as many rows" not in text
+    assert "| width | " in text
+    assert "dense over sparse" not in text
+
+
+def test_headlines_count_the_cells_that_all_starts_have(tmp_path):
+    sparse = [outcomes(n, n_samples=m, width=30) for m, n in ((101, 0), (1001, 9))]
+    text = report_of(tmp_path, *sparse, outcomes(10, n_samples=1001, width=30, sparsity=None))
+    assert "over the same grid: sparse, s = 2: 9 of 10; dense: 10 of 10" in text
+
+
+def test_an_experiment_on_curves_is_shown_only_where_there_are_some(tmp_path):
+    cells = EXPERIMENTS["curves"].cells
+    names = ("n_features", "n_informative", "n_samples", "width", "sparsity", "max_steps", "random_state")
+    text = report_of(
+        tmp_path, *(outcomes(1, 1, **{name: getattr(cell, name) for name in names}) for cell in cells)
+    )
+    assert "Experiment:" not in text
+
+
+@pytest.fixture
+def results(tmp_path):
+    store = Store.open(tmp_path)
+    runs = [
+        outcomes(n, n_samples=m, width=width, sparsity=sparsity)
+        for sparsity, shift in ((2, 0), (None, 3))
+        for width, more in ((30, 0), (100, 2))
+        for m, n in ((101, 0), (301, 3 + more - shift), (1001, 7 + more - shift))
+    ]
+    parity_store.add_runs(store, [outcome for cell in runs for outcome in cell])
+    store.close()
+    return tmp_path
+
+
+def report(folder):
+    assert main(["report", "--results", str(folder)]) == 0
+    return (folder / "report" / "report.md").read_text()
+
+
+def test_the_frontier_shows_the_counts_of_the_store(results):
+    text = report(results)
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if "| 301 " in line or " 301 |" in line
+    ]
+    found = {(line[0], line[2]): (line[3], line[5]) for line in lines if "/10" in line[3] and "->" not in line[2]}
+    assert found == {
+        ("dense", "30"): ("0/10", "-"),
+        ("dense", "100"): ("2/10", "1500"),
+        ("sparse, s = 2", "30"): ("3/10", "2000"),
+        ("sparse, s = 2", "100"): ("5/10", "3000"),
+    }
+    assert "sparse, s = 2: 24 of 60; dense: 12 of 60" in text
+    assert "of 6 pairs of widths of the same column, the wider net succeeded less often in 0" in text
+
+
+def test_fresh_rows_are_in_the_table_of_cells_and_on_no_axis_of_rows(results, monkeypatch):
+    from benchmarks.parity import figures
+
+    store = Store.open(results)
+    parity_store.add_runs(store, outcomes(10, n_samples=None, width=30))
+    store.close()
+    drawn, draw = [], figures.lines
+
+    def noting(cells, x, *args):
+        drawn.append((x, sorted(cells[x].unique().tolist())))
+        return draw(cells, x, *args)
+
+    monkeypatch.setattr(figures, "lines", noting)
+    assert " fresh |" in report(results)
+    assert drawn == [("n_samples", [101, 301, 1001])]
+
+
+def test_the_bound_in_the_figure_is_that_of_the_theory(results, monkeypatch):
+    from benchmarks.parity import figures
+
+    seen = {}
+    draw = figures.edges
+
+    def noting(found, bound, title):
+        seen.update({width: bound(width) for width in (0.001, 0.002)})
+        return draw(found, bound, title)
+
+    monkeypatch.setattr(figures, "edges", noting)
+    report(results)
+    # at widths where it is no fraction of a row, the smallest whole number above it is what the theory says
+    assert math.floor(seen[0.001]) + 1 == sq_min_samples(50, 3, width=1, n_steps=20, delta=0.5)
+    assert seen[0.002] == pytest.approx(seen[0.001] / 2)

@@ -1,0 +1,103 @@
+"""Temperature scaling of probabilities by the rows that members left out."""
+
+import numpy as np
+import pytest
+import torch
+from helpers.small import labelled_rows, small_classifier
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import expit
+from sklearn.metrics import log_loss
+
+from sparsemlp._training.batches import LeftOut
+from sparsemlp._training.losses import make_loss
+from sparsemlp._training.temperature import MAX_TEMPERATURE, fit_temperature
+
+OWN = {"n_members": 4, "early_stopping": "left_out", "lr_schedule": "average"}
+
+
+def left_out(too_sure: float, n_rows: int = 4000, weight=None) -> LeftOut:
+    """Rows whose labels are drawn from logits, of which the network reports `too_sure` times as much."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, n_rows)
+    target = rng.random(n_rows) < expit(logits)
+    columns = (torch.tensor(values, dtype=torch.float32)[:, None] for values in (too_sure * logits, target))
+    return LeftOut(*columns, weight)
+
+
+@pytest.mark.parametrize("too_sure", [1.5, 3.0, 8.0])
+def test_the_temperature_takes_back_what_is_too_sure(too_sure):
+    found = fit_temperature(make_loss("cross_entropy", 2), left_out(too_sure))
+    output, target = (values.double().numpy().ravel() for values in left_out(too_sure)[:2])
+    reference = minimize(lambda t: log_loss(target, expit(output / t[0])), x0=[2.0], method="Nelder-Mead")
+    assert found == pytest.approx(reference.x[0], rel=1e-3)
+    assert found == pytest.approx(too_sure, rel=0.1)  # 4000 labels are random
+
+
+@pytest.mark.parametrize("too_sure", [0.1, 0.5])
+def test_probabilities_are_never_made_surer(too_sure):
+    assert fit_temperature(make_loss("cross_entropy", 2), left_out(too_sure)) == 1.0
+
+
+def test_weights_count():
+    rows = left_out(3.0)
+    half = torch.zeros(len(rows.output))
+    half[:2000] = 1
+    weighted = fit_temperature(make_loss("cross_entropy", 2), rows._replace(weight=half))
+    alone = fit_temperature(make_loss("cross_entropy", 2), LeftOut(rows.output[:2000], rows.target[:2000], None))
+    assert weighted == pytest.approx(alone, rel=1e-3)
+
+
+@given(st.integers(2, 5), st.integers(0, 10_000))
+def test_the_loss_never_grows(n_classes, seed):
+    rng = np.random.default_rng(seed)
+    output = torch.tensor(rng.normal(0, 3, (30, n_classes)), dtype=torch.float32)
+    target = torch.eye(n_classes)[rng.integers(n_classes, size=30)]
+    loss, rows = make_loss("cross_entropy", n_classes), LeftOut(output, target, None)
+    if n_classes == 2:
+        rows = LeftOut(output[:, :1], target[:, :1], None)
+    temperature = fit_temperature(loss, rows)
+    assert 1 <= temperature <= MAX_TEMPERATURE
+    assert rows.mean_loss(loss, temperature) <= rows.mean_loss(loss)
+
+
+def test_noise_is_tempered_and_predictions_agree():
+    X, y = labelled_rows(200)
+    noise = np.random.default_rng(0).permutation(y)  # nothing to learn, so all confidence is too much
+    estimator = small_classifier(**OWN, learning_rate=0.05, max_epochs=10).fit(X, noise)
+    assert estimator.temperature_ > 1.5
+    tempered = estimator.predict_proba(X)
+    decision = estimator.decision_function(X)
+    np.testing.assert_allclose(tempered[:, 1], expit(decision), atol=1e-12)
+    np.testing.assert_array_equal(estimator.predict(X), estimator.classes_[(decision > 0).astype(int)])
+    fresh = np.random.default_rng(1).permutation(y)
+    estimator.temperature_ = 1.0
+    assert log_loss(fresh, tempered) < log_loss(fresh, estimator.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "options", [{"early_stopping": False}, {"n_members": 1}, {"loss": "hinge"}, {"early_stopping": True}]
+)
+def test_where_no_member_leaves_rows_out_nothing_is_tempered(options):
+    X, y = labelled_rows(200)
+    assert small_classifier(**(OWN | options), max_epochs=3).fit(X, y).temperature_ == 1.0
+
+
+def test_warm_start_finds_the_temperature_again():
+    X, y = labelled_rows(200)
+    noise = np.random.default_rng(0).permutation(y)
+    estimator = small_classifier(**OWN, learning_rate=0.05, max_epochs=3, warm_start=True).fit(X, noise)
+    first = estimator.temperature_
+    assert estimator.fit(X, noise).temperature_ > first  # the longer, the surer of noise
+
+
+def test_a_chunk_after_fit_leaves_the_temperature_as_it_is():
+    X, y = labelled_rows(200)
+    noise = np.random.default_rng(0).permutation(y)
+    estimator = small_classifier(**OWN, learning_rate=0.05, max_epochs=10).fit(X, noise)
+    temperature, before = estimator.temperature_, estimator.predict_proba(X)
+    estimator.set_params(learning_rate=1e-9).partial_fit(X[:10], noise[:10])
+    assert estimator.temperature_ == temperature > 1.5
+    np.testing.assert_allclose(estimator.predict_proba(X), before, atol=1e-4)
+    assert small_classifier(**OWN).partial_fit(X, y, classes=[0, 1]).temperature_ == 1.0

@@ -1,0 +1,114 @@
+"""SparseInitMLPRegressor: standardised targets, averaged members, and what it shares with the classifier."""
+
+import numpy as np
+import pytest
+import torch
+from helpers.small import numbered_rows, small_regressor
+
+from sparsemlp import SparseInitMLPRegressor
+
+
+def test_it_learns():
+    X, y = numbered_rows(400)
+    reg = small_regressor(max_epochs=40).fit(X[:300], y[:300])
+    assert reg.score(X[300:], y[300:]) > 0.9
+
+
+def test_the_prediction_is_the_mean_of_the_members_in_units_of_y():
+    X, y = numbered_rows()
+    reg = small_regressor(n_members=3).fit(X, y)
+    with torch.no_grad():
+        outputs = reg.net_.module_(torch.from_numpy(reg.scaler_.transform(X))).double().numpy()
+    expected = outputs[..., 0].mean(axis=0) * y.std() + y.mean()
+    np.testing.assert_allclose(reg.predict(X), expected, rtol=1e-6, atol=1e-4)
+    assert reg.predict(X).dtype == np.float64
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(1e9, 0), (1e-9, 0), (-4, 1e3), (1, -1e6)])
+def test_the_scale_of_y_does_not_matter(factor, shift):
+    X, y = numbered_rows()
+    plain = small_regressor().fit(X, y).predict(X)
+    scaled = small_regressor().fit(X, np.abs(factor) * y + shift).predict(X)
+    np.testing.assert_allclose((scaled - shift) / np.abs(factor), plain, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("factor", [1e155, 1e-170])
+def test_y_may_be_so_large_or_small_that_its_squares_are_not_to_be_had(factor):
+    X, y = numbered_rows()
+    plain = small_regressor().fit(X, y).predict(X)
+    scaled = small_regressor().fit(X, factor * y).predict(X)
+    np.testing.assert_allclose(scaled / factor, plain, rtol=1e-5)
+
+
+def test_the_mean_and_scale_of_y_are_weighted():
+    X, y = numbered_rows()
+    weight = np.random.default_rng(0).random(120)
+    reg = small_regressor().fit(X, y, sample_weight=weight)
+    mean = np.average(y, weights=weight)
+    assert reg.y_mean_ == pytest.approx(mean)
+    assert reg.y_scale_ == pytest.approx(np.average((y - mean) ** 2, weights=weight) ** 0.5)
+
+
+@pytest.mark.parametrize("value", [7.0, 2.0**-40, -(2.0**60), 0.0])
+def test_a_constant_y_is_predicted(value):
+    X, _ = numbered_rows()
+    np.testing.assert_array_equal(small_regressor(max_epochs=3).fit(X, np.full(120, value)).predict(X), value)
+
+
+@pytest.mark.parametrize("unit", [1.0, 2.0**-40])
+def test_a_constant_chunk_may_be_followed_by_others(unit):
+    X, y = numbered_rows()
+    reg = small_regressor().partial_fit(X, np.full(120, 7 * unit))
+    assert reg.y_scale_ == 7 * unit
+    for _ in range(60):
+        reg.partial_fit(X, (7 + y) * unit)
+    assert reg.score(X, (7 + y) * unit) > 0.5
+
+
+def test_the_training_loss_is_the_mean_square_of_standardised_residuals():
+    X, y = numbered_rows()
+    rate = 1e-12  # so that the weights stay where they start
+    reg = small_regressor(n_members=1, optimizer="sgd", learning_rate=rate, max_epochs=1).fit(X, y)
+    assert reg.loss_curve_ == pytest.approx([np.mean((reg.predict(X) - y) ** 2) / y.var()], rel=1e-5)
+
+
+def test_early_stopping_restores_the_smallest_validation_loss():
+    X, y = numbered_rows(150)
+    y += np.random.default_rng(0).normal(0, 100, 150)
+    reg = small_regressor(early_stopping=True, n_iter_no_change=5, max_epochs=200, learning_rate=0.03)
+    reg.fit(X[:100], y[:100], X_val=X[100:], y_val=y[100:])
+    assert reg.n_iter_ == reg.best_epoch_ + 5 < 200
+    losses = reg.history_[:, "valid_loss"]
+    assert losses[reg.best_epoch_ - 1] == min(losses)
+    best_score = reg.validation_scores_[reg.best_epoch_ - 1]
+    assert reg.score(X[100:], y[100:]) == pytest.approx(best_score, abs=1e-5)
+
+
+def test_early_stopping_goes_by_a_single_validation_row(recwarn):
+    X, y = numbered_rows()
+    reg = SparseInitMLPRegressor(
+        early_stopping=True, width=(32,), n_iter_no_change=5, max_epochs=60, device="cpu", random_state=0
+    )
+    reg.fit(X[1:], y[1:], X_val=X[:1], y_val=y[:1])
+    losses = reg.history_[:, "valid_loss"]
+    assert 0 < reg.best_epoch_ == 1 + losses.index(min(losses))
+    assert reg.n_iter_ == min(60, reg.best_epoch_ + 5)
+    assert np.isnan(reg.validation_scores_).all()  # R^2 of one row is not defined
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_warm_start_keeps_the_scale_of_y():
+    X, y = numbered_rows()
+    reg = small_regressor(warm_start=True, max_epochs=20).fit(X, y)
+    scale = reg.y_mean_, reg.y_scale_
+    reg.fit(X, 1.1 * y + 5)
+    assert (reg.y_mean_, reg.y_scale_) == scale
+    assert reg.n_iter_ == 40
+
+
+def test_integers_as_targets_are_numbers():
+    X, y = numbered_rows()
+    whole = np.round(y).astype(int)
+    np.testing.assert_array_equal(
+        small_regressor().fit(X, whole).predict(X), small_regressor().fit(X, whole.astype(float)).predict(X)
+    )

@@ -1,0 +1,133 @@
+"""The threads that members train in: each takes the next piece of work, and nothing that one raises is lost."""
+
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from helpers.small import LooksAtBatches, labelled_rows, small_classifier
+from threadpoolctl import threadpool_limits
+
+from sparsemlp._training.net import ClassifierNet
+from sparsemlp._training.step import TrainingStep
+from sparsemlp._training.threads import compute_threads
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("n_functions", [1, 2, 7])
+def test_every_function_runs_once(n_threads, n_functions):
+    ran = []
+    with compute_threads(n_threads) as compute:
+        functions = [lambda i=i: ran.append((i, threading.current_thread().name)) for i in range(n_functions)]
+        compute(compute.side_by_side, functions)
+    assert sorted(i for i, _ in ran) == list(range(n_functions))
+    assert all(name.startswith("sparsemlp") for _, name in ran)
+
+
+def test_a_thread_that_is_held_up_leaves_the_rest_to_the_other():
+    ran = []
+    go_on = threading.Event()
+
+    def held_up():
+        assert go_on.wait(60)
+
+    with compute_threads(2) as compute:
+        last = [lambda: ran.append("last"), go_on.set]
+        compute(compute.side_by_side, [held_up, *(lambda i=i: ran.append(i) for i in range(5)), *last])
+    assert ran == [0, 1, 2, 3, 4, "last"]
+
+
+@pytest.mark.parametrize("position", range(4))
+def test_what_any_function_raises_is_raised(position):
+    def fail():
+        raise RuntimeError("on the way")
+
+    with compute_threads(2) as compute:
+        functions = [lambda: None] * 4
+        functions[position] = fail
+        with pytest.raises(RuntimeError, match="on the way"):
+            compute(compute.side_by_side, functions)
+
+
+def in_a_new_thread(function):
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(function).result()
+
+
+def test_threads_flush_denormal_numbers_and_the_caller_is_left_as_it_was():
+    before = torch.get_num_threads()
+    denormal = torch.tensor([1e-40])
+    with compute_threads(2, n_inner=1) as compute:
+        assert [part.item() for part in compute.map([lambda: denormal * 0.5] * 2)] == [0, 0]
+        assert compute(torch.get_num_threads) == 1
+    assert torch.get_num_threads() == before
+    assert (denormal * 0.5).item() > 0
+
+
+@pytest.mark.parametrize("n_inner", [1, 2, 3])
+def test_threads_that_are_not_ours_keep_their_number(n_inner):
+    before, others = torch.get_num_threads(), in_a_new_thread(torch.get_num_threads)
+    with compute_threads(2, n_inner) as compute:
+        assert compute(torch.get_num_threads) == n_inner
+        assert in_a_new_thread(torch.get_num_threads) == others
+    with threadpool_limits(1):
+        small_classifier().fit(*labelled_rows())
+    assert (torch.get_num_threads(), in_a_new_thread(torch.get_num_threads)) == (before, others)
+
+
+def test_fits_at_the_same_time_give_what_each_gives_alone():
+    X, y = labelled_rows()
+
+    def fitted(seed):
+        return small_classifier(n_members=4, random_state=seed).fit(X, y).decision_function(X)
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        alone = [fitted(seed) for seed in range(4)]
+        with ThreadPoolExecutor(4) as executor:
+            together = list(executor.map(fitted, range(4)))
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(together, alone)
+
+
+@pytest.mark.parametrize("path", ["one thread", "two threads", "autograd"])
+@pytest.mark.parametrize("n_interrupts", [1, 2])
+def test_ctrl_c_ends_an_epoch_on_its_way_and_waits_for_its_threads(path, n_interrupts, monkeypatch):
+    X, y = labelled_rows(1000)
+    steps, left, lock = [], [n_interrupts], threading.Lock()
+
+    def interrupting(method):
+        def interrupted(*args, **kwargs):
+            steps.append(1)
+            with lock:
+                presses = len(steps) >= 5 and left[0] > 0
+                left[0] -= presses
+            if presses:
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            time.sleep(0.01)  # for the main thread to take notice
+            return method(*args, **kwargs)
+
+        return interrupted
+
+    if path == "autograd":
+        monkeypatch.setattr(ClassifierNet, "train_step", interrupting(ClassifierNet.train_step))
+    else:
+        monkeypatch.setattr(TrainingStep, "__call__", interrupting(TrainingStep.__call__))
+    callbacks = [LooksAtBatches()] if path == "autograd" else None
+    before = torch.get_num_threads()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # programs in the background ignore it
+    try:
+        torch.set_num_threads(2 if path == "two threads" else 1)
+        net = small_classifier(batch_size=1, callbacks=callbacks).fit(X, y)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        torch.set_num_threads(before)
+    assert len(steps) < 500  # of a thousand in the first epoch
+    assert not any(thread.name.startswith("sparsemlp") for thread in threading.enumerate())
+    assert net.history_ == []
+    assert np.isfinite(net.decision_function(X)).all()
