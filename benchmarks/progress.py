@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 if TYPE_CHECKING:
     from benchmarks.results.store import Store
-    from benchmarks.tabular.plan import Piece
+    from benchmarks.tabular.plan import Evaluation
 
 Item = TypeVar("Item")
 
@@ -37,12 +37,12 @@ def progress(items: Sequence[Item]) -> Iterator[Item]:
 
 
 @contextmanager
-def watching(store: "Store", pieces: "Sequence[Piece]") -> Iterator[None]:
+def watching(store: "Store", evaluations: "Sequence[Evaluation]") -> Iterator[None]:
     """Show, as long as the context lasts, how many of the evaluations are stored and which are being done.
 
     Whoever does them, here or elsewhere, the store knows of it.
     """
-    wanted = {piece.key for piece in pieces}
+    wanted = {evaluation.key for evaluation in evaluations}
     terminal = sys.stderr.isatty()
     ended = threading.Event()
     with tqdm(total=len(wanted), bar_format=FORMAT, dynamic_ncols=terminal) as bar:

@@ -26,9 +26,8 @@ from sparsemlp._training.batches import DeviceRows, Rows, SparseRows, TabularDat
 from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted, StopWhenLongEnough
 from sparsemlp._training.devices import has_room, resolve_device, torch_as_it_comes
 from sparsemlp._training.losses import Criterion, Loss
-from sparsemlp._training.net import LR_SCHEDULES, optimizer_options
-from sparsemlp._training.out_of_fold import left_out_folds
-from sparsemlp._training.precision import PRECISIONS
+from sparsemlp._training.net import LR_SCHEDULES, PRECISIONS, optimizer_options
+from sparsemlp._training.out_of_fold import assign_members
 from sparsemlp._training.threads import settle_threads
 from sparsemlp.activations import ACTIVATIONS
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
@@ -65,11 +64,12 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
         "optimizer": [StrOptions({"adamw", "sgd"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [StrOptions(set(LR_SCHEDULES))],
+        "weight_averaging": ["boolean"],
         "precision": [StrOptions(set(PRECISIONS))],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean", StrOptions({"left_out"})],
+        "early_stopping": ["boolean", StrOptions({"out_of_fold"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
@@ -157,7 +157,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
         history = self.net_.history if again else []
         self.net_ = self._make_net(module, history)
         try:
-            folds = self._folds(y) if self.early_stopping == "left_out" else None
+            folds = self._folds(y) if self.early_stopping == "out_of_fold" else None
             self._train(X, y, weight, validation, self.max_epochs, folds)
         finally:
             self.net_.release()
@@ -181,7 +181,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
             self.net_ = self._make_net(self._make_module(X, y, weight), [])
         else:
             self.net_ = self._net_to_go_on_with()
-        self.net_.lr_schedule = "constant"  # the number of chunks to come is not known
+        # The number of chunks to come is not known.
+        self.net_.lr_schedule, self.net_.weight_averaging = "constant", False
         self._train(X, y, weight, None, 1, None)
         self.net_.release(keep_optimizer=True)
         return self
@@ -287,13 +288,13 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
         self.scaler_.fit(X, sample_weight=weight if weight.any() else None)  # a first chunk may count for nothing
         generator = torch.Generator().manual_seed(self._seeds["init"])
         self._batch_state = None
-        self._sparsity = min(2, X.shape[1]) if self.sparsity == "auto" else self.sparsity
+        self.sparsity_ = min(2, X.shape[1]) if self.sparsity == "auto" else self.sparsity
         rows, feature_weights = self._first_layer_data(X, y, weight, generator)
         module = SparseInitMLP(
             len(self.scaler_.column_features_),
             self._n_outputs(),
             self._widths(),
-            self._sparsity,
+            self.sparsity_,
             init=self.init,
             bias_init=self.bias_init,
             activation=self.activation,
@@ -310,7 +311,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
         self, X: Any, y: np.ndarray, weight: np.ndarray, generator: torch.Generator
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """Return scaled rows for thresholds, and how often features are drawn; None where it does not matter."""
-        is_weighted = self.feature_sampling == "relevance" and self._sparsity is not None
+        is_weighted = self.feature_sampling == "relevance" and self.sparsity_ is not None
         if not is_weighted and self.bias_init != "data":
             return None, None
         column_features = self.scaler_.column_features_
@@ -336,6 +337,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
             lr_schedule=self.lr_schedule,
+            weight_averaging=self.weight_averaging,
             precision=self.precision,
             **optimizer_options(self.optimizer, module, self.learning_rate, self.weight_decay),
             train_split=None,
@@ -382,13 +384,13 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
     @property
     def _holds_out(self) -> bool:
         """Whether rows are held out from all members."""
-        return bool(self.early_stopping) and self.early_stopping != "left_out"
+        return bool(self.early_stopping) and self.early_stopping != "out_of_fold"
 
     def _folds(self, y: np.ndarray) -> np.ndarray | None:
         """Return the member that does not see a row, -1 where all do; None where all see all."""
         if self.n_members == 1:
             return None
-        folds = left_out_folds(y, self.n_members, self._seeds["split"], stratified=self._stratified)
+        folds = assign_members(y, self.n_members, self._seeds["split"], stratified=self._stratified)
         return folds if (folds >= 0).any() else None
 
     def _train(
@@ -408,7 +410,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
             net.train_split = predefined_split(self._dataset(X_val, y_val, weight_val / weight_val.mean()))
         dataset = self._dataset(X, y, weight / self._weight_scale)
         device = dataset.target.device
-        dataset.left_out = None if folds is None else torch.from_numpy(folds).to(device)
+        dataset.out_of_fold = None if folds is None else torch.from_numpy(folds).to(device)
         net.batch_generator = torch.Generator(device).manual_seed(self._seeds["batches"] + len(net.history))
         if self._batch_state is not None:
             with contextlib.suppress(RuntimeError):  # the state of another kind of device: start a new order

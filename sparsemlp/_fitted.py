@@ -13,8 +13,7 @@ class FittedAttributes:
     """The attributes of both estimators that are there once `fit` has made a net."""
 
     net_: Any
-    #: the inputs that a neuron starts with
-    _sparsity: int | None
+    sparsity_: int | None
     #: the column of the history with the scores on validation rows
     _score_name: ClassVar[str]
 
@@ -41,10 +40,9 @@ class FittedAttributes:
         return len(self._fitted("n_iter_").history)
 
     @property
-    def fitted_params_(self) -> dict[str, Any]:
-        """What the parameters that can be "auto" stand for in the fitted network, whether or not they were."""
-        module = self._fitted("fitted_params_").module_
-        return {"sparsity": self._sparsity, "device": str(module.input_layer.weight.device)}
+    def device_(self) -> str:
+        """Name of the device that the network is on."""
+        return str(self._fitted("device_").module_.input_layer.weight.device)
 
     @property
     def feature_importances_(self) -> np.ndarray:

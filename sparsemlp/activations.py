@@ -12,20 +12,20 @@ import torch
 from torch import Tensor
 
 #: kinds of first-layer neurons, in the order in which they lie side by side
-KINDS = ("relu", "step", "wave")
+KINDS = ("relu", "tanh", "sin")
 #: which share of the neurons is of each kind
 SHARES = {
     "relu": (1, 0, 0),
-    "step": (0, 1, 0),
-    "wave": (0, 0, 1),
-    "relu-step": (1 / 2, 1 / 2, 0),
+    "tanh": (0, 1, 0),
+    "sin": (0, 0, 1),
+    "relu-tanh": (1 / 2, 1 / 2, 0),
     "mixed": (1 / 3, 1 / 3, 1 / 3),
 }
 ACTIVATIONS = tuple(SHARES)
 #: what the weights of a soft step are multiplied by at initialisation
-STEP_SLOPE = 10.0
+TANH_GAIN = 10.0
 #: between what, evenly on a logarithmic scale, the weights of every wave are
-WAVE_SLOPES = (1.0, 4.0)
+SIN_GAINS = (1.0, 4.0)
 
 
 def tanh_(values: Tensor) -> Tensor:
@@ -38,8 +38,8 @@ def tanh_(values: Tensor) -> Tensor:
     return values.tanh_()
 
 
-_FUNCTIONS = {"relu": torch.relu, "step": torch.tanh, "wave": torch.sin}
-_IN_PLACE = {"relu": torch.relu_, "step": tanh_, "wave": torch.sin_}
+_FUNCTIONS = {"relu": torch.relu, "tanh": torch.tanh, "sin": torch.sin}
+_IN_PLACE = {"relu": torch.relu_, "tanh": tanh_, "sin": torch.sin_}
 
 
 class Block(NamedTuple):
@@ -56,21 +56,21 @@ def blocks(activation: str, width: int) -> list[Block]:
     return [Block(kind, part) for kind, part in zip(KINDS, neurons, strict=True) if part.start < part.stop]
 
 
-def n_waves(activation: str, width: int) -> int:
+def n_sin(activation: str, width: int) -> int:
     """Return how many of a first layer's neurons are waves."""
-    return sum(part.stop - part.start for kind, part in blocks(activation, width) if kind == "wave")
+    return sum(part.stop - part.start for kind, part in blocks(activation, width) if kind == "sin")
 
 
 @torch.no_grad()
-def steepen_(weight: Tensor, activation: str, generator: torch.Generator | None = None) -> None:
+def apply_gains_(weight: Tensor, activation: str, generator: torch.Generator | None = None) -> None:
     """Multiply freshly drawn weights, of shape (n_members, width, n_features), by what their kinds ask for."""
     n_members, width, _ = weight.shape
     for kind, neurons in blocks(activation, width):
         part = weight[:, neurons]
-        if kind == "step":
-            part *= STEP_SLOPE
-        elif kind == "wave":
-            low, high = map(math.log, WAVE_SLOPES)
+        if kind == "tanh":
+            part *= TANH_GAIN
+        elif kind == "sin":
+            low, high = map(math.log, SIN_GAINS)
             draws = torch.rand(n_members, part.shape[1], 1, generator=generator)
             part *= torch.exp(low + (high - low) * draws).to(part)
 
@@ -89,13 +89,13 @@ def sparse_layer_activation(activation: str, x: Tensor) -> Tensor:
 def sparse_layer_calls(activation: str, output: Tensor, cosines: Tensor) -> Iterator[Callable[[], Any]]:
     """Yield the calls that apply the activation to `output`, of shape (..., width), in place.
 
-    A wave's derivative is not to be had from its value; it is written to `cosines`, of shape (..., n_waves).
+    A wave's derivative is not to be had from its value; it is written to `cosines`, of shape (..., n_sin).
     """
     for kind, neurons in blocks(activation, output.shape[-1]):
         values = output[..., neurons]
         if kind == "relu":
             yield values.relu_
-        elif kind == "step":
+        elif kind == "tanh":
             yield partial(tanh_, values)
         else:
             yield partial(torch.cos, values, out=cosines)
@@ -110,7 +110,7 @@ def sparse_layer_backward_calls(
         values, deltas = output[..., neurons], delta[..., neurons]
         if kind == "relu":
             yield relu_backward(values, deltas)
-        elif kind == "step":
+        elif kind == "tanh":
             yield partial(torch.ops.aten.tanh_backward.grad_input, deltas, values, grad_input=deltas)
         else:
             yield partial(deltas.mul_, cosines)

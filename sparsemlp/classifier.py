@@ -41,11 +41,11 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         How neurons draw the features that they start with: "uniform", all alike, as in the paper; "relevance",
         half of the probability alike, half in favour of features that correlate with the target, see
         :func:`sparsemlp.relevance.relevance_weights`. Ignored where ``sparsity=None``.
-    activation : {"mixed", "relu-step", "relu", "step", "wave"}, default="mixed"
-        Of the first layer; other hidden layers are relu. "step" is tanh, of weights that start ten times as large:
-        a soft cut through the data, as a tree's split is. "wave" is the sine, of weights that start one to four
+    activation : {"mixed", "relu-tanh", "relu", "tanh", "sin"}, default="mixed"
+        Of the first layer; other hidden layers are relu. "tanh" is tanh, of weights that start ten times as large:
+        a soft cut through the data, as a tree's split is. "sin" is the sine, of weights that start one to four
         times as large, for targets that go up and down along a feature. "mixed": a third of the neurons each;
-        "relu-step": half are relu, half are steps.
+        "relu-tanh": half are relu, half are steps.
     richness : float or None, default=None
         How much features are learned. None: the usual parametrisation. A positive number (0 is refused: the output
         is divided by it): the centred mean-field one, in which weights move by the order of `richness` and one
@@ -65,20 +65,23 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         ``torch.optim.AdamW``, or plain SGD without momentum.
     learning_rate : float, default=0.002
         Initial learning rate.
-    lr_schedule : {"constant", "cosine", "average"}, default="average"
-        "average" trains at a constant rate and averages the weights over the last steps, about a ninth of them, so
-        that training may end at any epoch. "cosine" falls from `learning_rate` to zero over `max_epochs`, step by
-        step. A ``skorch.callbacks.LRScheduler`` of yours among `callbacks` sets the rate in place of both.
+    lr_schedule : {"constant", "cosine"}, default="constant"
+        "cosine" falls from `learning_rate` to zero over `max_epochs`, step by step. A
+        ``skorch.callbacks.LRScheduler`` among `callbacks` sets the rate instead.
+    weight_averaging : bool, default=True
+        Use the average of the weights over the last steps, about a ninth of them. It replaces a falling learning
+        rate, so that training may end at any epoch. (Shamir and Zhang 2013, arXiv:1212.1824, section 4.)
     weight_decay : float, default=0.01
         In torch's convention, where a step shrinks weights by learning rate times weight decay.
     batch_size : int, default=256
         Largest number of rows in a step; the rows are shared evenly among ceil(n / batch_size) steps.
     max_epochs : int, default=40
         Largest number of passes over the training rows.
-    early_stopping : {"left_out"} or bool, default="left_out"
-        "left_out": every member leaves out its own part of the rows, one in `n_members` or 10000 by all together,
-        and training ends at twice the epoch at which their loss was smallest, each row judged by the member that
-        has not seen it; so no row is lost to all. One member leaves nothing out and trains for `max_epochs`.
+    early_stopping : {"out_of_fold"} or bool, default="out_of_fold"
+        "out_of_fold": every member leaves out its own part of the rows, one in `n_members` or 10000 by all
+        together. Training ends at twice the epoch at which the loss of these rows was smallest, each row judged by
+        the member that has not seen it; so no row is lost to all members. One member leaves nothing out and trains
+        for `max_epochs`.
         True: hold out rows (or use ``X_val, y_val``), stop when their score no longer improves, and restore the
         best weights. False: train for `max_epochs`.
     validation_fraction : float, default=0.15
@@ -90,12 +93,13 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         `activation`, `richness`, `scaling`, `loss`) must be as it was; how it started plays no part any more.
     class_weight : "balanced", dict or None, default=None
         Weights of the classes; "balanced" makes all classes count the same.
-    precision : {"float32", "tf32", "bf16"}, default="float32"
+    precision : {"float32", "bf16"}, default="float32"
         Of the matrix products in training. "bf16" computes hidden layers on bfloat16 copies of the weights, which
         takes about two thirds of the time where the hardware has such products (CPUs with AVX512-BF16 or AMX,
         GPUs) and layers are large, and longer where it has not; weights, updates, losses and
         predictions stay in float32. A wave is then the sine of a rounded number, so that gradients are a few
-        percent off. "tf32" acts on CUDA alone. With "bf16", skorch's autograd path trains in float32.
+        percent off. With "bf16", skorch's autograd path trains
+        in float32. For TF32 on CUDA, call ``torch.set_float32_matmul_precision("high")``.
     device : str or torch.device, default="auto"
         "auto" takes CUDA, then XPU, then MPS, then the CPU.
     random_state : int, RandomState or None, default=None
@@ -115,9 +119,10 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
         Their names, where X had string names.
-    fitted_params_ : dict
-        What "auto" came to: ``sparsity``, the number of features that neurons started with (None: dense), and
-        ``device``, the name of the one that the network is on, which may be another after unpickling.
+    sparsity_ : int or None
+        Number of features that every first-layer neuron started with; None for a dense start.
+    device_ : str
+        Name of the device that the network is on, which may be another after unpickling.
     temperature_ : float
         What logits are divided by before members are averaged, from 1 to 20: where the loss of the rows that
         members left out is smallest (Guo et al. 2017, arXiv:1706.04599). 1 where none are left
@@ -142,7 +147,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     References
     ----------
     .. [1] B. L. Edelman, S. Goel, S. Kakade, E. Malach, C. Zhang, "Pareto Frontiers in Neural Feature Learning:
-       Data, Compute, Width, and Luck", NeurIPS 2023, arXiv:2309.03800.
+       Data, ComputePool, Width, and Luck", NeurIPS 2023, arXiv:2309.03800.
 
     Examples
     --------
@@ -181,11 +186,12 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         loss: str = "cross_entropy",
         optimizer: str = "adamw",
         learning_rate: float = 2e-3,
-        lr_schedule: str = "average",
+        lr_schedule: str = "constant",
+        weight_averaging: bool = True,
         weight_decay: float = 0.01,
         batch_size: int = 256,
         max_epochs: int = 40,
-        early_stopping: bool | str = "left_out",
+        early_stopping: bool | str = "out_of_fold",
         validation_fraction: float = 0.15,
         n_iter_no_change: int = 10,
         warm_start: bool = False,
@@ -209,6 +215,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.lr_schedule = lr_schedule
+        self.weight_averaging = weight_averaging
         self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
@@ -353,10 +360,10 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     def _train_net(self, *args: Any) -> None:
         self.temperature_ = 1.0  # what callbacks predict with
         super()._train_net(*args)
-        loss, left_out = self.net_.criterion_.loss, self.net_.left_out_
-        can_tell = left_out is not None and loss.has_probabilities and bool(left_out.output.isfinite().all())
+        loss, out_of_fold = self.net_.criterion_.loss, self.net_.out_of_fold_
+        can_tell = out_of_fold is not None and loss.has_probabilities and bool(out_of_fold.output.isfinite().all())
         if can_tell:
-            self.temperature_ = fit_temperature(loss, left_out)
+            self.temperature_ = fit_temperature(loss, out_of_fold)
 
     def _combine(self, output: torch.Tensor) -> torch.Tensor:
         return super()._combine(output / self.temperature_)
@@ -458,6 +465,7 @@ def paper_net(width: int = 1000, sparsity: int | None = 2, **overrides: Any) -> 
         "optimizer": "sgd",
         "learning_rate": 0.1,
         "lr_schedule": "constant",
+        "weight_averaging": False,
         "weight_decay": 0.01,
         "batch_size": 32,
         "precision": "float32",

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparsemlp.activations import ACTIVATIONS, blocks, sparse_layer_activation, steepen_
+from sparsemlp.activations import ACTIVATIONS, apply_gains_, blocks, sparse_layer_activation
 from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, s_hot_, torch_linear_
 from sparsemlp.parametrization import ADAM_EPS, antisymmetric_, check_richness, rate_scale
 
@@ -96,9 +96,9 @@ class SparseInitMLP(nn.Module):
         How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`.
     bias_init : {"zeros", "uniform", "data"}, default="zeros"
         First-layer biases: 0; U(-1/sqrt(s), 1/sqrt(s)); or thresholds through randomly drawn rows of `data`.
-    activation : {"relu", "step", "wave", "relu-step", "mixed"}, default="relu"
-        Of the first layer: relu; "step", the tanh of weights that start ten times as large; "wave", the sine of
-        weights that start one to four times as large; "relu-step", half of the neurons each of the first two;
+    activation : {"relu", "tanh", "sin", "relu-tanh", "mixed"}, default="relu"
+        Of the first layer: relu; "tanh", the tanh of weights that start ten times as large; "sin", the sine of
+        weights that start one to four times as large; "relu-tanh", half of the neurons each of the first two;
         "mixed", a third each. Other hidden layers are relu.
     richness : float or None, default=None
         None: the usual parametrisation. A number gamma: the centred mean-field one, in which the output starts
@@ -206,7 +206,7 @@ class SparseInitMLP(nn.Module):
                 column_groups=column_groups,
                 feature_weights=feature_weights,
             )
-        steepen_(weight, self.activation, generator)
+        apply_gains_(weight, self.activation, generator)
         if bias_init == "zeros":
             nn.init.zeros_(bias)
         elif bias_init == "uniform":

@@ -18,7 +18,7 @@ N_QUANTILES = 1000
 LARGEST = 1e100
 
 
-class SquashScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Centre at the median, divide by the interquartile range, and squash the tails smoothly.
 
     z = (x - median) / IQR, then z / sqrt(1 + (z / 3)^2), which is z near the median and never beyond -3 and 3.
@@ -28,12 +28,12 @@ class SquashScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Examples
     --------
     >>> import numpy as np
-    >>> from sparsemlp.preprocessing import SquashScaler
-    >>> SquashScaler().fit_transform(np.array([[1.0], [2.0], [3.0], [4.0], [1e9]])).round(3).ravel()
+    >>> from sparsemlp.preprocessing import SquashingScaler
+    >>> SquashingScaler().fit_transform(np.array([[1.0], [2.0], [3.0], [4.0], [1e9]])).round(3).ravel()
     array([-0.949, -0.493,  0.   ,  0.493,  3.   ])
     """
 
-    def fit(self, X: np.ndarray, y: object = None) -> SquashScaler:
+    def fit(self, X: np.ndarray, y: object = None) -> SquashingScaler:
         """Find every column's median and scale.
 
         Parameters
@@ -61,7 +61,7 @@ class SquashScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return z
 
 
-class RankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Replace values by their ranks among the training rows, from 0 to 1, tied values by the middle of theirs.
 
     scikit-learn's ``QuantileTransformer``, which estimates the quantiles of more than 1000 rows, itself sends the
@@ -76,15 +76,15 @@ class RankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Examples
     --------
     >>> import numpy as np
-    >>> from sparsemlp.preprocessing import RankScaler
-    >>> RankScaler().fit_transform(np.array([[0.0], [0.0], [0.0], [7.0], [9.0]])).ravel()
+    >>> from sparsemlp.preprocessing import MidRankScaler
+    >>> MidRankScaler().fit_transform(np.array([[0.0], [0.0], [0.0], [7.0], [9.0]])).ravel()
     array([0.25, 0.25, 0.25, 0.75, 1.  ])
     """
 
     def __init__(self, random_state: int | None = None) -> None:
         self.random_state = random_state
 
-    def fit(self, X: np.ndarray, y: object = None) -> RankScaler:
+    def fit(self, X: np.ndarray, y: object = None) -> MidRankScaler:
         """Estimate every column's quantiles.
 
         Parameters
@@ -125,7 +125,7 @@ class InputScaler(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     scaling : {"squash", "quantile", "both", "standard", None}, default="both"
-        "squash": :class:`SquashScaler`. "quantile": ranks, uniform with unit variance. "both": the two side by
+        "squash": :class:`SquashingScaler`. "quantile": ranks, uniform with unit variance. "both": the two side by
         side, so every feature has two columns. "standard": zero mean, unit variance. None: as they are.
     random_state : int or None, default=None
         Seeds the subsample of 10000 rows that quantiles are estimated from.
@@ -264,7 +264,7 @@ class _ColumnBlock(BaseEstimator):
 
     def _scaled(self, scaler: Any, X: np.ndarray) -> np.ndarray:
         values = scaler.transform(X.astype(np.float64, copy=False))
-        if isinstance(scaler, RankScaler):
+        if isinstance(scaler, MidRankScaler):
             values = (values - 0.5) * np.sqrt(12)  # uniform of unit variance
         values[:, self.constant_] = 0
         return values
@@ -283,8 +283,8 @@ class _ColumnBlock(BaseEstimator):
 
 def _fit_scaler(
     name: str, X: np.ndarray, sample_weight: np.ndarray | None, random_state: int | None
-) -> SquashScaler | StandardScaler | RankScaler:
-    scalers = {"squash": SquashScaler(), "standard": StandardScaler(), "quantile": RankScaler(random_state)}
+) -> SquashingScaler | StandardScaler | MidRankScaler:
+    scalers = {"squash": SquashingScaler(), "standard": StandardScaler(), "quantile": MidRankScaler(random_state)}
     scaler = scalers[name].set_output(transform="default")  # arrays also where scikit-learn is set to make frames
     return scaler.fit(X, sample_weight=sample_weight) if name == "standard" else scaler.fit(X)
 

@@ -14,7 +14,7 @@ from sparsemlp.relevance import FEATURE_SAMPLINGS
 
 WIDTHS = ((256, 64), (1024, 128), 1024, 2048)
 SPARSITIES = (1, 4, 8)  # beside "auto", which is 2
-ACTIVATIONS = ("mixed", "relu", "step", "wave")  # each kind of neuron, and all three
+ACTIVATIONS = ("mixed", "relu", "tanh", "sin")  # each kind of neuron, and all three
 SCALINGS = ("both", "squash", "quantile", "standard")
 LEARNING_RATES = (3e-4, 1e-2)
 WEIGHT_DECAYS = (1e-3, 1.0)
@@ -42,8 +42,8 @@ def suggest_params(
     """Draw parameters of the estimators from a small space around the defaults.
 
     Width, sparsity, how features are drawn, scaling, activation, learning rate and weight decay; the length of
-    training is left to ``early_stopping="left_out"``. Every choice is a number or a text, which is what Optuna's
-    storages can hold: a tuple of widths is suggested as text, and returned as a tuple.
+    training is left to ``early_stopping="out_of_fold"``. Every choice is a number or a text, which is what
+    Optuna's storages can hold: a tuple of widths is suggested as text, and returned as a tuple.
 
     Parameters
     ----------

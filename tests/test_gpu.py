@@ -20,7 +20,7 @@ import sparsemlp._base
 import sparsemlp._training.cuda_graphs
 from sparsemlp._training.devices import has_room
 from sparsemlp._training.step import TrainingStep
-from sparsemlp.frontier import Cell, Run, train_runs
+from sparsemlp.frontier import Run, Setting, train_runs
 
 pytestmark = pytest.mark.usefixtures("gpus")
 
@@ -50,9 +50,8 @@ CASES = [
 CASES += [
     {"richness": 0.5, "width": (32, 16)},
     {"precision": "bf16"},
-    {"precision": "tf32"},
     {"early_stopping": True},
-    {"early_stopping": "left_out", "n_members": 3},
+    {"early_stopping": "out_of_fold", "n_members": 3},
     {"optimizer": "sgd", "lr_schedule": "constant", "falling_rate": True},
     {"optimizer": "adamw", "lr_schedule": "constant", "falling_rate": True},
 ]
@@ -67,14 +66,14 @@ def test_graphs_train_as_the_same_steps_without(options, gpus, monkeypatch):
         callbacks = [LRScheduler(policy=StepLR, step_size=2, gamma=0.3)] if falling_rate else None
         return on_gpu(X, y, weights, callbacks=callbacks, **options)
 
-    X, y = labelled_rows(131, n_features=7)  # batches of two sizes, slots of odd alignment
+    X, y = labelled_rows(131, n_features=7)  # batches of two sizes, batches of odd alignment
     weights = np.random.default_rng(0).random(131) + 0.1
     replays = counted(monkeypatch, "replay")
     graphed = fitted()
     changes_at_every_step = (options.get("optimizer"), options.get("lr_schedule")) == ("sgd", "cosine")
     assert bool(replays) != changes_at_every_step
     assert gpus is None or not gpus.n_made_in_graphs
-    monkeypatch.setattr(sparsemlp._training.cuda_graphs, "fastest", lambda step: step)
+    monkeypatch.setattr(sparsemlp._training.cuda_graphs, "with_cuda_graph", lambda step: step)
     eager = fitted()
     np.testing.assert_allclose(graphed.loss_curve_, eager.loss_curve_, rtol=1e-5)
     np.testing.assert_allclose(graphed.decision_function(X), eager.decision_function(X), atol=1e-4)
@@ -142,8 +141,8 @@ class CountsWaits(Callback):
     [
         # for the loss, and whether weights to keep are finite
         ({"lr_schedule": "constant"}, 2),
-        ({"lr_schedule": "average"}, 2),
-        ({"early_stopping": "left_out", "n_members": 3}, 3),
+        ({"lr_schedule": "constant", "weight_averaging": True}, 2),
+        ({"early_stopping": "out_of_fold", "n_members": 3}, 3),
         ({"early_stopping": True}, 5),
     ],
     ids=str,
@@ -259,8 +258,8 @@ def test_a_slot_that_is_seen_once_gets_no_graph(monkeypatch):
 
 
 def test_a_study_on_the_gpu_is_that_on_the_cpu():  # batches are drawn by numpy: the same on both
-    cell = Cell(n_features=12, n_informative=2, n_samples=300, width=50, max_steps=750)
-    runs = [Run(cell, number) for number in range(3)]
+    setting = Setting(n_features=12, n_informative=2, n_samples=300, width=50, max_steps=750)
+    runs = [Run(setting, number) for number in range(3)]
     outcomes = (train_runs(runs, torch.device(name), with_curves=True) for name in ("cpu", "cuda"))
     for here, there in zip(*outcomes, strict=True):
         assert here.succeeded == there.succeeded
@@ -281,14 +280,14 @@ def test_a_study_trains_on_the_callers_gpu(monkeypatch):
         pytest.skip("needs two GPUs")
     seen, call = set(), TrainingStep.__call__
 
-    def step(self, slot, rate=None):
-        seen.add(slot.x.device)
-        call(self, slot, rate)
+    def step(self, batch, rate=None):
+        seen.add(batch.x.device)
+        call(self, batch, rate)
 
     monkeypatch.setattr(TrainingStep, "__call__", step)
-    cell = Cell(n_features=12, n_informative=2, n_samples=300, width=50, max_steps=5)
+    setting = Setting(n_features=12, n_informative=2, n_samples=300, width=50, max_steps=5)
     with torch.cuda.device(1):
-        train_runs([Run(cell, 0)], torch.device("cuda"))
+        train_runs([Run(setting, 0)], torch.device("cuda"))
     assert seen == {torch.device("cuda:1")}
 
 

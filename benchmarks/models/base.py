@@ -30,7 +30,7 @@ class Model:
         Returns an unfitted pipeline at its defaults, for a training set of that size.
     space : callable (trial, n_samples, n_features) -> dict
         Draws the parameters that tuning may change, as ``Pipeline.set_params`` takes them. Choices are
-        numbers, texts, booleans or None, which is what Optuna can store; `told` writes others as text.
+        numbers, texts, booleans or None, which is what Optuna can store; `encode_choice` writes others as text.
     default : callable () -> dict
         The default configuration in terms of the space's own suggestions; tuning tries it first.
     package, extra : str
@@ -52,13 +52,13 @@ class Model:
         return not self.package or find_spec(self.package) is not None
 
 
-def told(value: Any) -> str:
+def encode_choice(value: Any) -> str:
     """Write a value as text, for a choice that Optuna could not store, such as a tuple."""
     return json.dumps(value)
 
 
-def untold(text: str) -> Any:
-    """Return the value that `told` wrote; lists are tuples."""
+def decode_choice(text: str) -> Any:
+    """Return the value that `encode_choice` wrote; lists are tuples."""
     value = json.loads(text)
     return tuple(value) if isinstance(value, list) else value
 

@@ -9,11 +9,11 @@ from optuna.trial import BaseTrial
 from sklearn.pipeline import Pipeline
 
 from benchmarks.environment import n_cores
-from benchmarks.models.base import Model, Parameters, position, told, untold, weighted
+from benchmarks.models.base import Model, Parameters, decode_choice, encode_choice, position, weighted
 
 REALMLP_DROPOUT = {0.0: 0.3, 0.15: 0.5, 0.3: 0.2}
 REALMLP_SMOOTHING = {0.0: 0.3, 0.1: 0.7}
-REALMLP_SIZES = {told([256] * 3): 0.6, told([64] * 5): 0.2, told([512]): 0.2}
+REALMLP_SIZES = {encode_choice([256] * 3): 0.6, encode_choice([64] * 5): 0.2, encode_choice([512]): 0.2}
 
 
 def _realmlp(seed: int, n_samples: int, n_features: int) -> Pipeline:
@@ -29,7 +29,7 @@ def _realmlp_space(trial: BaseTrial, n_samples: int, n_features: int) -> Paramet
         "model__p_drop": weighted(trial, "p_drop", REALMLP_DROPOUT),
         "model__plr_sigma": trial.suggest_float("plr_sigma", 0.05, 0.5, log=True),
         "model__ls_eps": weighted(trial, "ls_eps", REALMLP_SMOOTHING),
-        "model__hidden_sizes": list(untold(weighted(trial, "hidden_sizes", REALMLP_SIZES))),
+        "model__hidden_sizes": list(decode_choice(weighted(trial, "hidden_sizes", REALMLP_SIZES))),
     }
 
 
@@ -40,7 +40,7 @@ def _realmlp_default() -> Parameters:
         "p_drop": position(0.15, REALMLP_DROPOUT),
         "plr_sigma": 0.1,
         "ls_eps": position(0.1, REALMLP_SMOOTHING),
-        "hidden_sizes": position(told([256] * 3), REALMLP_SIZES),
+        "hidden_sizes": position(encode_choice([256] * 3), REALMLP_SIZES),
     }
 
 

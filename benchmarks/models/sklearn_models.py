@@ -7,7 +7,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.models.base import Model, Parameters, told, untold
+from benchmarks.models.base import Model, Parameters, decode_choice, encode_choice
 
 
 def _boosting(seed: int, n_samples: int, n_features: int) -> Pipeline:
@@ -37,9 +37,9 @@ def _sklearn_mlp(seed: int, n_samples: int, n_features: int) -> Pipeline:
 
 
 def _sklearn_mlp_space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
-    widths = [told(width) for width in ((100,), (256,), (1024,), (256, 64), (512, 128))]
+    widths = [encode_choice(width) for width in ((100,), (256,), (1024,), (256, 64), (512, 128))]
     return {
-        "model__hidden_layer_sizes": untold(trial.suggest_categorical("hidden_layer_sizes", widths)),
+        "model__hidden_layer_sizes": decode_choice(trial.suggest_categorical("hidden_layer_sizes", widths)),
         "model__learning_rate_init": trial.suggest_float("learning_rate_init", 1e-4, 1e-1, log=True),
         "model__alpha": trial.suggest_float("alpha", 1e-6, 10.0, log=True),
         "model__early_stopping": trial.suggest_categorical("early_stopping", [False, True]),
@@ -48,7 +48,7 @@ def _sklearn_mlp_space(trial: BaseTrial, n_samples: int, n_features: int) -> Par
 
 def _sklearn_mlp_default() -> Parameters:
     return {
-        "hidden_layer_sizes": told((100,)),
+        "hidden_layer_sizes": encode_choice((100,)),
         "learning_rate_init": 1e-3,
         "alpha": 1e-4,
         "early_stopping": False,

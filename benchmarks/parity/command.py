@@ -13,13 +13,13 @@ from benchmarks.cli import (
     sparsity,
     whole_number,
 )
-from benchmarks.parity.grids import EXPERIMENTS, PROFILES, cells_of
+from benchmarks.parity.grids import EXPERIMENTS, PROFILES, settings_of
 
 if TYPE_CHECKING:
-    from sparsemlp.frontier import Cell
+    from sparsemlp.frontier import Setting
 
-    #: cells, runs of each, and whether the errors at every look are kept
-    Plan = tuple[list[Cell], int, bool]
+    #: settings, runs of each, and whether the errors at every look are kept
+    Plan = tuple[list[Setting], int, bool]
 
 HELP = "success frontier on sparse parity: sample size against width, sparse against dense"
 OTHER_EXPERIMENTS = ("tickets", "cost")  # they have commands of their own below
@@ -31,7 +31,7 @@ CHOICES = {
     "loss": ("hinge", "cross_entropy", "squared"),
     "decay": ("coupled", "uncoupled"),
 }
-#: option, field of a cell, type of a value, what it is
+#: option, field of a setting, type of a value, what it is
 OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
     ("--n-features", "n_features", whole_number(1), "length n of the inputs (default: 50)"),
     ("--n-informative", "n_informative", whole_number(1), "degree k of the parity (default: 3)"),
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             option, dest=field, type=type_, nargs="+", choices=choices, metavar=metavar, default=hidden, help=help_
         )
-    parser.add_argument("--runs", type=whole_number(1), default=hidden, metavar="N", help="runs of every cell")
+    parser.add_argument("--runs", type=whole_number(1), default=hidden, metavar="N", help="runs of every setting")
     parser.add_argument(
         "--max-steps", type=whole_number(1), default=hidden, metavar="T", help="steps after which a run has failed"
     )
@@ -109,8 +109,8 @@ def run(args: argparse.Namespace) -> int:
     store = Store.open(args.results)
     try:
         store.record_command(args.command_line)
-        for cells, n_runs, with_curves in plans:
-            train.train(cells, n_runs, store, device, with_curves=with_curves)
+        for settings, n_runs, with_curves in plans:
+            train.train(settings, n_runs, store, device, with_curves=with_curves)
         if args.experiment in ("tickets", "all"):
             train.train_tickets(store, device)
     except DBAPIError as error:
@@ -134,7 +134,7 @@ def _experiments(args: argparse.Namespace) -> list["Plan"]:
     names = list(EXPERIMENTS) if args.experiment == "all" else [args.experiment]
     chosen = [EXPERIMENTS[name] for name in names if name in EXPERIMENTS]
     curves = hasattr(args, "curves")
-    return [(each.cells, getattr(args, "runs", each.runs), each.curves or curves) for each in chosen]
+    return [(each.settings, getattr(args, "runs", each.runs), each.curves or curves) for each in chosen]
 
 
 def _settled_by(experiment: str) -> dict[str, str]:
@@ -154,8 +154,8 @@ def _grid(args: argparse.Namespace) -> "Plan":
     grid = dict(profile.grid) | given | {"random_state": getattr(args, "first_seed", 0)}
     _check(grid)
     try:
-        return cells_of(grid), getattr(args, "runs", profile.runs), hasattr(args, "curves")
-    except ValueError as error:  # what a cell alone knows, such as a target that has no online form
+        return settings_of(grid), getattr(args, "runs", profile.runs), hasattr(args, "curves")
+    except ValueError as error:  # what a setting alone knows, such as a target that has no online form
         raise UsageError(str(error)) from error
 
 

@@ -13,7 +13,7 @@ from benchmarks.cli import make_folder
 from benchmarks.environment import machine, versions
 from benchmarks.parity.grids import QUICK
 from benchmarks.results import json_file
-from sparsemlp.frontier import Cell, Run, train_runs
+from sparsemlp.frontier import Run, Setting, train_runs
 
 FILE = "parity_cost.json"
 ROUNDS = 3
@@ -48,18 +48,18 @@ def _width(width: int) -> dict[str, float]:
 
 
 def _frontier(width: int) -> float:
-    """Return the seconds a step and run take on the quick grid's cells, looks at the test error included.
+    """Return the seconds a step and run take on the quick grid's settings, looks at the test error included.
 
-    The runs are too hard to succeed, so that none leaves; five of every cell are as many as the batches of the
+    The runs are too hard to succeed, so that none leaves; five of every setting are as many as the batches of the
     quick grid have, or more.
     """
     n_steps = min(2000, 1_500_000 // width)
-    cells = [
-        Cell(n_informative=6, n_samples=m, width=width, sparsity=s, max_steps=n_steps)
+    settings = [
+        Setting(n_informative=6, n_samples=m, width=width, sparsity=s, max_steps=n_steps)
         for m in QUICK["n_samples"]
         for s in QUICK["sparsity"]
     ]
-    runs = [Run(cell, i) for cell in cells for i in range(2 if width > 300 else 5)]
+    runs = [Run(setting, i) for setting in settings for i in range(2 if width > 300 else 5)]
     start = time.perf_counter()
     train_runs(runs, CPU)
     return (time.perf_counter() - start) / len(runs) / n_steps
@@ -85,10 +85,10 @@ def _loop(width: int, n_steps: int = 1000, n_samples: int = 1000) -> float:
 
 def _long_run(decay: str) -> dict[str, float]:
     """Return microseconds of a step and run at the beginning and at the end of a long training."""
-    cell = Cell(n_informative=6, n_samples=300, width=100, decay=decay, max_steps=LONG)
-    runs = [Run(cell, i) for i in range(8)]
+    setting = Setting(n_informative=6, n_samples=300, width=100, decay=decay, max_steps=LONG)
+    runs = [Run(setting, i) for i in range(8)]
     looks: list[tuple[int, float]] = []
-    train_runs(runs, CPU, 1, on_progress=lambda cell, n_steps: looks.append((n_steps, time.perf_counter())))
+    train_runs(runs, CPU, 1, on_progress=lambda setting, n_steps: looks.append((n_steps, time.perf_counter())))
     steps, moments = (np.array(values) for values in zip(*looks, strict=True))
     times = 1e6 * np.diff(moments) / steps[1:]
     n = int(ENDS * len(times))

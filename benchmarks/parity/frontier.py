@@ -9,7 +9,7 @@ from benchmarks.parity import figures, statistics, tables
 from benchmarks.parity.cells import OUTCOME, curves_picture, outcome_cells, rows_label, spaced
 from benchmarks.parity.statistics import Edges, by_cell, with_rows
 from benchmarks.report.document import Cell, Picture, Section, Table
-from sparsemlp.frontier import Cell as Setting
+from sparsemlp.frontier import Setting
 from sparsemlp.theory import sq_threshold
 
 # The bound lets a learner be lucky with this probability; it is that of the edge of success.
@@ -60,7 +60,7 @@ def _setting_words(shared: dict[str, Any]) -> str:
 
 def _slug(shared: dict[str, Any]) -> str:
     """Return a file name that tells settings apart: those that are not the default are part of it."""
-    plain = tables.cell_key(Setting())
+    plain = tables.setting_key(Setting())
     parts = [f"parity-{shared['n_features']}-{shared['n_informative']}-{shared['max_steps']}"]
     named = [name for name in shared if name not in ("n_features", "n_informative", "max_steps")]
     parts += [f"{name}-{shared[name]}" for name in named if shared[name] != plain[name]]

@@ -1,6 +1,6 @@
 """The grids of the parity study: the profiles, and the experiments on what the paper leaves open.
 
-A grid names a value or a list of values for the fields of :class:`sparsemlp.frontier.Cell`; lists are combined.
+A grid names a value or a list of values for the fields of :class:`sparsemlp.frontier.Setting`; lists are combined.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sparsemlp.frontier import Cell
+    from sparsemlp.frontier import Setting
 
 Grid = Mapping[str, Any]
 
@@ -24,7 +24,7 @@ QUICK: Grid = {
 
 @dataclass(frozen=True)
 class Profile:
-    """A grid and the number of runs of its cells."""
+    """A grid and the number of runs of its settings."""
 
     grid: Grid
     runs: int
@@ -71,11 +71,11 @@ class Experiment:
     ----------
     title, question : str
     grids : tuple of Grid
-        Their cells together.
+        Their settings together.
     runs : int
-        Runs of every cell.
+        Runs of every setting.
     x, line, panel : str
-        Fields of a cell: the horizontal axis, what a line stands for, and what a panel stands for.
+        Fields of a setting: the horizontal axis, what a line stands for, and what a panel stands for.
     curves : bool
         Whether the errors at every look are kept, and drawn.
     """
@@ -90,9 +90,9 @@ class Experiment:
     curves: bool = False
 
     @property
-    def cells(self) -> list["Cell"]:
-        """All cells."""
-        return [cell for grid in self.grids for cell in cells_of(grid)]
+    def settings(self) -> list["Setting"]:
+        """All settings."""
+        return [setting for grid in self.grids for setting in settings_of(grid)]
 
 
 _STARTS: tuple[Grid, ...] = (
@@ -203,13 +203,13 @@ EXPERIMENTS = {
 }
 
 
-def cells_of(grid: Grid) -> list["Cell"]:
-    """Return the cells of a grid, the narrow ones first."""
-    from sparsemlp.frontier import Cell
+def settings_of(grid: Grid) -> list["Setting"]:
+    """Return the settings of a grid, the narrow ones first."""
+    from sparsemlp.frontier import Setting
 
     values = [_listed(value) for value in grid.values()]
-    cells = [Cell(**dict(zip(grid, setting, strict=True))) for setting in product(*values)]
-    return sorted(dict.fromkeys(cells), key=lambda cell: cell.width)
+    settings = [Setting(**dict(zip(grid, setting, strict=True))) for setting in product(*values)]
+    return sorted(dict.fromkeys(settings), key=lambda setting: setting.width)
 
 
 def _listed(value: Any) -> Sequence[Any]:

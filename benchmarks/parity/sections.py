@@ -11,7 +11,7 @@ from benchmarks.parity import tables as parity_store
 from benchmarks.parity.cells import spaced
 from benchmarks.parity.cost import FILE as COST_FILE
 from benchmarks.parity.cost import LONG
-from benchmarks.parity.grids import EXPERIMENTS, PROFILES, cells_of
+from benchmarks.parity.grids import EXPERIMENTS, PROFILES, settings_of
 from benchmarks.parity.tables import rows_of
 from benchmarks.report.document import Cell, Section, Table
 from benchmarks.results import json_file
@@ -24,10 +24,10 @@ def sections(store: Store, results: Path) -> list[Section]:
     found = [part for shared, rows in _frontiers(runs) for part in frontier.sections(shared, rows)]
     cost = _cost(results)
     if cost is not None and len(runs):
-        found.append(cost_section(cost, rows_of(runs, cells_of(PROFILES["quick"].grid))))
+        found.append(cost_section(cost, rows_of(runs, settings_of(PROFILES["quick"].grid))))
     for name, experiment in EXPERIMENTS.items():
-        rows = rows_of(runs, experiment.cells)
-        whole = len(rows.groupby(list(parity_store.CELL_FIELDS))) == len(set(experiment.cells))
+        rows = rows_of(runs, experiment.settings)
+        whole = len(rows.groupby(list(parity_store.SETTING_FIELDS))) == len(set(experiment.settings))
         if experiment.curves:  # the same cells may have been trained for another reason, without them
             whole = whole and bool(rows["curve"].notna().any())
         if name != "slopes" and whole:
@@ -47,7 +47,7 @@ def _frontiers(runs: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]:
     shared: set[int] = set()
     for name, experiment in EXPERIMENTS.items():
         ids = shared if name == "slopes" else owned
-        ids.update(rows_of(runs, experiment.cells)["id"])
+        ids.update(rows_of(runs, experiment.settings)["id"])
     return statistics.frontiers(runs[~runs["id"].isin(owned - shared)])
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.parity.tables import CELL_FIELDS
+from benchmarks.parity.tables import SETTING_FIELDS
 
 PLANE = ("n_samples", "width", "sparsity")
-FRONTIER_KEY = tuple(name for name in CELL_FIELDS if name not in PLANE)
+FRONTIER_KEY = tuple(name for name in SETTING_FIELDS if name not in PLANE)
 N_RESAMPLES = 1000
 LEVEL = (2.5, 97.5)
 

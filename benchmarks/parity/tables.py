@@ -10,11 +10,11 @@ import pandas as pd
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text, UniqueConstraint
 from sqlalchemy.exc import IntegrityError
 
-from sparsemlp.frontier import Cell, Outcome, Run
+from sparsemlp.frontier import Outcome, Run, Setting
 
 RUNS, TICKETS = "parity_runs", "parity_tickets"
-CELL_FIELDS = tuple(field.name for field in fields(Cell))
-RUN_KEY = (*CELL_FIELDS, "run")
+SETTING_FIELDS = tuple(field.name for field in fields(Setting))
+RUN_KEY = (*SETTING_FIELDS, "run")
 TICKET_KEY = (*RUN_KEY, "n_neurons", "net")
 
 _TYPES: dict[Any, Any] = {"int": Integer, "int | None": Integer, "float": Float, "str": String(32)}
@@ -34,13 +34,13 @@ class Rows(Protocol):
 
 
 def define_tables(metadata: MetaData) -> None:
-    """Add the parity tables; the columns of a run's setting are the fields of its cell."""
+    """Add the parity tables; the columns of a run's setting are the fields of its setting."""
     for name, key in ((RUNS, RUN_KEY), (TICKETS, TICKET_KEY)):
         Table(
             name,
             metadata,
             Column("id", Integer, primary_key=True),
-            *(Column(field.name, _TYPES[field.type], nullable=False) for field in fields(Cell)),
+            *(Column(field.name, _TYPES[field.type], nullable=False) for field in fields(Setting)),
             Column("run", Integer, nullable=False),
             *_outcome_columns(name),
             Column("environment", ForeignKey("environments.id"), nullable=False),
@@ -64,26 +64,26 @@ def _outcome_columns(name: str) -> list[Column[Any]]:
     ]
 
 
-def cell_key(cell: Cell) -> dict[str, Any]:
-    """Return the fields of a cell as the store has them: no key may be null, so online and dense are 0."""
-    return {name: 0 if value is None else value for name, value in asdict(cell).items()}
+def setting_key(setting: Setting) -> dict[str, Any]:
+    """Return the fields of a setting as the store has them: no key may be null, so online and dense are 0."""
+    return {name: 0 if value is None else value for name, value in asdict(setting).items()}
 
 
-def missing_runs(store: Rows, cells: Iterable[Cell], n_runs: int) -> list[Run]:
+def missing_runs(store: Rows, settings: Iterable[Setting], n_runs: int) -> list[Run]:
     """Return the runs that the store does not hold."""
     finished = store.keys(RUNS, RUN_KEY)
-    return [run for run, key in _keyed_runs(cells, n_runs).items() if key not in finished]
+    return [run for run, key in _keyed_runs(settings, n_runs).items() if key not in finished]
 
 
-def n_without_curve(store: Rows, cells: Iterable[Cell], n_runs: int) -> int:
+def n_without_curve(store: Rows, settings: Iterable[Setting], n_runs: int) -> int:
     """Count the runs of which the store holds the outcome, but not the errors at every look."""
     without = {row[:-1] for row in store.keys(RUNS, (*RUN_KEY, "curve")) if row[-1] is None}
-    return sum(key in without for key in _keyed_runs(cells, n_runs).values())
+    return sum(key in without for key in _keyed_runs(settings, n_runs).values())
 
 
-def _keyed_runs(cells: Iterable[Cell], n_runs: int) -> dict[Run, tuple[Any, ...]]:
-    keys = {cell: tuple(cell_key(cell).values()) for cell in cells}
-    return {Run(cell, i): (*key, i) for cell, key in keys.items() for i in range(n_runs)}
+def _keyed_runs(settings: Iterable[Setting], n_runs: int) -> dict[Run, tuple[Any, ...]]:
+    keys = {setting: tuple(setting_key(setting).values()) for setting in settings}
+    return {Run(setting, i): (*key, i) for setting, key in keys.items() for i in range(n_runs)}
 
 
 def add_runs(store: Rows, outcomes: Iterable[Outcome]) -> None:
@@ -92,7 +92,7 @@ def add_runs(store: Rows, outcomes: Iterable[Outcome]) -> None:
 
 
 def _run_row(outcome: Outcome) -> dict[str, Any]:
-    return cell_key(outcome.run.cell) | {
+    return setting_key(outcome.run.setting) | {
         "run": outcome.run.number,
         "succeeded": outcome.succeeded,
         "steps": outcome.n_steps,
@@ -102,17 +102,17 @@ def _run_row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def add_tickets(store: Rows, cell: Cell, n_neurons: int, table: pd.DataFrame) -> None:
+def add_tickets(store: Rows, setting: Setting, n_neurons: int, table: pd.DataFrame) -> None:
     """Add the nets of a batch of the lottery experiment."""
     rows = [
-        cell_key(cell)
+        setting_key(setting)
         | {
             "run": row["run"],
             "n_neurons": n_neurons,
             "net": row["net"],
             "n_lucky": row["n_lucky"],
             "succeeded": row["succeeded"],
-            "steps": int(row["steps_to_success"]) if row["succeeded"] else cell.max_steps,
+            "steps": int(row["steps_to_success"]) if row["succeeded"] else setting.max_steps,
             "train_error": None if np.isnan(row["train_error"]) else row["train_error"],
             "test_error": row["test_error"],
         }
@@ -135,7 +135,9 @@ def _add_new(store: Rows, table: str, key: Sequence[str], rows: Sequence[Mapping
             rows = new
 
 
-def rows_of(frame: pd.DataFrame, cells: Iterable[Cell]) -> pd.DataFrame:
-    """Return the rows of some cells."""
-    wanted = pd.DataFrame([cell_key(cell) for cell in cells], columns=list(CELL_FIELDS)).drop_duplicates()
-    return frame.merge(wanted, on=list(CELL_FIELDS))
+def rows_of(frame: pd.DataFrame, settings: Iterable[Setting]) -> pd.DataFrame:
+    """Return the rows of some settings."""
+    wanted = pd.DataFrame(
+        [setting_key(setting) for setting in settings], columns=list(SETTING_FIELDS)
+    ).drop_duplicates()
+    return frame.merge(wanted, on=list(SETTING_FIELDS))

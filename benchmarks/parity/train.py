@@ -14,7 +14,7 @@ from benchmarks.parity import tables as parity_store
 from benchmarks.progress import FORMAT
 from benchmarks.results.database import OTHER_FOLDER
 from sparsemlp._training.devices import resolve_device
-from sparsemlp.frontier import Cell, Outcome, Run, make_batches, train_runs
+from sparsemlp.frontier import Outcome, Run, Setting, make_batches, train_runs
 from sparsemlp.lottery import ticket_experiment
 
 if TYPE_CHECKING:
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 #: The lottery experiment: settings of `ticket_experiment`; the first is the one that the docs are about.
 TICKETS = (
-    Cell(n_samples=None, width=100, max_steps=10_000),
-    Cell(n_samples=2000, width=100, max_steps=10_000),
-    Cell(n_informative=5, n_samples=None, width=100, max_steps=50_000, weight_decay=0.001),
-    Cell(n_informative=5, n_samples=None, width=100, max_steps=50_000, weight_decay=0.001, loss="cross_entropy"),
+    Setting(n_samples=None, width=100, max_steps=10_000),
+    Setting(n_samples=2000, width=100, max_steps=10_000),
+    Setting(n_informative=5, n_samples=None, width=100, max_steps=50_000, weight_decay=0.001),
+    Setting(
+        n_informative=5, n_samples=None, width=100, max_steps=50_000, weight_decay=0.001, loss="cross_entropy"
+    ),
 )
 TICKET_RUNS, TICKET_NEURONS = 20, 5
 
@@ -39,24 +41,24 @@ def device(name: str) -> torch.device:
 
 
 def train(
-    cells: Sequence[Cell], n_runs: int, store: "Store", device: torch.device, *, with_curves: bool = False
+    settings: Sequence[Setting], n_runs: int, store: "Store", device: torch.device, *, with_curves: bool = False
 ) -> None:
     """Train the runs that the store does not hold; a batch of them is stored as soon as it has ended."""
-    runs = parity_store.missing_runs(store, cells, n_runs)
-    if with_curves and (n_bare := parity_store.n_without_curve(store, cells, n_runs)):
+    runs = parity_store.missing_runs(store, settings, n_runs)
+    if with_curves and (n_bare := parity_store.n_without_curve(store, settings, n_runs)):
         raise UsageError(f"{n_bare} of these runs are stored without their errors at every look; {OTHER_FOLDER}")
-    n_known = len(cells) * n_runs - len(runs)
+    n_known = len(settings) * n_runs - len(runs)
     if n_known:
-        print(f"{n_known} of {len(cells) * n_runs} parity runs are there already", file=sys.stderr)
-    total = sum(_weight(run.cell) * run.cell.max_steps for run in runs)
+        print(f"{n_known} of {len(settings) * n_runs} parity runs are there already", file=sys.stderr)
+    total = sum(_weight(run.setting) * run.setting.max_steps for run in runs)
     with _bar(total, len(runs)) as bar:
 
         def add(outcomes: list[Outcome]) -> None:
             parity_store.add_runs(store, outcomes)
 
-        def count(cell: Cell, n_steps: int) -> None:
-            bar.set_description_str(f"width {cell.width}", refresh=False)
-            bar.update(_weight(cell) * n_steps)
+        def count(setting: Setting, n_steps: int) -> None:
+            bar.set_description_str(f"width {setting.width}", refresh=False)
+            bar.update(_weight(setting) * n_steps)
 
         train_runs(runs, device, with_curves=with_curves, on_batch=add, on_progress=count)
 
@@ -68,67 +70,72 @@ def _bar(total: int, n_runs: int) -> tqdm:
         bar_format=FORMAT.replace("{n_fmt}/{total_fmt}", f"{n_runs} runs"),
         mininterval=0.1 if terminal else 10.0,
         dynamic_ncols=terminal,
-        smoothing=0,  # wide cells come last: the mean over all steps tells more than that of the latest
+        smoothing=0,  # wide settings come last: the mean over all steps tells more than that of the latest
         disable=not n_runs,
     )
 
 
-def _weight(cell: Cell) -> int:
+def _weight(setting: Setting) -> int:
     """Return about how long a step takes; the unit is that of one neuron of 50 inputs."""
-    return 60 + cell.width * (cell.n_features + 60) // 110
+    return 60 + setting.width * (setting.n_features + 60) // 110
 
 
 def train_tickets(store: "Store", device: torch.device) -> None:
     """Do the lottery experiment's settings of which the store has no run; all runs of one are stored at once."""
-    known = store.keys(parity_store.TICKETS, parity_store.CELL_FIELDS)
-    for cell in tqdm(TICKETS, bar_format=FORMAT, disable=not sys.stderr.isatty()):
-        if tuple(parity_store.cell_key(cell).values()) in known:
+    known = store.keys(parity_store.TICKETS, parity_store.SETTING_FIELDS)
+    for setting in tqdm(TICKETS, bar_format=FORMAT, disable=not sys.stderr.isatty()):
+        if tuple(parity_store.setting_key(setting).values()) in known:
             continue
         table = ticket_experiment(
-            cell.n_features,
-            cell.n_informative,
-            cell.width,
-            cell.sparsity,
+            setting.n_features,
+            setting.n_informative,
+            setting.width,
+            setting.sparsity,
             TICKET_NEURONS,
-            online=cell.n_samples is None,
-            n_samples=cell.n_samples,
-            max_steps=cell.max_steps,
+            online=setting.n_samples is None,
+            n_samples=setting.n_samples,
+            max_steps=setting.max_steps,
             n_runs=TICKET_RUNS,
-            loss=cell.loss,
-            weight_decay=cell.weight_decay,
+            loss=setting.loss,
+            weight_decay=setting.weight_decay,
             device=device,
         )
-        parity_store.add_tickets(store, cell, TICKET_NEURONS, table)
+        parity_store.add_tickets(store, setting, TICKET_NEURONS, table)
 
 
-def cost(cells: Sequence[Cell], n_runs: int, device: torch.device) -> str:
+def cost(settings: Sequence[Setting], n_runs: int, device: torch.device) -> str:
     """Say what a grid costs on this machine, from step times measured now."""
-    seconds = step_seconds(cells, device)
-    sizes = sorted({cell.width * cell.n_features for cell in seconds})
-    times = [np.mean([t for cell, t in seconds.items() if cell.width * cell.n_features == size]) for size in sizes]
+    seconds = step_seconds(settings, device)
+    sizes = sorted({setting.width * setting.n_features for setting in seconds})
+    times = [
+        np.mean([t for setting, t in seconds.items() if setting.width * setting.n_features == size])
+        for size in sizes
+    ]
     seconds_in_all = n_operations = 0.0
-    for cell in cells:
-        size, n_steps = cell.width * cell.n_features, n_runs * cell.max_steps
+    for setting in settings:
+        size, n_steps = setting.width * setting.n_features, n_runs * setting.max_steps
         # Beyond the largest that was measured, time grows as the number of weights.
         seconds_in_all += n_steps * float(np.interp(size, sizes, times)) * max(1.0, size / sizes[-1])
-        n_operations += n_steps * 4 * cell.batch_size * size
+        n_operations += n_steps * 4 * setting.batch_size * size
     return (
-        f"{len(cells) * n_runs} runs of {len(cells)} cells. On this machine ({torch.get_num_threads()} threads, "
-        f"{device.type}) at most {seconds_in_all / 3600:,.0f} hours, from steps measured now at {len(sizes)} "
-        "sizes of net; runs that succeed end early. The first layers' products alone are at most "
+        f"{len(settings) * n_runs} runs of {len(settings)} settings. On this machine ({torch.get_num_threads()} "
+        f"threads, {device.type}) at most {seconds_in_all / 3600:,.0f} hours, from steps measured now at "
+        f"{len(sizes)} sizes of net; runs that succeed end early. The first layers' products alone are at most "
         f"{n_operations:.2g} floating-point operations; on a GPU the grid has not been measured."
     )
 
 
-def step_seconds(cells: Sequence[Cell], device: torch.device, work: float = 2e6) -> dict[Cell, float]:
-    """Return the seconds a step and run take in full batches, at a few of the sizes of net among the cells."""
-    sizes = sorted({(cell.width * cell.n_features, cell.width, cell.n_features) for cell in cells})
+def step_seconds(settings: Sequence[Setting], device: torch.device, work: float = 2e6) -> dict[Setting, float]:
+    """Return the seconds a step and run take in full batches, at a few of the sizes of net among the settings."""
+    sizes = sorted(
+        {(setting.width * setting.n_features, setting.width, setting.n_features) for setting in settings}
+    )
     few = [size for size in sizes if size[0] <= 1_000_000] or sizes[:1]
     chosen = {few[i] for i in np.linspace(0, len(few) - 1, 5).astype(int)}
     found = {}
     for _, width, n_features in sorted(chosen):
         n_steps = int(np.clip(work / (width * n_features / 50), 20, 1000))
-        cell = Cell(
+        setting = Setting(
             n_features=n_features,
             n_informative=min(5, n_features),  # too hard to succeed early
             n_samples=1000,
@@ -136,15 +143,15 @@ def step_seconds(cells: Sequence[Cell], device: torch.device, work: float = 2e6)
             sparsity=min(2, n_features),
             max_steps=n_steps,
         )
-        found[cell] = _timed(cell, device)
+        found[setting] = _timed(setting, device)
     return found
 
 
-def _timed(cell: Cell, device: torch.device) -> float:
+def _timed(setting: Setting, device: torch.device) -> float:
     """Return the seconds of a step and run, training as many batches at once as there are threads."""
     n_threads = torch.get_num_threads()
-    in_one = max(map(len, make_batches([Run(cell, i) for i in range(1000)], device, n_threads)))
-    runs = [Run(cell, i) for i in range(in_one * n_threads)]
+    in_one = max(map(len, make_batches([Run(setting, i) for i in range(1000)], device, n_threads)))
+    runs = [Run(setting, i) for i in range(in_one * n_threads)]
     start = time.perf_counter()
     train_runs(runs, device)
-    return (time.perf_counter() - start) / len(runs) / cell.max_steps
+    return (time.perf_counter() - start) / len(runs) / setting.max_steps

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from benchmarks.scaling import network_figures as draw
 from benchmarks.scaling.experiment import Cell, Experiment, Row
 from benchmarks.scaling.fits import fit_or_none, fits_table, interval
-from benchmarks.scaling.parallel import side_by_side
+from benchmarks.scaling.parallel import run_all
 from sparsemlp import SparseInitMLP
 from sparsemlp._training.losses import make_loss
-from sparsemlp._training.step import Slot, TrainingStep
+from sparsemlp._training.step import BatchBuffers, TrainingStep
 from sparsemlp.scaling_laws import PowerLaw, fit_power_law
 
 #: kinks that move blur what the initial kernel resolves, so that lazy is very small here
@@ -60,7 +60,7 @@ def cells(profile: str) -> list[Cell]:
 def run_cell(cell: Cell) -> list[Row]:
     """Train the networks of a cell, or measure the spectrum of their initial kernels."""
     work = _spectrum if cell["part"] == "kernel" else _curve
-    found = side_by_side(work, [(cell, seed) for seed in range(cell["n_seeds"])])
+    found = run_all(work, [(cell, seed) for seed in range(cell["n_seeds"])])
     return [row for rows in found for row in rows]
 
 
@@ -83,22 +83,22 @@ def _curve(cell: Cell, seed: int) -> list[Row]:
     dtype = torch.float64 if cell["richness"] == LAZY else torch.float32  # small moves need the digits
     module = network(cell["width"], cell["richness"], seed).to(dtype)
     step = TrainingStep(module, make_loss("squared"), torch.optim.SGD(module.parameter_groups(cell["rate"])), m)
-    slots = []
+    batches = []
     for i in range(N_STARTS):
         angles = 2 * np.pi * (np.arange(m) + i / N_STARTS) / m
         y = target_values(TARGETS[cell["target"]], angles, m // 2)
         x, target = (torch.tensor(v, dtype=dtype) for v in (_points(angles), y[:, None]))
-        slots.append(Slot(x, target, None, torch.empty_like(target)))
+        batches.append(BatchBuffers(x, target, None, torch.empty_like(target)))
     n_steps: int = cell["n_steps"]
     order = np.random.default_rng(seed).integers(N_STARTS, size=n_steps)
     looks = set(np.unique(np.geomspace(1, cell["n_steps"], N_LOOKS).astype(int)).tolist())
     rows: list[Row] = []
     with torch.no_grad():
         for i in range(1, cell["n_steps"] + 1):
-            slot = slots[int(order[i - 1])]
-            step(slot)
+            batch = batches[int(order[i - 1])]
+            step(batch)
             if i in looks:
-                loss = float((slot.output - slot.target).square().mean())
+                loss = float((batch.output - batch.target).square().mean())
                 rows.append({"seed": seed, "time": i * cell["rate"], "loss": loss})
     return rows
 

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compute the cells that are not there, and write the report."""
+    """ComputePool the cells that are not there, and write the report."""
     from benchmarks.scaling.finished_cells import ScalingStore
 
     known = experiments()
@@ -68,7 +68,7 @@ def experiments() -> dict[str, "Experiment"]:
 
 
 def compute(chosen: Mapping[str, "Experiment"], profile: str, store: "ScalingStore") -> None:
-    """Compute and store the cells that the store does not hold."""
+    """ComputePool and store the cells that the store does not hold."""
     from benchmarks.data.tasks import DataUnavailableError
     from benchmarks.progress import progress
 

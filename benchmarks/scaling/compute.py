@@ -69,7 +69,7 @@ def cells(profile: str) -> list[Cell]:
 
 
 def run_cell(cell: Cell) -> list[Row]:
-    """Compute the losses by time of all draws of a width, lazy and rich."""
+    """ComputePool the losses by time of all draws of a width, lazy and rich."""
     rng = np.random.default_rng(
         [cell["seed"], cell["width"], round(1000 * cell["alpha"]), round(1000 * cell["beta"])]
     )
@@ -167,7 +167,7 @@ def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
     head = ["task", "alpha", "beta", "richness", "of C", "theory", "fitted", "95 % interval", "sum of bottlenecks"]
     head += ["range of C"]
     text = (
-        "Compute C = N t: the best loss L*, width N* and time t* for each C, as powers of C. Losses are means "
+        "ComputePool C = N t: the best loss L*, width N* and time t* for each C, as powers of C. Losses are means "
         "over draws of the networks, intervals a jackknife over draws; fitted are the last two decades of those C "
         "at which the best width is neither the narrowest nor the widest. Theory is the asymptotic law; `sum of "
         "bottlenecks` is the exponent, over the same range, of a frontier made from the loss by time of infinite "

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from benchmarks.scaling import network_figures as draw
 from benchmarks.scaling.experiment import Cell, Experiment, Row
 from benchmarks.scaling.fits import fits_table, interval
-from benchmarks.scaling.parallel import side_by_side
+from benchmarks.scaling.parallel import run_all
 from sparsemlp.scaling_laws import fit_power_law
 
 N_CLASSES, SIZE, CANVAS = 10, 8, 12
@@ -43,7 +43,7 @@ def cells(profile: str) -> list[Cell]:
 
 def run_cell(cell: Cell) -> list[Row]:
     """Train the networks of a cell, one for each seed."""
-    found = side_by_side(_curve, [(cell, seed) for seed in range(cell["n_seeds"])])
+    found = run_all(_curve, [(cell, seed) for seed in range(cell["n_seeds"])])
     return [row for rows in found for row in rows]
 
 

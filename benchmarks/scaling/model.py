@@ -86,7 +86,7 @@ def cells(profile: str) -> list[Cell]:
 
 
 def run_cell(cell: Cell) -> list[Row]:
-    """Compute one cell: losses by time, width or samples, a row for each instance and point."""
+    """ComputePool one cell: losses by time, width or samples, a row for each instance and point."""
     parts = {"time": _time, "width": _width, "samples": _samples, "sgd": _sgd}
     return parts[cell["part"]](cell)
 
@@ -126,7 +126,7 @@ def _samples(cell: Cell) -> list[Row]:
 def _sgd(cell: Cell) -> list[Row]:
     model = _finite(cell)
     steps = np.unique(np.geomspace(1, cell["n_steps"], 40).round().astype(int))
-    # Half of what the fastest direction could bear where the kernel has grown as much as it will.
+    # Half of what the with_cuda_graph direction could bear where the kernel has grown as much as it will.
     norm = float((model.targets**2).sum(axis=1).max())
     learning_rate = 0.5 / (float(model.rates.max()) * (1 + np.sqrt(1 + 4 * cell["richness"] * norm)) / 2)
     sgd = online_sgd(

@@ -14,7 +14,7 @@ from benchmarks.report.document import number
 from benchmarks.scaling import network_figures as draw
 from benchmarks.scaling.experiment import Cell, Experiment, Row
 from benchmarks.scaling.fits import fits_table
-from benchmarks.scaling.parallel import side_by_side
+from benchmarks.scaling.parallel import run_all
 from benchmarks.tabular.command import REPORT_SEED
 from sparsemlp import SparseInitMLPClassifier
 
@@ -63,7 +63,7 @@ def run_cell(cell: Cell) -> list[Row]:
     train, test = split.training_rows(Size.rows(cell["n_rows"]), data.y), split.test[:TEST_CAP]
     parts = data.X[train], data.y[train], data.X[test], data.y[test]
     variants = list(product(STARTS, cell["richness_values"]))
-    found = side_by_side(_accuracy, [(cell, start, richness, *parts) for start, richness in variants])
+    found = run_all(_accuracy, [(cell, start, richness, *parts) for start, richness in variants])
     return [
         {"start": start, "richness": richness, "accuracy": accuracy}
         for (start, richness), accuracy in zip(variants, found, strict=True)

@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks.environment import n_cores
 
 
-def side_by_side(work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+def run_all(work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
     """Return what `work` makes of each of the arguments, computed in processes of one thread each."""
     from joblib import Parallel, delayed, parallel_config
 

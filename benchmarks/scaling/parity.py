@@ -17,10 +17,10 @@ from scipy import stats
 from benchmarks.scaling import network_figures as draw
 from benchmarks.scaling.experiment import Cell, Experiment, Row
 from benchmarks.scaling.fits import fits_table
-from benchmarks.scaling.parallel import side_by_side
+from benchmarks.scaling.parallel import run_all
 from sparsemlp import SparseInitMLP
 from sparsemlp._training.losses import make_loss
-from sparsemlp._training.step import Slot, TrainingStep
+from sparsemlp._training.step import BatchBuffers, TrainingStep
 from sparsemlp.datasets import make_sparse_parity
 
 #: number of features n, degree k, rows m, width r
@@ -46,7 +46,7 @@ def cells(profile: str) -> list[Cell]:
 def run_cell(cell: Cell) -> list[Row]:
     """Train the networks of a cell, some at once as the members of one."""
     firsts = range(0, cell["n_runs"], BATCH_RUNS)
-    found = side_by_side(_runs, [(cell, range(i, min(i + BATCH_RUNS, cell["n_runs"]))) for i in firsts])
+    found = run_all(_runs, [(cell, range(i, min(i + BATCH_RUNS, cell["n_runs"]))) for i in firsts])
     return [row for rows in found for row in rows]
 
 
@@ -66,7 +66,7 @@ def _runs(cell: Cell, runs: range) -> list[Row]:
     optimizer = torch.optim.SGD(module.parameter_groups(cell["learning_rate"]))
     step = TrainingStep(module, make_loss("hinge"), optimizer, cell["batch_size"])
     x, y = rows[:, : cell["batch_size"]].clone(), labels[:, : cell["batch_size"]].clone()
-    slot = Slot(x, y, None, torch.empty_like(y))
+    batch = BatchBuffers(x, y, None, torch.empty_like(y))
     member = torch.arange(len(runs))[:, None]
     looks = set(np.linspace(0, cell["n_steps"], N_LOOKS + 1).astype(int).tolist()[1:])
     succeeded = np.full(len(runs), np.nan)
@@ -75,7 +75,7 @@ def _runs(cell: Cell, runs: range) -> list[Row]:
             index = torch.randint(n_train, (len(runs), cell["batch_size"]), generator=generator)
             x.copy_(rows[member, index])
             y.copy_(labels[member, index])
-            step(slot)
+            step(batch)
             if i in looks:
                 wrong = (module(rows) * labels <= 0).float().squeeze(-1)
                 train_error, test_error = wrong[:, :n_train].mean(1).numpy(), wrong[:, n_train:].mean(1).numpy()

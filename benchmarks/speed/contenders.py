@@ -64,7 +64,9 @@ def sparsemlp(problem: Problem) -> Train:
         estimator = paper_net(problem.widths[0], **shared)
     else:
         shared |= {"activation": "relu", "scaling": None, "bias_init": "zeros"}
-        estimator = SparseInitMLPClassifier(problem.widths, lr_schedule="constant", early_stopping=False, **shared)
+        estimator = SparseInitMLPClassifier(
+            problem.widths, lr_schedule="constant", weight_averaging=False, early_stopping=False, **shared
+        )
     return lambda: estimator.fit(X, y)
 
 

@@ -1,7 +1,7 @@
 """Workers on a dask cluster, which get this project's code from here.
 
 Every worker is one dask task; tasks for which there is no room yet begin when the cluster grows. This is the
-client itself rather than joblib's dask back end: that one computes here when the cluster has a single slot, and
+client itself rather than joblib's dask back end: that one computes here when the cluster has a single batch, and
 keeps arguments on one dask worker, with which they are lost.
 """
 
@@ -16,14 +16,14 @@ from dask.distributed import Client, Event, KilledWorker, as_completed, get_clie
 from benchmarks.cli import UsageError
 from benchmarks.results.store import Store
 from benchmarks.tabular.losses import Losses
-from benchmarks.tabular.worker import Order, work
+from benchmarks.tabular.worker import WorkerConfig, work
 
 CONNECT_SECONDS = 30
 PACKAGES = ("benchmarks", "sparsemlp")
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def work_on_cluster(order: Order, store: Store, jobs: int, scheduler: str) -> Sequence[dict[str, str]]:
+def work_on_cluster(config: WorkerConfig, store: Store, jobs: int, scheduler: str) -> Sequence[dict[str, str]]:
     """Run ``jobs`` workers on the cluster of a scheduler; return which data each of them could not have.
 
     Raises
@@ -38,8 +38,8 @@ def work_on_cluster(order: Order, store: Store, jobs: int, scheduler: str) -> Se
         raise UsageError(f"--scheduler {scheduler} cannot be reached: {error}") from error
     with client:
         _upload_code(client)
-        over = Event(f"{order.run} is over", client=client)
-        running = as_completed([client.submit(_work, order, pure=False) for _ in range(jobs)])
+        over = Event(f"{config.run} is over", client=client)
+        running = as_completed([client.submit(_work, config, pure=False) for _ in range(jobs)])
         found = []
         try:
             for future in running:
@@ -47,15 +47,15 @@ def work_on_cluster(order: Order, store: Store, jobs: int, scheduler: str) -> Se
                     found.append(future.result())
                 except KilledWorker:  # dask gives a task up when its machine has gone away for the fourth time
                     losses.add()
-                    running.add(client.submit(_work, order, pure=False))
+                    running.add(client.submit(_work, config, pure=False))
         finally:
             over.set()  # a task that has begun cannot be cancelled: it looks here between two evaluations
         return found
 
 
-def _work(order: Order) -> dict[str, str]:
-    over = Event(f"{order.run} is over", client=get_client())
-    return work(order, over.is_set)
+def _work(config: WorkerConfig) -> dict[str, str]:
+    over = Event(f"{config.run} is over", client=get_client())
+    return work(config, over.is_set)
 
 
 def _upload_code(client: Client) -> None:

@@ -20,7 +20,7 @@ from benchmarks.cli import (
 
 if TYPE_CHECKING:  # the libraries behind these take seconds to import, and --help should not
     from benchmarks.tabular.plan import Plan
-    from benchmarks.tabular.worker import Order
+    from benchmarks.tabular.worker import WorkerConfig
 
 HELP = "compare classifiers on the 16 OpenML tables"
 REPORT_SEED = 100  # the first of the seeds that published numbers are drawn from
@@ -172,25 +172,25 @@ def run(args: argparse.Namespace) -> int:
     from benchmarks.results.database import locate
     from benchmarks.results.store import Store
     from benchmarks.tabular.forecast import forecast
-    from benchmarks.tabular.runner import run_order
+    from benchmarks.tabular.runner import run_plan
 
-    order = make_order(args)
+    config = make_config(args)
     if args.dry_run:
-        print(forecast(order.plan, args.results, args.storage, args.jobs))
+        print(forecast(config.plan, args.results, args.storage, args.jobs))
         return 0
     store = Store.open(locate(args.results, args.storage))
     try:
         store.record_command(args.command_line)
         if args.retry_failures:
-            store.forget_failures(order.plan.keys())
-        return run_order(order, store, jobs=args.jobs, scheduler=args.scheduler)
+            store.forget_failures(config.plan.keys())
+        return run_plan(config, store, jobs=args.jobs, scheduler=args.scheduler)
     except DBAPIError as error:
         raise UsageError(f"the results store gave up: {' '.join(str(error.orig).split())}") from error
     finally:
         store.close()
 
 
-def make_order(args: argparse.Namespace) -> "Order":
+def make_config(args: argparse.Namespace) -> "WorkerConfig":
     """Return what workers are to be told, having checked that the options make sense together."""
     from uuid import uuid4
 
@@ -198,7 +198,7 @@ def make_order(args: argparse.Namespace) -> "Order":
     from benchmarks.results.database import locate
     from benchmarks.tabular.isolation import NO_LIMITS, Limits
     from benchmarks.tabular.plugins import Plugin, register
-    from benchmarks.tabular.worker import Order
+    from benchmarks.tabular.worker import WorkerConfig
 
     if (args.backend == "dask") != (args.scheduler is not None):
         raise UsageError("--backend dask and --scheduler ADDRESS belong together")
@@ -212,7 +212,7 @@ def make_order(args: argparse.Namespace) -> "Order":
         threads = 1
     elif threads is None and (args.jobs > 1 or limits != NO_LIMITS):
         threads = max(1, n_cores() // args.jobs)
-    return Order(
+    return WorkerConfig(
         make_plan(args),
         locate(args.results, args.storage).render_as_string(hide_password=False),
         uuid4().hex[:12],

@@ -1,4 +1,4 @@
-"""Does one evaluation: what it finds depends on the piece and the study's earlier trials, and on nothing else."""
+"""Does one evaluation, whose result depends on it and the study's earlier trials alone."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from benchmarks.environment import n_cores
 from benchmarks.models import MODELS, Parameters
 from benchmarks.results.schema import MEASURED
 from benchmarks.tabular.measure import chance_accuracy, measure, reason
-from benchmarks.tabular.plan import Piece, Row, Study
+from benchmarks.tabular.plan import Evaluation, Row, Study
 from benchmarks.tabular.tuning import Tuning
 from benchmarks.tabular.validation import validate
 
@@ -44,7 +44,7 @@ class TrainTest:
 
 
 @dataclass(frozen=True)
-class Asked:
+class PendingTrial:
     """A study with its earlier trials, and the trial that it draws next."""
 
     tuning: Tuning
@@ -58,7 +58,7 @@ class Evaluator:
     def __init__(self) -> None:
         self._data: tuple[str, Data] | None = None
         self._rows: tuple[Any, TrainTest] | None = None
-        self._asked: tuple[Piece, Asked] | None = None
+        self._asked: tuple[Evaluation, PendingTrial] | None = None
 
     def dataset(self, task: str) -> Row:
         """Return what there is to say about a task's data; raises DataUnavailableError."""
@@ -71,12 +71,12 @@ class Evaluator:
             "complete": data.complete,
         }
 
-    def describe(self, piece: Piece, earlier: Sequence[Row]) -> Row:
+    def describe(self, evaluation: Evaluation, earlier: Sequence[Row]) -> Row:
         """Return the part of an evaluation's row that is known before any fit, the rest empty.
 
         Where the row has a failure, there is nothing to evaluate.
         """
-        rows = self._train_test(piece.study)
+        rows = self._train_test(evaluation.study)
         row = {
             "n_train": len(rows.y),
             "fraction": rows.fraction,
@@ -86,23 +86,23 @@ class Evaluator:
             **UNTUNED,
             **UNMEASURED,
         }
-        if not piece.is_default:
+        if not evaluation.is_default:
             try:
-                asked = _ask(piece, rows, earlier)
+                asked = _ask(evaluation, rows, earlier)
             except Exception as error:  # a space that does not work is its model's failure, as a fit is
                 return row | {"failure": reason(error)}
-            self._asked = (piece, asked)
+            self._asked = (evaluation, asked)
             row |= {"parameters": asked.parameters, "suggestions": asked.trial.params}
         return row
 
-    def evaluate(self, piece: Piece, earlier: Sequence[Row]) -> Row:
+    def evaluate(self, evaluation: Evaluation, earlier: Sequence[Row]) -> Row:
         """Fit and measure; return the part of the row that `describe` left empty."""
-        rows = self._train_test(piece.study)
-        if piece.is_default:
-            return _measure(piece.study, rows, {})
+        rows = self._train_test(evaluation.study)
+        if evaluation.is_default:
+            return _measure(evaluation.study, rows, {})
         known, self._asked = self._asked, None  # what was just described need not be asked for again
-        asked = known[1] if known is not None and known[0] == piece else _ask(piece, rows, earlier)
-        return _trial(piece.study, rows, asked)
+        asked = known[1] if known is not None and known[0] == evaluation else _ask(evaluation, rows, earlier)
+        return _trial(evaluation.study, rows, asked)
 
     def _train_test(self, study: Study) -> TrainTest:
         key = (study.task, study.size, study.seed)
@@ -126,13 +126,13 @@ class Evaluator:
         return self._data[1]
 
 
-def _ask(piece: Piece, rows: TrainTest, earlier: Sequence[Row]) -> Asked:
+def _ask(evaluation: Evaluation, rows: TrainTest, earlier: Sequence[Row]) -> PendingTrial:
     """Replay a study's earlier trials and draw the next."""
-    study = piece.study
+    study = evaluation.study
     key = (study.task, len(rows.y), study.seed, study.model)  # not what the size is called
     tuning = Tuning(MODELS[study.model], key, *rows.X.shape).replay_all(earlier)
-    trial, parameters = tuning.ask(piece.trial)
-    return Asked(tuning, trial, _storable(parameters))
+    trial, parameters = tuning.ask(evaluation.trial)
+    return PendingTrial(tuning, trial, _storable(parameters))
 
 
 def _storable(parameters: Parameters) -> Parameters:
@@ -146,7 +146,7 @@ def _storable(parameters: Parameters) -> Parameters:
     return plain
 
 
-def _trial(study: Study, rows: TrainTest, asked: Asked) -> Row:
+def _trial(study: Study, rows: TrainTest, asked: PendingTrial) -> Row:
     """Score a trial on the folds; only then, and unseen by the study, measure it on the test rows."""
     found = validate(
         lambda: _pipeline(study, rows, asked.parameters),

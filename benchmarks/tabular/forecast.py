@@ -9,7 +9,7 @@ from benchmarks.report.document import Cell, Table
 from benchmarks.results.database import NoResultsError, locate
 from benchmarks.results.schema import DEFAULT_TRIAL
 from benchmarks.results.store import Store
-from benchmarks.tabular.plan import Piece, Plan
+from benchmarks.tabular.plan import Evaluation, Plan
 
 # An evaluation is likened to those that share the most of these with it.
 ALIKE = (("task", "size", "model"), ("size", "model"), ("model",))
@@ -25,7 +25,7 @@ def forecast(plan: Plan, results: Path, storage: str | None, jobs: int) -> str:
         rows, finished = store.frame("evaluations"), store.finished()
         store.close()
     missing = plan.all_missing(finished)
-    known = [seconds for piece, seconds in zip(missing, estimates(missing, rows), strict=True) if seconds]
+    known = [seconds for evaluation, seconds in zip(missing, estimates(missing, rows), strict=True) if seconds]
     lines = [
         _table(plan, missing).markdown(),
         "",
@@ -39,23 +39,23 @@ def forecast(plan: Plan, results: Path, storage: str | None, jobs: int) -> str:
     return "\n".join(lines)
 
 
-def estimates(pieces: Iterable[Piece], rows: pd.DataFrame) -> list[float | None]:
+def estimates(evaluations: Iterable[Evaluation], rows: pd.DataFrame) -> list[float | None]:
     """Return the seconds of each evaluation: the mean over those stored ones that are most like it, or None."""
     if rows.empty:
-        return [None for _ in pieces]
+        return [None for _ in evaluations]
     seconds = rows[["fit_seconds", "predict_seconds", "tuning_seconds"]].fillna(0.0).sum(axis=1)
     rows = rows.assign(seconds=seconds, untuned=rows["trial"] == DEFAULT_TRIAL)
     means = [rows.groupby([*names, "untuned"])["seconds"].mean().to_dict() for names in ALIKE]
     found: list[float | None] = []
-    for piece in pieces:
-        study = piece.study
+    for evaluation in evaluations:
+        study = evaluation.study
         about = {"task": study.task, "size": study.size.key, "model": study.model}
-        keys = [(*(about[name] for name in names), piece.is_default) for names in ALIKE]
+        keys = [(*(about[name] for name in names), evaluation.is_default) for names in ALIKE]
         found.append(next((mean[key] for mean, key in zip(means, keys, strict=True) if key in mean), None))
     return found
 
 
-def _table(plan: Plan, missing: list[Piece]) -> Table:
+def _table(plan: Plan, missing: list[Evaluation]) -> Table:
     """Return a table with a row per model and a column per size: evaluations that are missing, of all."""
     sizes = list(dict.fromkeys(study.size for study in plan.studies))
     models = list(dict.fromkeys(study.model for study in plan.studies))
@@ -64,7 +64,9 @@ def _table(plan: Plan, missing: list[Piece]) -> Table:
         cells = [Cell(model)]
         for size in sizes:
             n_all = sum((study.size, study.model) == (size, model) for study in plan.studies) * (1 + plan.n_trials)
-            n_missing = sum((piece.study.size, piece.study.model) == (size, model) for piece in missing)
+            n_missing = sum(
+                (evaluation.study.size, evaluation.study.model) == (size, model) for evaluation in missing
+            )
             cells.append(Cell(f"{n_missing} of {n_all}"))
         rows.append(cells)
     return Table("Evaluations that are missing.", ["model", *map(str, sizes)], rows)

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.tabular.plan import Piece, Row
+from benchmarks.tabular.plan import Evaluation, Row
 from benchmarks.tabular.plugins import Plugin
 
 LOOK_EVERY = 0.2  # seconds between two looks at the memory of the process
@@ -74,14 +74,14 @@ class IsolatedEvaluator:
         """See `Evaluator.dataset`."""
         return self._call("dataset", (task,), NO_LIMITS)
 
-    def describe(self, piece: Piece, earlier: Sequence[Row]) -> Row:
+    def describe(self, evaluation: Evaluation, earlier: Sequence[Row]) -> Row:
         """See `Evaluator.describe`."""
-        return self._call("describe", (piece, earlier), NO_LIMITS)
+        return self._call("describe", (evaluation, earlier), NO_LIMITS)
 
-    def evaluate(self, piece: Piece, earlier: Sequence[Row]) -> Row:
+    def evaluate(self, evaluation: Evaluation, earlier: Sequence[Row]) -> Row:
         """See `Evaluator.evaluate`; where the process had to be ended, only the failure is known."""
         try:
-            return self._call("evaluate", (piece, earlier), self._limits)
+            return self._call("evaluate", (evaluation, earlier), self._limits)
         except EndedError as error:
             return {"failure": str(error)}
 

@@ -29,7 +29,7 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Piece:
+class Evaluation:
     """One evaluation of a study: its pipeline at the defaults, or a trial."""
 
     study: Study
@@ -53,21 +53,21 @@ class Plan:
     studies: tuple[Study, ...]
     n_trials: int
 
-    def pieces(self, study: Study) -> Iterator[Piece]:
+    def evaluations(self, study: Study) -> Iterator[Evaluation]:
         """Yield the evaluations of a study in their order, the defaults first."""
-        return (Piece(study, trial) for trial in range(DEFAULT_TRIAL, self.n_trials))
+        return (Evaluation(study, trial) for trial in range(DEFAULT_TRIAL, self.n_trials))
 
     def keys(self) -> set[tuple[Any, ...]]:
         """Return the keys of all evaluations (EVALUATION_KEY)."""
-        return {piece.key for study in self.studies for piece in self.pieces(study)}
+        return {evaluation.key for study in self.studies for evaluation in self.evaluations(study)}
 
-    def missing(self, study: Study, finished: Collection[tuple[Any, ...]]) -> list[Piece]:
+    def missing(self, study: Study, finished: Collection[tuple[Any, ...]]) -> list[Evaluation]:
         """Return the evaluations of a study that are not among the finished ones."""
-        return [piece for piece in self.pieces(study) if piece.key not in finished]
+        return [evaluation for evaluation in self.evaluations(study) if evaluation.key not in finished]
 
-    def all_missing(self, finished: Collection[tuple[Any, ...]]) -> list[Piece]:
+    def all_missing(self, finished: Collection[tuple[Any, ...]]) -> list[Evaluation]:
         """Return all evaluations that are not among the finished ones."""
-        return [piece for study in self.studies for piece in self.missing(study, finished)]
+        return [evaluation for study in self.studies for evaluation in self.missing(study, finished)]
 
     def __len__(self) -> int:
         return len(self.studies) * (1 + self.n_trials)

@@ -17,7 +17,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from benchmarks.results.store import Store
 from benchmarks.tabular.losses import Losses
 from benchmarks.tabular.orphans import end_with
-from benchmarks.tabular.worker import Order, work
+from benchmarks.tabular.worker import WorkerConfig, work
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,16 @@ class _Worker:
     future: "Future[dict[str, str]]"
 
     @classmethod
-    def start(cls, order: Order) -> "_Worker":
-        order = replace(order, run=f"{order.run}/{uuid4().hex[:12]}")
+    def start(cls, config: WorkerConfig) -> "_Worker":
+        config = replace(config, run=f"{config.run}/{uuid4().hex[:12]}")
         executor = ProcessPoolExecutor(1)
-        return cls(order.run, executor, executor.submit(_work, os.getpid(), order))
+        return cls(config.run, executor, executor.submit(_work, os.getpid(), config))
 
     def end(self) -> None:
         self.executor.shutdown(kill_workers=True)
 
 
-def work_in_processes(order: Order, store: Store, jobs: int) -> Sequence[dict[str, str]]:
+def work_in_processes(config: WorkerConfig, store: Store, jobs: int) -> Sequence[dict[str, str]]:
     """Run workers until the plan is done, another for each that is killed; return which data each could not have.
 
     Raises
@@ -47,7 +47,7 @@ def work_in_processes(order: Order, store: Store, jobs: int) -> Sequence[dict[st
         When workers are killed again and again and nothing is done.
     """
     losses = Losses(store, jobs)
-    workers = [_Worker.start(order) for _ in range(jobs)]
+    workers = [_Worker.start(config) for _ in range(jobs)]
     found = []
     try:
         while workers:
@@ -61,7 +61,7 @@ def work_in_processes(order: Order, store: Store, jobs: int) -> Sequence[dict[st
                     store.expire_leases(worker.run)
                     print("a worker was killed; its evaluation begins again", file=sys.stderr)
                     losses.add()
-                    workers.append(_Worker.start(order))
+                    workers.append(_Worker.start(config))
     finally:
         for worker in workers:
             worker.end()
@@ -69,6 +69,6 @@ def work_in_processes(order: Order, store: Store, jobs: int) -> Sequence[dict[st
     return found
 
 
-def _work(parent: int, order: Order) -> dict[str, str]:
+def _work(parent: int, config: WorkerConfig) -> dict[str, str]:
     end_with(parent)
-    return work(order)
+    return work(config)

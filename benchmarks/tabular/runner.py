@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from benchmarks.progress import watching
 from benchmarks.results.store import Store
 from benchmarks.tabular.processes import work_in_processes
-from benchmarks.tabular.worker import Order, work
+from benchmarks.tabular.worker import WorkerConfig, work
 
 
-def run_order(order: Order, store: Store, *, jobs: int, scheduler: str | None = None) -> int:
+def run_plan(config: WorkerConfig, store: Store, *, jobs: int, scheduler: str | None = None) -> int:
     """Do the evaluations of a plan that the store does not hold yet; return the exit status.
 
     A model that fails is a row like any other, and a data set that cannot be had leaves out its task. Only
@@ -17,7 +17,7 @@ def run_order(order: Order, store: Store, *, jobs: int, scheduler: str | None = 
 
     Parameters
     ----------
-    order : Order
+    config : WorkerConfig
     store : Store
         The one that the order names.
     jobs : int
@@ -25,15 +25,15 @@ def run_order(order: Order, store: Store, *, jobs: int, scheduler: str | None = 
     scheduler : str or None
         Address of a dask scheduler, for workers there.
     """
-    missing = order.plan.all_missing(store.finished())
-    n_there = len(order.plan) - len(missing)
+    missing = config.plan.all_missing(store.finished())
+    n_there = len(config.plan) - len(missing)
     if n_there:
-        print(f"{n_there} of {len(order.plan)} evaluations are there already", file=sys.stderr)
+        print(f"{n_there} of {len(config.plan)} evaluations are there already", file=sys.stderr)
     if not missing:
         return 0
     with watching(store, missing):
-        unavailable = _work(order, store, jobs, scheduler)
-    done = {piece.key for piece in missing} & store.finished()
+        unavailable = _work(config, store, jobs, scheduler)
+    done = {evaluation.key for evaluation in missing} & store.finished()
     n_failed = len(done & store.failed())
     if n_failed:
         print(f"{n_failed} evaluations failed; the report says why", file=sys.stderr)
@@ -42,12 +42,12 @@ def run_order(order: Order, store: Store, *, jobs: int, scheduler: str | None = 
     return 0 if done else 1
 
 
-def _work(order: Order, store: Store, jobs: int, scheduler: str | None) -> Sequence[dict[str, str]]:
+def _work(config: WorkerConfig, store: Store, jobs: int, scheduler: str | None) -> Sequence[dict[str, str]]:
     """Let workers do the plan; return which data each of them could not have."""
     if scheduler is not None:
         from benchmarks.tabular.cluster import work_on_cluster
 
-        return work_on_cluster(order, store, jobs, scheduler)
+        return work_on_cluster(config, store, jobs, scheduler)
     if jobs == 1:
-        return [work(order)]
-    return work_in_processes(order, store, jobs)
+        return [work(config)]
+    return work_in_processes(config, store, jobs)

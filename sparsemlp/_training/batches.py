@@ -15,13 +15,13 @@ from torch import Tensor
 
 from sparsemlp._training.devices import summing_dtype
 from sparsemlp._training.losses import Loss
-from sparsemlp._training.step import Slot
-from sparsemlp._training.threads import Compute
+from sparsemlp._training.step import BatchBuffers
+from sparsemlp._training.threads import ComputePool
 from sparsemlp.module import SparseInitMLP
 
 # Rows are gathered for several steps at once, into a buffer of about this size.
-SLAB_BYTES = 2**22
-MAX_SLOTS = 32
+POOL_BYTES = 2**22
+MAX_POOL_BATCHES = 32
 
 
 class Rows(Protocol):
@@ -84,14 +84,14 @@ class TabularDataset(SkorchDataset):
         `y` as the loss wants it.
     weight : Tensor of shape (n_rows, 1) or None
         Row weights of mean one.
-    left_out : Tensor of shape (n_rows,) or None
+    out_of_fold : Tensor of shape (n_rows,) or None
         The member that does not train on a row, -1 where all do.
     """
 
     def __init__(
-        self, X: Rows, y: Tensor, target: Tensor, weight: Tensor | None = None, left_out: Tensor | None = None
+        self, X: Rows, y: Tensor, target: Tensor, weight: Tensor | None = None, out_of_fold: Tensor | None = None
     ) -> None:
-        self.left_out = left_out
+        self.out_of_fold = out_of_fold
         self.X = X
         self.y = y
         self.target = target
@@ -132,24 +132,24 @@ class ChunkStream:
             yield Batch(x, data.y[part], data.target[part], weight)
 
 
-class _Slab:
+class BufferPool:
     """Buffers for several consecutive batches of one size."""
 
-    def __init__(self, dataset: TabularDataset, n_slots: int, n_members: int, batch_size: int) -> None:
+    def __init__(self, dataset: TabularDataset, n_batches: int, n_members: int, batch_size: int) -> None:
         self.dataset = dataset
-        n_rows = n_slots * n_members * batch_size
+        n_rows = n_batches * n_members * batch_size
         n_outputs = dataset.target.shape[1]
         self.batch_size = batch_size
-        self.n_rows_a_slot = n_members * batch_size
+        self.n_rows_a_batch = n_members * batch_size
         self.x = dataset.target.new_empty(n_rows, dataset.X.n_columns)
         self.target = dataset.target.new_empty(n_rows, n_outputs)
         self.weight = None if dataset.weight is None else dataset.weight.new_empty(n_rows, 1)
         self.output = torch.empty_like(self.target)
         self._filled_from: Tensor | None = None
-        shape = (n_slots, batch_size) if n_members == 1 else (n_slots, n_members, batch_size)
-        weights = [None] * n_slots if self.weight is None else self.weight.view(*shape, 1).unbind()
-        self.slots = [
-            Slot(*views)
+        shape = (n_batches, batch_size) if n_members == 1 else (n_batches, n_members, batch_size)
+        weights = [None] * n_batches if self.weight is None else self.weight.view(*shape, 1).unbind()
+        self.batches = [
+            BatchBuffers(*views)
             for views in zip(
                 self.x.view(*shape, -1).unbind(),
                 self.target.view(*shape, n_outputs).unbind(),
@@ -159,10 +159,10 @@ class _Slab:
             )
         ]
 
-    def fill(self, index: Tensor) -> list[Slot]:
-        """Gather the rows of `index`, of shape (n_batches, n_members * batch_size); return their slots."""
+    def fill(self, index: Tensor) -> list[BatchBuffers]:
+        """Gather the rows of `index`, of shape (n_batches, n_members * batch_size); return their batches."""
         if index is self._filled_from:  # a full batch is the same in every epoch
-            return self.slots
+            return self.batches
         self._filled_from = index
         flat = index.reshape(-1)
         n_rows = len(flat)
@@ -170,18 +170,18 @@ class _Slab:
         torch.index_select(self.dataset.target, 0, flat, out=self.target[:n_rows])
         if self.weight is not None and self.dataset.weight is not None:
             torch.index_select(self.dataset.weight, 0, flat, out=self.weight[:n_rows])
-        return self.slots[: len(index)]
+        return self.batches[: len(index)]
 
-    def summed_loss(self, value: Callable[[Tensor, Tensor], Tensor], n_slots: int) -> Tensor:
-        """Sum the weighted loss over the rows of the first `n_slots` batches, as a scalar."""
-        n_rows = n_slots * self.n_rows_a_slot
+    def summed_loss(self, value: Callable[[Tensor, Tensor], Tensor], n_batches: int) -> Tensor:
+        """Sum the weighted loss over the rows of the first `n_batches` batches, as a scalar."""
+        n_rows = n_batches * self.n_rows_a_batch
         losses = value(self.output[:n_rows], self.target[:n_rows])
         if self.weight is not None:
             losses = losses * self.weight[:n_rows, 0]
         return losses.sum(dtype=summing_dtype(losses.device))
 
 
-class LeftOut(NamedTuple):
+class OutOfFold(NamedTuple):
     """Rows that members left out, with the outputs of the members that did."""
 
     #: (n_rows, n_outputs)
@@ -225,32 +225,32 @@ class BatchStream:
         #: each member's own rows; None: all rows are everyone's
         self.own_rows: list[Tensor] | None = None
         #: rows that each member leaves out, as many of all, (n_members, n_left_out)
-        self.left_out_rows: Tensor | None = None
+        self.out_of_fold_rows: Tensor | None = None
         n_rows = len(dataset)
-        if dataset.left_out is not None:
-            self.own_rows = [torch.where(dataset.left_out != member)[0] for member in range(n_members)]
+        if dataset.out_of_fold is not None:
+            self.own_rows = [torch.where(dataset.out_of_fold != member)[0] for member in range(n_members)]
             n_rows = min(map(len, self.own_rows))
-            left_out = [torch.where(dataset.left_out == member)[0] for member in range(n_members)]
-            fewest = min(map(len, left_out))
-            self.left_out_rows = torch.stack([rows[:fewest] for rows in left_out])
+            out_of_fold = [torch.where(dataset.out_of_fold == member)[0] for member in range(n_members)]
+            fewest = min(map(len, out_of_fold))
+            self.out_of_fold_rows = torch.stack([rows[:fewest] for rows in out_of_fold])
         self.n_rows = n_rows
         self.generator = generator
-        self._full_batch: tuple[_Slab, Tensor] | None = None
+        self._full_batch: tuple[BufferPool, Tensor] | None = None
         self.n_batches = -(-n_rows // batch_size)
         large = -(-n_rows // self.n_batches)
         n_large = n_rows - self.n_batches * (large - 1)
         #: (number of batches, rows a batch), large ones first
         self.shapes = [(n_large, large), (self.n_batches - n_large, large - 1)]
         self.shapes = [(count, size) for count, size in self.shapes if count]
-        self.slabs = {size: self._make_slab(count, size) for count, size in self.shapes}
+        self.pools = {size: self._make_pool(count, size) for count, size in self.shapes}
 
-    def _make_slab(self, count: int, size: int) -> _Slab:
-        slot_bytes = 4 * self.n_members * size * self.dataset.X.n_columns
-        n_slots = min(count, MAX_SLOTS, max(1, SLAB_BYTES // slot_bytes))
-        return _Slab(self.dataset, n_slots, self.n_members, size)
+    def _make_pool(self, count: int, size: int) -> BufferPool:
+        batch_bytes = 4 * self.n_members * size * self.dataset.X.n_columns
+        n_batches = min(count, MAX_POOL_BATCHES, max(1, POOL_BYTES // batch_bytes))
+        return BufferPool(self.dataset, n_batches, self.n_members, size)
 
-    def __iter__(self) -> Iterator[tuple[_Slab, Tensor]]:
-        """Yield slabs with the index, of shape (n_batches, n_members * batch_size), to fill them from."""
+    def __iter__(self) -> Iterator[tuple[BufferPool, Tensor]]:
+        """Yield pools with the index, of shape (n_batches, n_members * batch_size), to fill them from."""
         if self._full_batch is not None:
             yield self._full_batch
             return
@@ -260,11 +260,11 @@ class BatchStream:
             part = order[:, start : start + count * size]
             start += count * size
             index = part.reshape(self.n_members, count, size).transpose(0, 1).reshape(count, -1)
-            slab = self.slabs[size]
-            for some in index.split(len(slab.slots)):
+            pool = self.pools[size]
+            for some in index.split(len(pool.batches)):
                 if self.n_batches == 1 and self.own_rows is None:
-                    self._full_batch = slab, some
-                yield slab, some
+                    self._full_batch = pool, some
+                yield pool, some
 
     def _order(self) -> Tensor:
         n_rows, device = self.n_rows, self.dataset.target.device
@@ -277,12 +277,12 @@ class BatchStream:
 
     def batches(self) -> Iterator[Batch]:
         """Yield the same batches one by one, for skorch's own loop; y is that of all members in one row."""
-        for slab, index in self:
-            for slot, rows in zip(slab.fill(index), index, strict=True):
-                yield Batch(slot.x, self.dataset.y[rows], slot.target, slot.weight)
+        for pool, index in self:
+            for batch, rows in zip(pool.fill(index), index, strict=True):
+                yield Batch(batch.x, self.dataset.y[rows], batch.target, batch.weight)
 
-    def left_out(self, module: SparseInitMLP, n_rows: int, compute: Compute) -> LeftOut:
-        """Compute the outputs of the rows that members left out, each by the member that did.
+    def out_of_fold(self, module: SparseInitMLP, n_rows: int, compute: ComputePool) -> OutOfFold:
+        """ComputePool the outputs of the rows that members left out, each by the member that did.
 
         Parameters
         ----------
@@ -290,10 +290,10 @@ class BatchStream:
             The network.
         n_rows : int
             Largest number of rows of each member to compute at once.
-        compute : Compute
+        compute : ComputePool
             The threads that share the rows.
         """
-        dataset, index = self.dataset, self.left_out_rows
+        dataset, index = self.dataset, self.out_of_fold_rows
         assert index is not None
 
         @torch.no_grad()  # which holds for the thread that it is called in
@@ -306,4 +306,4 @@ class BatchStream:
         output = torch.cat(compute.map([partial(outputs, part) for part in parts]), dim=1)
         rows = index.reshape(-1)
         weight = None if dataset.weight is None else dataset.weight[rows, 0]
-        return LeftOut(output.flatten(0, 1), dataset.target[rows], weight)
+        return OutOfFold(output.flatten(0, 1), dataset.target[rows], weight)

@@ -115,9 +115,9 @@ class StopWhenLongEnough(Callback):
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """End training if it is time to."""
-        if "left_out_loss" not in net.history[-1]:
+        if "out_of_fold_loss" not in net.history[-1]:
             return
-        losses, steps = zip(*net.history[self.start_ :, ("left_out_loss", "train_batch_count")], strict=True)
+        losses, steps = zip(*net.history[self.start_ :, ("out_of_fold_loss", "train_batch_count")], strict=True)
         long_enough = len(losses) >= PATIENCE * (1 + losses.index(min(losses)))
         if long_enough and sum(steps) >= MIN_STEPS:
             raise KeyboardInterrupt

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sparsemlp._training.losses import Loss
 from sparsemlp._training.optimizers import FusedAdamW, set_learning_rate
-from sparsemlp._training.step import Slot, TrainingStep
+from sparsemlp._training.step import BatchBuffers, TrainingStep
 from sparsemlp.module import SparseInitMLP, groups_of_members
 
 #: what a CUDA graph holds of an optimizer's parameter groups
@@ -47,22 +47,22 @@ def make_steps(
                 module, loss, optimizer, size, members=members, adamw=adamw, buffers=largest, dtype=dtype
             )
             largest = largest or step
-            made[size].append(fastest(step))
+            made[size].append(with_cuda_graph(step))
     return made
 
 
-def fastest(step: TrainingStep) -> Callable[..., None]:
+def with_cuda_graph(step: TrainingStep) -> Callable[..., None]:
     """Return the step as graphs where it trains on CUDA, else as it is."""
-    return GraphedStep(step) if step.layers[0].weight.is_cuda else step
+    return CudaGraphStep(step) if step.layers[0].weight.is_cuda else step
 
 
-class GraphedStep:
-    """A :class:`TrainingStep` whose work on each slot is recorded as a CUDA graph and then replayed.
+class CudaGraphStep:
+    """A :class:`TrainingStep` whose work on each batch is recorded as a CUDA graph and then replayed.
 
-    A graph holds the addresses of its buffers, so there is one for every slot, and the optimizer's scalars, so
+    A graph holds the addresses of its buffers, so there is one for every batch, and the optimizer's scalars, so
     graphs are recorded again when one has changed. AdamW's learning rate is in a tensor, which may change. The
-    first time, the work on a slot is done as it is: libraries and the optimizer set up what they need, and a slot
-    that is seen once, or a rate that changes all the time, is not worth a graph.
+    first time, the work on a batch is done as it is: libraries and the optimizer set up what they need, and a
+    batch that is seen once, or a rate that changes all the time, is not worth a graph.
     """
 
     def __init__(self, step: TrainingStep) -> None:
@@ -73,20 +73,20 @@ class GraphedStep:
         self.has_room = True
         self.device = step.layers[0].weight.device
 
-    def __call__(self, slot: Slot, rate: float | None = None) -> None:
-        """Train on the batch in `slot`, at `rate` or at the optimizer's own learning rate."""
+    def __call__(self, batch: BatchBuffers, rate: float | None = None) -> None:
+        """Train on the batch in `batch`, at `rate` or at the optimizer's own learning rate."""
         if rate is not None:
             set_learning_rate(self.step.optimizer, rate)
         self._forget_old_scalars()
-        key = slot.x.data_ptr()
+        key = batch.x.data_ptr()
         if key in self.seen and key not in self.graphs and self.has_room:
-            self._capture_if_there_is_room(key, slot)
+            self._capture_if_there_is_room(key, batch)
         self.seen.add(key)
         if key in self.graphs:
             with _GRAPHS:
                 self.graphs[key].replay()
         else:
-            self.step(slot)
+            self.step(batch)
 
     def _forget_old_scalars(self) -> None:
         """Drop all graphs if what they hold by value has changed; of a tensor they hold the address."""
@@ -98,7 +98,7 @@ class GraphedStep:
             self.seen.clear()
             self.recorded_with = scalars
 
-    def _capture_if_there_is_room(self, key: int, slot: Slot) -> None:
+    def _capture_if_there_is_room(self, key: int, batch: BatchBuffers) -> None:
         """Record the step, without running it.
 
         What torch keeps of freed memory it does not give back to a capture, in which libraries take their
@@ -107,15 +107,15 @@ class GraphedStep:
         for _ in range(2):
             try:
                 with _GRAPHS:
-                    self.graphs[key] = self._capture(slot)
+                    self.graphs[key] = self._capture(batch)
                 return
             except torch.OutOfMemoryError:
                 with _GRAPHS:  # for no other thread's capture survives that
                     torch.cuda.empty_cache()
         self.has_room = False
 
-    def _capture(self, slot: Slot) -> torch.cuda.CUDAGraph:
-        """Return the step on `slot` as a graph.
+    def _capture(self, batch: BatchBuffers) -> torch.cuda.CUDAGraph:
+        """Return the step on `batch` as a graph.
 
         ``torch.cuda.graph`` does the same, but before each of dozens of captures it waits for the device, empties
         torch's cache and in older torch collects garbage, which takes as long as many epochs.
@@ -127,7 +127,7 @@ class GraphedStep:
             with torch.cuda.stream(_CAPTURE_STREAMS[self.device]):
                 graph.capture_begin(capture_error_mode="thread_local")
                 try:
-                    self.step(slot)
+                    self.step(batch)
                 finally:
                     graph.capture_end()
         return graph

@@ -27,21 +27,21 @@ from sparsemlp._training.batches import (
     BatchStream,
     ChunkStream,
     DeviceRows,
-    LeftOut,
+    OutOfFold,
     SparseRows,
     TabularDataset,
 )
 from sparsemlp._training.cuda_graphs import make_steps
 from sparsemlp._training.devices import summing_dtype
 from sparsemlp._training.optimizers import RATE_SCALE, SGD, AdamW, can_split, set_learning_rate
-from sparsemlp._training.precision import product_dtype, tensor_cores
-from sparsemlp._training.step import Slot
+from sparsemlp._training.step import BatchBuffers
 from sparsemlp._training.threads import compute_threads
 from sparsemlp.module import SparseInitMLP, groups_of_members
 from sparsemlp.parametrization import ADAM_EPS
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
-LR_SCHEDULES = ("constant", "cosine", "average")
+LR_SCHEDULES = ("constant", "cosine")
+PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
 # A net's attributes that are there while it trains.
 ONLY_IN_TRAINING = ("_steps", "_average", "_compute")
 # A matrix product of fewer multiplications is done by one thread; measured, see docs/speed.md.
@@ -61,13 +61,14 @@ class _FastLoop(NeuralNet):
     # skorch makes these; None once training has ended
     optimizer_: Any
     #: what members made of the rows that they left out, after the latest epoch; None where there are none
-    left_out_: LeftOut | None = None
+    out_of_fold_: OutOfFold | None = None
 
     def __init__(
         self,
         module: Any,
         *args: Any,
         lr_schedule: str = "constant",
+        weight_averaging: bool = False,
         precision: str = "float32",
         batch_generator: torch.Generator | None = None,
         chunk_size: int = 4096,
@@ -75,6 +76,7 @@ class _FastLoop(NeuralNet):
     ) -> None:
         super().__init__(module, *args, **kwargs)
         self.lr_schedule = lr_schedule
+        self.weight_averaging = weight_averaging
         self.precision = precision
         self.batch_generator = batch_generator
         self.chunk_size = chunk_size
@@ -110,13 +112,12 @@ class _FastLoop(NeuralNet):
         self._said_slow = False
         self._groups = self._n_groups(len(X))
         n_threads = min(self._groups, torch.get_num_threads())
-        if self.lr_schedule == "average" and not own:
+        if self.weight_averaging:
             self._average = WeightAverage(self.module_, groups_of_members(self.module_.n_members, self._groups))
-        device = self.module_.input_layer.weight.device
         threads = compute_threads(n_threads, self._n_inner(n_threads))
         n_epochs_before = len(self.history)
         try:
-            with tensor_cores(self.precision, device), threads as self._compute:
+            with threads as self._compute:
                 return super().fit_loop(X, y, epochs=epochs, **kwargs)
         finally:  # when the threads have ended, also where Ctrl-C or a callback has cut an epoch off
             if self._average is not None and self._average.in_epoch:
@@ -177,9 +178,9 @@ class _FastLoop(NeuralNet):
             self.history.record(f"{prefix}_batch_count", iterator.n_batches)
         if self._average is not None:
             self._average.end_epoch()
-        if iterator.left_out_rows is not None:
-            self.left_out_ = iterator.left_out(self.module_, self.chunk_size, self._compute)
-            self.history.record("left_out_loss", self.left_out_.mean_loss(self.criterion_.loss))
+        if iterator.out_of_fold_rows is not None:
+            self.out_of_fold_ = iterator.out_of_fold(self.module_, self.chunk_size, self._compute)
+            self.history.record("out_of_fold_loss", self.out_of_fold_.mean_loss(self.criterion_.loss))
 
     def _fast_epoch(self, stream: BatchStream) -> float:
         """Train one epoch; the only wait for the device is for the epoch's mean loss at its end."""
@@ -188,31 +189,31 @@ class _FastLoop(NeuralNet):
                 self.module_,
                 self.criterion_.loss,
                 self.optimizer_,
-                list(stream.slabs),
+                list(stream.pools),
                 self._groups,
-                product_dtype(self.precision),
+                PRECISIONS[self.precision],
             )
         device = stream.dataset.target.device
         total = torch.zeros((), dtype=summing_dtype(device), device=device)
-        for slab, index in stream:
-            slots = slab.fill(index)
-            rates = [self._next_rate() for _ in slots]
-            steps = self._steps[slab.batch_size]
-            self._compute.side_by_side(
-                [partial(self._run, group, step, slots, rates) for group, step in enumerate(steps)]
+        for pool, index in stream:
+            batches = pool.fill(index)
+            rates = [self._next_rate() for _ in batches]
+            steps = self._steps[pool.batch_size]
+            self._compute.run_all(
+                [partial(self._run, group, step, batches, rates) for group, step in enumerate(steps)]
             )
-            total += slab.summed_loss(self.criterion_.loss.value, len(slots))
+            total += pool.summed_loss(self.criterion_.loss.value, len(batches))
         if rates[-1] is not None:
             set_learning_rate(self.optimizer_, rates[-1])
         return total.item() / (stream.n_members * stream.n_rows)
 
     def _run(
-        self, group: int, step: Callable[..., None], slots: Sequence[Slot], rates: Sequence[float | None]
+        self, group: int, step: Callable[..., None], batches: Sequence[BatchBuffers], rates: Sequence[float | None]
     ) -> None:
         """Train a group of members on some batches."""
-        for slot, rate in zip(slots, rates, strict=True):
-            self._compute.go_on()
-            step(slot, rate)
+        for batch, rate in zip(batches, rates, strict=True):
+            self._compute.raise_if_cancelled()
+            step(batch, rate)
             if self._average is not None:
                 self._average.update(group)
 
@@ -235,7 +236,7 @@ class _FastLoop(NeuralNet):
     def _scheduled(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Pass batches on, with the learning rate set before each."""
         for batch in batches:
-            self._compute.go_on()
+            self._compute.raise_if_cancelled()
             rate = self._next_rate()
             if rate is not None:
                 set_learning_rate(self.optimizer_, rate)
@@ -257,7 +258,7 @@ class _FastLoop(NeuralNet):
         """Let go of everything that only training needs."""
         self.train_split = None
         self.batch_generator = None
-        self.left_out_ = None
+        self.out_of_fold_ = None
         for parameter in self.module_.parameters():
             parameter.grad = None
         if not keep_optimizer:
@@ -266,7 +267,7 @@ class _FastLoop(NeuralNet):
     # -- skorch's own path ------------------------------------------------------------------------------------
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
-        """Compute loss and gradients by autograd."""
+        """ComputePool loss and gradients by autograd."""
         self._set_training(True)
         output = self.infer(batch[0])
         loss = self.criterion_(output, batch.target, batch.weight)
@@ -281,7 +282,7 @@ class _FastLoop(NeuralNet):
 
     @torch.no_grad()
     def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
-        """Compute outputs and loss."""
+        """ComputePool outputs and loss."""
         self._set_training(False)
         output = self.infer(batch[0])
         return {"loss": self.criterion_(output, batch.target, batch.weight), "y_pred": output}

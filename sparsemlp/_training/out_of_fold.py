@@ -8,13 +8,13 @@ import numpy as np
 
 # All members together leave out no more rows than this: they tell when to stop as well as more would, and are lost
 # to one member each.
-MAX_LEFT_OUT = 10_000
+MAX_OUT_OF_FOLD = 10_000
 
 
-def left_out_folds(y: np.ndarray, n_members: int, seed: int, *, stratified: bool) -> np.ndarray:
+def assign_members(y: np.ndarray, n_members: int, seed: int, *, stratified: bool) -> np.ndarray:
     """Return for every row the member that does not see it, or -1 where all see it.
 
-    Every row has one, or of more than MAX_LEFT_OUT so many at random.
+    Every row has one, or of more than MAX_OUT_OF_FOLD so many at random.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def left_out_folds(y: np.ndarray, n_members: int, seed: int, *, stratified: bool
     """
     rng = np.random.default_rng(seed)
     folds = np.full(len(y), -1)
-    share = min(1.0, MAX_LEFT_OUT / len(y))
+    share = min(1.0, MAX_OUT_OF_FOLD / len(y))
     start = 0
     for label in np.unique(y) if stratified else [None]:
         rows = rng.permutation(np.flatnonzero(y == label) if stratified else len(y))

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from sparsemlp._training.losses import Loss
 from sparsemlp._training.optimizers import FusedAdamW, is_plain_sgd, rate_of, set_learning_rate
-from sparsemlp.activations import n_waves, relu_backward, sparse_layer_backward_calls, sparse_layer_calls
+from sparsemlp.activations import n_sin, relu_backward, sparse_layer_backward_calls, sparse_layer_calls
 from sparsemlp.module import SparseInitMLP
 
 
-class Slot(NamedTuple):
+class BatchBuffers(NamedTuple):
     """The buffers of one batch; with several members all have a leading members dimension."""
 
     x: Tensor  # (batch, n_features)
@@ -58,7 +58,7 @@ class _Layer:
         weight = self.weight_operand if self.is_mixed else self.weight
         self.weight_t, self.bias_row_operand = weight.mT, self.bias_operand.unsqueeze(-2)
         shape = (*self.bias.shape[:-1], batch_size, self.bias.shape[-1])
-        self.output: Tensor  # of hidden layers; the last one's is the slot's
+        self.output: Tensor  # of hidden layers; the last one's is the batch's
         if not is_output:
             self.output = _buffer(weight, shape, None if buffers is None else buffers.output)
         #: derivative of the loss by this layer's linear part
@@ -114,7 +114,7 @@ def _buffer(like: Tensor, shape: tuple[int, ...], shared: Tensor | None) -> Tens
 class TrainingStep:
     """One step of gradient descent on a :class:`SparseInitMLP`, in closed form on static buffers.
 
-    The work on a slot is recorded once, as a list of calls on fixed tensors, and the list is run at every
+    The work on a batch is recorded once, as a list of calls on fixed tensors, and the list is run at every
     step; so no tensor is made and no attribute looked up on the way.
 
     Parameters
@@ -156,7 +156,7 @@ class TrainingStep:
         self.output_scale = module.output_scale
         self.optimizer = optimizer
         self.batch_size = batch_size
-        self.members = members if module.n_members > 1 else None  # slots of one member have no such dimension
+        self.members = members if module.n_members > 1 else None  # batches of one member have no such dimension
         full = module.input_layer.weight.dtype
         dtype = full if dtype is None else dtype
         self.is_mixed = dtype != full
@@ -164,8 +164,8 @@ class TrainingStep:
         self._make_buffers(buffers)
         self._choose_products(n_members=len(range(module.n_members)[members]))
         self._join_optimizer(module, members, adamw)
-        # The slot is kept beside its calls, so that no other can come by its id.
-        self._recorded: dict[int, tuple[Slot, list[Callable[[], Any]]]] = {}
+        # The batch is kept beside its calls, so that no other can come by its id.
+        self._recorded: dict[int, tuple[BatchBuffers, list[Callable[[], Any]]]] = {}
         #: learning rate and weight decay of every parameter group
         self._scalars: tuple[tuple[float, float], ...] = ()
 
@@ -181,7 +181,7 @@ class TrainingStep:
     def _make_buffers(self, buffers: TrainingStep | None) -> None:
         """Make the buffers that are no single layer's."""
         first, last_hidden = self.layers[0], self.layers[-2]
-        shape = (*first.output.shape[:-1], n_waves(self.activation, first.output.shape[-1]))
+        shape = (*first.output.shape[:-1], n_sin(self.activation, first.output.shape[-1]))
         self.cosines: Tensor = _buffer(first.output, shape, None if buffers is None else buffers.cosines)
         if self.is_mixed:
             self.x = first.delta.new_empty(*first.delta.shape[:-1], first.weight.shape[-1])
@@ -211,16 +211,16 @@ class TrainingStep:
         # Learning-rate schedulers look for it, and warn of a missing step.
         optimizer._opt_called = True  # type: ignore[attr-defined]
 
-    def __call__(self, slot: Slot, rate: float | None = None) -> None:
-        """Train on the batch in `slot`, and leave the outputs before the update in ``slot.output``.
+    def __call__(self, batch: BatchBuffers, rate: float | None = None) -> None:
+        """Train on the batch in `batch`, and leave the outputs before the update in ``batch.output``.
 
         The learning rate is `rate`, or where that is None those of the optimizer's parameter groups.
         """
         if self.is_plain_sgd:
             self._forget_old_scalars(rate)
-        if id(slot) not in self._recorded:
-            self._recorded[id(slot)] = slot, self._record(self._own(slot))
-        for call in self._recorded[id(slot)][1]:
+        if id(batch) not in self._recorded:
+            self._recorded[id(batch)] = batch, self._record(self._own(batch))
+        for call in self._recorded[id(batch)][1]:
             call()
         if self.adamw is not None:
             self.adamw(rate)
@@ -236,19 +236,19 @@ class TrainingStep:
             self._recorded.clear()
             self._scalars = scalars
 
-    def _own(self, slot: Slot) -> Slot:
-        """Return the members' part of the slot."""
+    def _own(self, batch: BatchBuffers) -> BatchBuffers:
+        """Return the members' part of the batch."""
         if self.members is None:
-            return slot
-        parts = [values if values is None else values[self.members] for values in slot]
-        return Slot(*(part[0] if part is not None and len(part) == 1 else part for part in parts))  # type: ignore
+            return batch
+        parts = [values if values is None else values[self.members] for values in batch]
+        return BatchBuffers(*(part[0] if part is not None and len(part) == 1 else part for part in parts))  # type: ignore
 
-    def _record(self, slot: Slot) -> list[Callable[[], Any]]:
+    def _record(self, batch: BatchBuffers) -> list[Callable[[], Any]]:
         copies = (call for layer in self.layers for call in layer.copies())
-        return [*copies, *self._forward(slot), *self._output_delta(slot), *self._backward(slot)]
+        return [*copies, *self._forward(batch), *self._output_delta(batch), *self._backward(batch)]
 
-    def _forward(self, slot: Slot) -> Iterator[Callable[[], Any]]:
-        x = slot.x
+    def _forward(self, batch: BatchBuffers) -> Iterator[Callable[[], Any]]:
+        x = batch.x
         if self.is_mixed:
             yield partial(self.x.copy_, x)
             x = self.x
@@ -264,20 +264,20 @@ class TrainingStep:
             x = self.last_hidden
         layer = self.layers[-1]
         scale = self.output_scale
-        yield partial(self.affine, layer.bias_row, x, layer.weight_t, beta=scale, alpha=scale, out=slot.output)
+        yield partial(self.affine, layer.bias_row, x, layer.weight_t, beta=scale, alpha=scale, out=batch.output)
 
-    def _output_delta(self, slot: Slot) -> Iterator[Callable[[], Any]]:
+    def _output_delta(self, batch: BatchBuffers) -> Iterator[Callable[[], Any]]:
         layer = self.layers[-1]
-        yield partial(self.loss.gradient_, slot.output, slot.target, out=layer.delta)
-        if slot.weight is not None:
-            yield partial(layer.delta.mul_, slot.weight)
+        yield partial(self.loss.gradient_, batch.output, batch.target, out=layer.delta)
+        if batch.weight is not None:
+            yield partial(layer.delta.mul_, batch.weight)
         divisor = 1 if self.is_plain_sgd else self.batch_size  # SGD has the mean's divisor in its scalars
         if divisor / self.output_scale != 1:
             yield partial(layer.delta.div_, divisor / self.output_scale)
         if self.is_mixed:
             yield partial(layer.delta_operand.copy_, layer.delta)
 
-    def _backward(self, slot: Slot) -> Iterator[Callable[[], Any]]:
+    def _backward(self, batch: BatchBuffers) -> Iterator[Callable[[], Any]]:
         update = self._sgd_update if self.is_plain_sgd else self._store_gradients
         for layer, below in zip(self.layers[:0:-1], self.layers[-2::-1], strict=True):
             # An outer product is a broadcast multiplication.
@@ -289,7 +289,7 @@ class TrainingStep:
                 yield relu_backward(below.output, below.delta)
             inputs = self.last_hidden if self.is_mixed and not layer.is_mixed else below.output
             yield from update(layer, inputs)  # after the product, which needs the weights as they were
-        yield from update(self.layers[0], self.x if self.is_mixed else slot.x)
+        yield from update(self.layers[0], self.x if self.is_mixed else batch.x)
 
     def _sgd_update(self, layer: _Layer, inputs: Tensor) -> Iterator[Callable[[], Any]]:
         keep, alpha = self._keep_and_alpha(layer.weight_group)

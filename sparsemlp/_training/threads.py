@@ -14,7 +14,7 @@ import torch
 _SETTING = threading.Lock()
 
 
-class Compute:
+class ComputePool:
     """Runs functions in threads that flush denormal numbers; see :func:`compute_threads`."""
 
     def __init__(self, executor: ThreadPoolExecutor, n_threads: int) -> None:
@@ -31,7 +31,7 @@ class Compute:
         """Run functions, as many at the same time as there are threads; return their results in order."""
         return list(self.executor.map(lambda function: function(), functions))
 
-    def side_by_side(self, functions: Sequence[Callable[[], Any]]) -> None:
+    def run_all(self, functions: Sequence[Callable[[], Any]]) -> None:
         """Run functions in this thread and all others, each taking the next one; raise what any raises."""
         waiting = iter(functions)  # taking from a list's iterator is atomic
 
@@ -47,14 +47,14 @@ class Compute:
         for other in others:
             other.result()
 
-    def go_on(self) -> None:
+    def raise_if_cancelled(self) -> None:
         """Raise CancelledError where results are not wanted any more."""
         if self.over.is_set():
             raise CancelledError
 
 
 @contextlib.contextmanager
-def compute_threads(n_threads: int = 1, n_inner: int | None = None) -> Iterator[Compute]:
+def compute_threads(n_threads: int = 1, n_inner: int | None = None) -> Iterator[ComputePool]:
     """Give threads to compute in, where denormal numbers are flushed to zero.
 
     Weights without a gradient decay into denormal numbers, which cost 10 to 50 times as much as others. The
@@ -70,12 +70,12 @@ def compute_threads(n_threads: int = 1, n_inner: int | None = None) -> Iterator[
 
     Yields
     ------
-    Compute
+    ComputePool
         Call it with a function and its arguments.
     """
     n_inner = torch.get_num_threads() if n_inner is None else n_inner
     executor = ThreadPoolExecutor(n_threads, "sparsemlp", _prepare_thread, (n_inner, _cuda_of_this_thread()))
-    compute = Compute(executor, n_threads)
+    compute = ComputePool(executor, n_threads)
     try:
         yield compute
     finally:

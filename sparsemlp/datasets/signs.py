@@ -62,7 +62,7 @@ def make_sparse_parity(
     References
     ----------
     .. [1] B. Edelman, S. Goel, S. Kakade, E. Malach, C. Zhang. "Pareto Frontiers in Neural Feature
-       Learning: Data, Compute, Width, and Luck". NeurIPS 2023. arXiv:2309.03800, section 2.
+       Learning: Data, ComputePool, Width, and Luck". NeurIPS 2023. arXiv:2309.03800, section 2.
 
     Examples
     --------

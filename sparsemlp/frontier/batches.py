@@ -11,9 +11,9 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 
 from sparsemlp._training.threads import compute_threads
-from sparsemlp.frontier.cell import Cell, Run
 from sparsemlp.frontier.data import N_TEST
-from sparsemlp.frontier.training import Outcome, ParityTraining, train_to_success
+from sparsemlp.frontier.setting import Run, Setting
+from sparsemlp.frontier.training import Outcome, RunBatch, train_to_success
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -27,17 +27,17 @@ MEMORY_SHARE = 0.25
 UNKNOWN_MEMORY = 2**32
 
 
-def shared_setting(cell: Cell) -> tuple[Any, ...]:
-    """Return what cells must agree in for their runs to train in one batch."""
+def shared_setting(setting: Setting) -> tuple[Any, ...]:
+    """Return what settings must agree in for their runs to train in one batch."""
     return (
-        cell.n_features,
-        cell.width,
-        cell.batch_size,
-        cell.max_steps,
-        cell.loss,
-        cell.learning_rate,
-        cell.sgd_weight_decay,
-        cell.n_samples is None,
+        setting.n_features,
+        setting.width,
+        setting.batch_size,
+        setting.max_steps,
+        setting.loss,
+        setting.learning_rate,
+        setting.sgd_weight_decay,
+        setting.n_samples is None,
     )
 
 
@@ -48,9 +48,9 @@ def train_runs(
     *,
     with_curves: bool = False,
     on_batch: Callable[[list[Outcome]], None] | None = None,
-    on_progress: Callable[[Cell, int], None] | None = None,
+    on_progress: Callable[[Setting, int], None] | None = None,
 ) -> list[Outcome]:
-    """Train runs of any cells, in batches of those that can share a network.
+    """Train runs of any settings, in batches of those that can share a network.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def train_runs(
     on_batch : callable, optional
         Called with the outcomes of every finished batch.
     on_progress : callable, optional
-        Called at every look with a cell of the batch, and the number of steps, of all runs together, that are
+        Called at every look with a setting of the batch, and the number of steps, of all runs together, that are
         over since the last one. The threads that train call both functions, one of them at a time.
 
     Returns
@@ -76,9 +76,9 @@ def train_runs(
     Examples
     --------
     >>> import torch
-    >>> from sparsemlp.frontier import Cell, Run, train_runs
-    >>> easy = Cell(n_features=10, n_informative=2, n_samples=300, width=50, max_steps=1000)
-    >>> hopeless = Cell(n_features=10, n_informative=2, n_samples=20, width=50, sparsity=None, max_steps=1000)
+    >>> from sparsemlp.frontier import Setting, Run, train_runs
+    >>> easy = Setting(n_features=10, n_informative=2, n_samples=300, width=50, max_steps=1000)
+    >>> hopeless = Setting(n_features=10, n_informative=2, n_samples=20, width=50, sparsity=None, max_steps=1000)
     >>> outcomes = train_runs([Run(easy, 0), Run(hopeless, 0)], torch.device("cpu"))
     >>> [outcome.succeeded for outcome in outcomes]
     [True, False]
@@ -88,8 +88,8 @@ def train_runs(
     count = one_at_a_time(lock, on_progress) if on_progress is not None else None
 
     def work(batch: list[Run], stopped: threading.Event) -> list[Outcome]:
-        done = partial(count, batch[0].cell) if count is not None else None
-        training = ParityTraining(batch, device)
+        done = partial(count, batch[0].setting) if count is not None else None
+        training = RunBatch(batch, device)
         outcomes = train_to_success(training, with_curves=with_curves, on_progress=done, stopped=stopped)
         if finish is not None:
             finish(outcomes)
@@ -151,29 +151,31 @@ def make_batches(runs: Sequence[Run], device: torch.device, at_once: int = 1) ->
     Examples
     --------
     >>> import torch
-    >>> from sparsemlp.frontier import Cell, Run, make_batches
-    >>> cells = [Cell(n_samples=m, width=r) for r in (10, 30) for m in (100, 300)]
-    >>> batches = make_batches([Run(cell, i) for cell in cells for i in range(5)], torch.device("cpu"))
-    >>> [(batch[0].cell.width, len(batch)) for batch in batches]
+    >>> from sparsemlp.frontier import Setting, Run, make_batches
+    >>> settings = [Setting(n_samples=m, width=r) for r in (10, 30) for m in (100, 300)]
+    >>> batches = make_batches([Run(setting, i) for setting in settings for i in range(5)], torch.device("cpu"))
+    >>> [(batch[0].setting.width, len(batch)) for batch in batches]
     [(10, 10), (30, 10)]
     """
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        groups.setdefault(shared_setting(run.cell), []).append(run)
+        groups.setdefault(shared_setting(run.setting), []).append(run)
     for group in groups.values():
-        n_rows = max(run.cell.n_samples or 0 for run in group)
-        size = batch_size(group[0].cell, n_rows, device, at_once)
+        n_rows = max(run.setting.n_samples or 0 for run in group)
+        size = batch_size(group[0].setting, n_rows, device, at_once)
         n_batches = min(len(group), at_once * -(-len(group) // (at_once * size)))
-        # Dealt out like cards: the runs of every cell are spread, and batches end at about the same time.
+        # Dealt out like cards: the runs of every setting are spread, and batches end at about the same time.
         for start in range(n_batches):
             yield group[start::n_batches]
 
 
-def batch_size(cell: Cell, n_rows: int, device: torch.device, at_once: int) -> int:
+def batch_size(setting: Setting, n_rows: int, device: torch.device, at_once: int) -> int:
     """Return how many runs with up to `n_rows` training rows share a batch."""
-    step_values = cell.width * (cell.n_features + 2 * cell.batch_size) + cell.batch_size * cell.n_features
+    step_values = (
+        setting.width * (setting.n_features + 2 * setting.batch_size) + setting.batch_size * setting.n_features
+    )
     copies = 2 if device.type == "cpu" else 1  # a run's own rows, and those of all runs that steps take from
-    values = 3 * step_values + (copies * n_rows + N_TEST) * (cell.n_features + 1)
+    values = 3 * step_values + (copies * n_rows + N_TEST) * (setting.n_features + 1)
     fitting = int(MEMORY_SHARE * memory_bytes(device)) // (4 * values * at_once)
     if device.type == "cpu":
         cached = CACHE_BYTES // (4 * step_values)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sparsemlp.datasets import make_interval_parity, make_sparse_parity, make_sparse_polynomial, make_staircase
-from sparsemlp.frontier.cell import BATCHES, DATA, Run
+from sparsemlp.frontier.setting import BATCHES, DATA, Run
 
 N_TEST = 10_000
 # Rows are drawn online in blocks of so many batches, since a call has a price of its own.
@@ -33,18 +33,18 @@ class RunData:
     run : Run
         Whose data.
     batches : int, default=BATCHES
-        Purpose of the seed that the order comes from, see :meth:`Cell.seed`.
+        Purpose of the seed that the order comes from, see :meth:`Setting.seed`.
     """
 
     def __init__(self, run: Run, batches: int = BATCHES) -> None:
-        self.cell = cell = run.cell
-        self.n_samples = cell.n_samples
-        n_rows = N_TEST + (cell.n_samples or 0)
+        self.setting = setting = run.setting
+        self.n_samples = setting.n_samples
+        n_rows = N_TEST + (setting.n_samples or 0)
         x, labels, self.support = self._draw(n_rows, random_state=self._generator(run, DATA), return_support=True)
         self.x = torch.from_numpy(x[N_TEST:])
         self.test_x, self.test_labels = torch.from_numpy(x[:N_TEST]), torch.from_numpy(labels[:N_TEST] > 0)
-        if cell.flip_y and cell.n_samples:  # the same rows again; a test row keeps its true label
-            _, labels = self._draw(n_rows, random_state=self._generator(run, DATA), flip_y=cell.flip_y)
+        if setting.flip_y and setting.n_samples:  # the same rows again; a test row keeps its true label
+            _, labels = self._draw(n_rows, random_state=self._generator(run, DATA), flip_y=setting.flip_y)
         self.target = self._targets(labels[N_TEST:])
         self.rng = self._generator(run, batches)
         self.order = np.empty(0, dtype=np.int64)
@@ -52,19 +52,19 @@ class RunData:
 
     @staticmethod
     def _generator(run: Run, purpose: int) -> np.random.Generator:
-        return np.random.default_rng(run.cell.seed(run.number, purpose))
+        return np.random.default_rng(run.setting.seed(run.number, purpose))
 
     def _draw(self, n_rows: int, **options: Any) -> tuple[NDArray[Any], ...]:
-        return MAKERS[self.cell.target](n_rows, self.cell.n_features, self.cell.n_informative, **options)
+        return MAKERS[self.setting.target](n_rows, self.setting.n_features, self.setting.n_informative, **options)
 
     def _targets(self, labels: NDArray[Any]) -> Tensor:
         """Return what the loss wants of labels 0 and 1, of shape (n_rows, 1)."""
-        values = labels if self.cell.loss == "cross_entropy" else 2 * labels - 1
+        values = labels if self.setting.loss == "cross_entropy" else 2 * labels - 1
         return torch.from_numpy(values.astype(np.float32)).unsqueeze(1)
 
     def next_rows(self, n_batches: int) -> NDArray[np.int64]:
         """Return indices (n_batches, batch_size) from pass after pass over the rows, each in a new order."""
-        n_wanted = n_batches * self.cell.batch_size
+        n_wanted = n_batches * self.setting.batch_size
         assert self.n_samples is not None
         passes = [self.order]
         n_here = len(self.order)
@@ -77,18 +77,18 @@ class RunData:
 
     def fresh_rows(self, n_batches: int) -> tuple[Tensor, Tensor]:
         """Return new rows (n_batches, batch_size, n_features) and their targets."""
-        n_wanted = n_batches * self.cell.batch_size
+        n_wanted = n_batches * self.setting.batch_size
         blocks = [self.fresh]
         while sum(len(block) for block, _ in blocks) < n_wanted:
             blocks.append(self._fresh_block())
         x, target = (torch.cat(values) for values in zip(*blocks, strict=True))
         self.fresh = x[n_wanted:], target[n_wanted:]
-        shape = (n_batches, self.cell.batch_size, -1)
+        shape = (n_batches, self.setting.batch_size, -1)
         return x[:n_wanted].view(shape), target[:n_wanted].view(shape)
 
     def _fresh_block(self) -> tuple[Tensor, Tensor]:
         """Draw rows, always as many, so that a run is the same however many it is asked for at a time."""
-        n_rows = BLOCK_BATCHES * self.cell.batch_size
-        options = {"support": self.support, "flip_y": self.cell.flip_y, "random_state": self.rng}
+        n_rows = BLOCK_BATCHES * self.setting.batch_size
+        options = {"support": self.support, "flip_y": self.setting.flip_y, "random_state": self.rng}
         x, labels = self._draw(n_rows, **options)
         return torch.from_numpy(x), self._targets(labels)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparsemlp.frontier.cell import INITIALISATION, Run
+from sparsemlp.frontier.setting import INITIALISATION, Run
 from sparsemlp.module import SparseInitMLP
 
 
@@ -19,12 +19,14 @@ def initial_networks(runs: Sequence[Run], purpose: int = INITIALISATION) -> Spar
 
 @torch.no_grad()
 def _initial_network(run: Run, purpose: int) -> SparseInitMLP:
-    cell = run.cell
-    generator = cell.torch_generator(run.number, purpose)
-    net = SparseInitMLP(cell.n_features, 1, cell.width, cell.sparsity, init=cell.init, generator=generator)
+    setting = run.setting
+    generator = setting.torch_generator(run.number, purpose)
+    net = SparseInitMLP(
+        setting.n_features, 1, setting.width, setting.sparsity, init=setting.init, generator=generator
+    )
     net.to(torch.float32)  # as the rows are, whatever torch's default
-    if cell.sparsity is not None:
-        net.input_layer.weight.mul_(cell.init_scale)
+    if setting.sparsity is not None:
+        net.input_layer.weight.mul_(setting.init_scale)
     return net
 
 

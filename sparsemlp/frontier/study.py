@@ -12,7 +12,7 @@ import torch
 
 from sparsemlp._training.devices import resolve_device
 from sparsemlp.frontier.batches import train_runs
-from sparsemlp.frontier.cell import Cell, Run
+from sparsemlp.frontier.setting import Run, Setting
 from sparsemlp.frontier.training import Outcome
 
 
@@ -46,7 +46,7 @@ def success_frontier(
     The paper's protocol (Edelman et al. 2023 [1]_, section 4.1): two-layer ReLU nets with +-1 sparse or torch's
     dense initialisation, plain SGD, and success at a test error of at most 10 % on 10000 fresh rows, looked at
     every 250 steps. A run is defined by its own seed alone: it has the same data, initialisation and
-    batches whatever `n_runs` and whichever other cells are asked for, and the same outcome up to rounding.
+    batches whatever `n_runs` and whichever other settings are asked for, and the same outcome up to rounding.
 
     Runs that share `n_features` and width train as members of one network, however much data they have and
     whatever their initialisation. They leave it when they have succeeded, or diverged to NaN, which is a failure.
@@ -58,7 +58,7 @@ def success_frontier(
     n_samples, width, sparsity : int or sequence of int, default=(1000,), (1000,) and (2, None)
         The grid: training rows m, hidden neurons r, and inputs s a neuron starts with (None: dense).
     n_runs : int, default=50
-        Runs a cell.
+        Runs a setting.
     max_steps : int, default=100000
         Steps T after which a run has failed.
     target : {"parity", "staircase", "polynomial", "interval_parity"}, default="parity"
@@ -108,7 +108,7 @@ def success_frontier(
     References
     ----------
     .. [1] B. L. Edelman, S. Goel, S. Kakade, E. Malach, C. Zhang. "Pareto Frontiers in Neural Feature Learning:
-       Data, Compute, Width, and Luck". NeurIPS 2023. arXiv:2309.03800.
+       Data, ComputePool, Width, and Luck". NeurIPS 2023. arXiv:2309.03800.
 
     Examples
     --------
@@ -124,8 +124,8 @@ def success_frontier(
         raise ValueError(f"n_runs={n_runs} must be at least 1")
     rows = [None] if online else _listed("n_samples", n_samples)
     grid = product(rows, _listed("width", width), _listed("sparsity", sparsity))
-    cells = [
-        Cell(
+    settings = [
+        Setting(
             n_features=n_features,
             n_informative=n_informative,
             n_samples=m,
@@ -146,7 +146,7 @@ def success_frontier(
         for m, r, s in grid
     ]
     outcomes = train_runs(
-        [Run(cell, number) for cell in cells for number in range(n_runs)],
+        [Run(setting, number) for setting in settings for number in range(n_runs)],
         resolve_device(device),
         n_threads,
         with_curves=with_curves,
@@ -161,13 +161,13 @@ def table_of(outcomes: Iterable[Outcome]) -> pd.DataFrame:
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:
-    cell = outcome.run.cell
+    setting = outcome.run.setting
     row: dict[str, Any] = {
-        "n_features": cell.n_features,
-        "n_informative": cell.n_informative,
-        "n_samples": np.nan if cell.n_samples is None else cell.n_samples,
-        "width": cell.width,
-        "sparsity": np.nan if cell.sparsity is None else float(cell.sparsity),
+        "n_features": setting.n_features,
+        "n_informative": setting.n_informative,
+        "n_samples": np.nan if setting.n_samples is None else setting.n_samples,
+        "width": setting.width,
+        "sparsity": np.nan if setting.sparsity is None else float(setting.sparsity),
         "run": outcome.run.number,
         "succeeded": outcome.succeeded,
         "steps_to_success": float(outcome.n_steps) if outcome.succeeded else np.nan,

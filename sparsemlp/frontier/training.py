@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sparsemlp._training.cuda_graphs import fastest
+from sparsemlp._training.cuda_graphs import with_cuda_graph
 from sparsemlp._training.losses import make_loss
 from sparsemlp._training.optimizers import SGD
-from sparsemlp._training.step import Slot, TrainingStep
-from sparsemlp.frontier.cell import BATCHES, Run
+from sparsemlp._training.step import BatchBuffers, TrainingStep
 from sparsemlp.frontier.data import N_TEST, RunData
 from sparsemlp.frontier.networks import chosen_members, initial_networks
+from sparsemlp.frontier.setting import BATCHES, Run
 from sparsemlp.module import SparseInitMLP
 
 SUCCESS_ERROR = 0.1
@@ -28,8 +28,8 @@ N_SCREEN, SCREEN_ERROR = 1000, 0.15
 # Steps between looks at the test error.
 STEPS_BETWEEN_CHECKS = 250
 FORWARD_BYTES = 2**27
-SLAB_BYTES = 2**20
-MAX_SLOTS = 25
+POOL_BYTES = 2**20
+MAX_POOL_BATCHES = 25
 
 
 class Outcome(NamedTuple):
@@ -49,8 +49,8 @@ class Outcome(NamedTuple):
     Examples
     --------
     >>> import torch
-    >>> from sparsemlp.frontier import Cell, Run, train_runs
-    >>> hopeless = Cell(n_features=10, n_informative=5, n_samples=20, width=5, max_steps=50)
+    >>> from sparsemlp.frontier import Setting, Run, train_runs
+    >>> hopeless = Setting(n_features=10, n_informative=5, n_samples=20, width=5, max_steps=50)
     >>> outcome = train_runs([Run(hopeless, 0)], torch.device("cpu"))[0]
     >>> outcome.succeeded, outcome.n_steps
     (False, 50)
@@ -64,20 +64,20 @@ class Outcome(NamedTuple):
     curve: list[tuple[int, float, float]] | None
 
 
-class ParityTraining:
+class RunBatch:
     """Runs in training: one member a run, each with its own data and its own order of batches.
 
     Parameters
     ----------
     runs : sequence of Run
-        The runs; their cells must agree in all that one network and one optimizer share
+        The runs; their settings must agree in all that one network and one optimizer share
         (:func:`sparsemlp.frontier.batches.shared_setting`), and may differ in everything else.
     device : torch.device
         Where to train.
     module : SparseInitMLP, optional
         Networks to start from, a member a run, trained in place. Default: :func:`initial_networks`.
     batches : int, default=BATCHES
-        Purpose of the seed that batches come from, see :meth:`Cell.seed`.
+        Purpose of the seed that batches come from, see :meth:`Setting.seed`.
     """
 
     def __init__(
@@ -88,8 +88,8 @@ class ParityTraining:
         batches: int = BATCHES,
     ) -> None:
         self.runs = list(runs)
-        self.cell = self.runs[0].cell
-        self.online = self.cell.n_samples is None
+        self.setting = self.runs[0].setting
+        self.online = self.setting.n_samples is None
         self.device = device
         self.n_steps = 0
         self.module = (initial_networks(runs) if module is None else module).to(device)
@@ -102,19 +102,19 @@ class ParityTraining:
 
     def _prepare(self) -> None:
         """Allocate what depends on the number of runs."""
-        cell, n_runs = self.cell, len(self.runs)
-        optimizer = SGD(self.module.parameters(), lr=cell.learning_rate, weight_decay=cell.sgd_weight_decay)
-        self.step = fastest(
-            TrainingStep(self.module, make_loss(cell.loss, n_classes=2), optimizer, cell.batch_size)
+        setting, n_runs = self.setting, len(self.runs)
+        optimizer = SGD(self.module.parameters(), lr=setting.learning_rate, weight_decay=setting.sgd_weight_decay)
+        self.step = with_cuda_graph(
+            TrainingStep(self.module, make_loss(setting.loss, n_classes=2), optimizer, setting.batch_size)
         )
-        n_rows = n_runs * cell.batch_size
-        n_slots = int(np.clip(SLAB_BYTES // (4 * n_rows * cell.n_features), 1, MAX_SLOTS))
-        shape = (n_slots, *([] if n_runs == 1 else [n_runs]), cell.batch_size)
-        self.x = self.rows.new_empty(n_slots, n_rows, cell.n_features)
-        self.target = self.rows.new_empty(n_slots, n_rows, 1)
+        n_rows = n_runs * setting.batch_size
+        n_batches = int(np.clip(POOL_BYTES // (4 * n_rows * setting.n_features), 1, MAX_POOL_BATCHES))
+        shape = (n_batches, *([] if n_runs == 1 else [n_runs]), setting.batch_size)
+        self.x = self.rows.new_empty(n_batches, n_rows, setting.n_features)
+        self.target = self.rows.new_empty(n_batches, n_rows, 1)
         output = torch.empty_like(self.target)
         views = (self.x.view(*shape, -1), self.target.view(*shape, 1), output.view(*shape, 1))
-        self.slots = [Slot(x, target, None, out) for x, target, out in zip(*views, strict=True)]
+        self.batches = [BatchBuffers(x, target, None, out) for x, target, out in zip(*views, strict=True)]
         screen = (
             [data.test_x[:N_SCREEN] for data in self.data],
             [data.test_labels[:N_SCREEN] for data in self.data],
@@ -124,16 +124,16 @@ class ParityTraining:
     def advance(self, n_steps: int) -> None:
         """Train for `n_steps` steps."""
         index = None if self.online else self._next_rows(n_steps)
-        for start in range(0, n_steps, len(self.slots)):
-            count = min(len(self.slots), n_steps - start)
+        for start in range(0, n_steps, len(self.batches)):
+            count = min(len(self.batches), n_steps - start)
             if index is None:
                 self._fill_with_fresh_rows(count)
             else:
                 flat = index[start : start + count].view(-1)
-                torch.index_select(self.rows, 0, flat, out=self.x.view(-1, self.cell.n_features)[: len(flat)])
+                torch.index_select(self.rows, 0, flat, out=self.x.view(-1, self.setting.n_features)[: len(flat)])
                 torch.index_select(self.targets, 0, flat, out=self.target.view(-1, 1)[: len(flat)])
-            for slot in self.slots[:count]:
-                self.step(slot)
+            for batch in self.batches[:count]:
+                self.step(batch)
         self.n_steps += n_steps
 
     def _next_rows(self, n_steps: int) -> Tensor:
@@ -144,14 +144,14 @@ class ParityTraining:
     def _fill_with_fresh_rows(self, count: int) -> None:
         fresh = [data.fresh_rows(count) for data in self.data]
         x, target = (torch.stack(values, dim=1).to(self.device) for values in zip(*fresh, strict=True))
-        self.x[:count] = x.view(count, -1, self.cell.n_features)
+        self.x[:count] = x.view(count, -1, self.setting.n_features)
         self.target[:count] = target.view(count, -1, 1)
 
     def screen_errors(self) -> list[float]:
         """Return every run's error on the first test rows; NaN where training has diverged."""
         right = torch.zeros(len(self.runs), device=self.device)
         diverged = torch.zeros(len(self.runs), dtype=torch.bool, device=self.device)
-        n_rows = max(1, FORWARD_BYTES // (8 * len(self.runs) * self.cell.width))
+        n_rows = max(1, FORWARD_BYTES // (8 * len(self.runs) * self.setting.width))
         for x, labels in zip(self.screen_x.split(n_rows, 1), self.screen_labels.split(n_rows, 1), strict=True):
             output = self.module(x)[..., 0]
             right += ((output > 0) == labels).sum(dim=1)
@@ -171,7 +171,7 @@ class ParityTraining:
         if not len(x):
             return math.nan
         net = chosen_members(self.module, [i])
-        n_rows = max(1, FORWARD_BYTES // (8 * self.cell.width))
+        n_rows = max(1, FORWARD_BYTES // (8 * self.setting.width))
         output = torch.cat([net(part.to(self.device))[0, :, 0] for part in x.split(n_rows)])
         # A net that has diverged to NaN is right nowhere.
         right = ((output > 0) == labels.to(self.device)) & ~output.isnan()
@@ -191,7 +191,7 @@ class ParityTraining:
 
 @torch.no_grad()
 def train_to_success(
-    training: ParityTraining,
+    training: RunBatch,
     *,
     with_curves: bool = False,
     on_leave: Callable[[Run, SparseInitMLP], None] | None = None,
@@ -202,7 +202,7 @@ def train_to_success(
 
     Parameters
     ----------
-    training : ParityTraining
+    training : RunBatch
         Runs at their start; none are left at the end.
     with_curves : bool, default=False
         Note train and test error at every look.
@@ -224,7 +224,7 @@ def train_to_success(
     concurrent.futures.CancelledError
         If `stopped` was set before all runs had ended.
     """
-    runs, max_steps = list(training.runs), training.cell.max_steps
+    runs, max_steps = list(training.runs), training.setting.max_steps
     outcomes: dict[Run, Outcome] = {}
     curves: dict[Run, list[tuple[int, float, float]]] = {run: [] for run in runs}
     while training.runs:

@@ -11,10 +11,10 @@ import torch
 
 from sparsemlp._training.devices import resolve_device
 from sparsemlp.frontier.batches import map_batches, one_at_a_time
-from sparsemlp.frontier.cell import Cell, Run
 from sparsemlp.frontier.networks import initial_networks, stacked
+from sparsemlp.frontier.setting import Run, Setting
 from sparsemlp.frontier.study import table_of
-from sparsemlp.frontier.training import Outcome, ParityTraining, train_to_success
+from sparsemlp.frontier.training import Outcome, RunBatch, train_to_success
 from sparsemlp.lottery.tickets import check_n_neurons, subnetwork, winning_ticket
 from sparsemlp.module import SparseInitMLP
 
@@ -104,7 +104,7 @@ def ticket_experiment(
         raise ValueError("n_samples must be given where online=False: the number of training rows")
     if n_runs < 1:
         raise ValueError(f"n_runs={n_runs} must be at least 1")
-    cell = Cell(
+    setting = Setting(
         n_features=n_features,
         n_informative=n_informative,
         n_samples=None if online else n_samples,
@@ -128,13 +128,13 @@ def ticket_experiment(
             finish(table)
         return [table]
 
-    tables = map_batches(work, [Run(cell, number) for number in range(n_runs)], place, n_threads)
+    tables = map_batches(work, [Run(setting, number) for number in range(n_runs)], place, n_threads)
     return pd.concat(tables).sort_values("run", kind="stable", ignore_index=True)
 
 
 def _train_batch(runs: list[Run], n_neurons: int, device: torch.device, stopped: threading.Event) -> pd.DataFrame:
     """Train full nets, tickets and random neurons of some runs."""
-    full = ParityTraining(runs, device)
+    full = RunBatch(runs, device)
     supports = [data.support for data in full.data]
     initial = initial_networks(runs)
     trained: dict[Run, SparseInitMLP] = {}
@@ -148,7 +148,7 @@ def _train_batch(runs: list[Run], n_neurons: int, device: torch.device, stopped:
     n_lucky = {"full": _n_lucky(initial, supports)}
     for net, start in starts.items():
         n_lucky[net] = _n_lucky(start, supports)
-        training = ParityTraining(runs, device, start, RETRAINING_BATCHES)
+        training = RunBatch(runs, device, start, RETRAINING_BATCHES)
         outcomes[net] = train_to_success(training, stopped=stopped)
     return pd.concat([_described(net, outcomes[net], n_neurons, n_lucky[net]) for net in outcomes])
 

@@ -7,10 +7,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from sparsemlp._training.cuda_graphs import fastest
+from sparsemlp._training.cuda_graphs import with_cuda_graph
 from sparsemlp._training.losses import make_loss
 from sparsemlp._training.optimizers import SGD
-from sparsemlp._training.step import Slot, TrainingStep
+from sparsemlp._training.step import BatchBuffers, TrainingStep
 from sparsemlp._training.threads import compute_threads
 from sparsemlp.frontier.networks import assembled
 from sparsemlp.module import SparseInitMLP
@@ -93,13 +93,13 @@ def _train_on_rows(
     generator = torch.Generator().manual_seed(int(random_state))
     shape = (step.batch_size,) if n_members == 1 else (n_members, step.batch_size)
     x, y = rows.new_empty(*shape, rows.shape[1]), rows.new_empty(*shape, 1)
-    slot = Slot(x, y, None, torch.empty_like(y))
-    take = fastest(step)
+    batch = BatchBuffers(x, y, None, torch.empty_like(y))
+    take = with_cuda_graph(step)
     for _ in range(n_steps):
         index = torch.randint(len(rows), shape, generator=generator).view(-1).to(rows.device)
         torch.index_select(rows, 0, index, out=x.view(-1, rows.shape[1]))
         torch.index_select(target, 0, index, out=y.view(-1, 1))
-        take(slot)
+        take(batch)
 
 
 def _rows_and_targets(module: SparseInitMLP, X: ArrayLike, y: ArrayLike, loss: str) -> tuple[Tensor, Tensor]:

@@ -83,7 +83,7 @@ def subnetwork(module: SparseInitMLP, neurons: ArrayLike | Tensor) -> SparseInit
     """
     if len(blocks(module.activation, module.input_layer.bias.shape[1])) > 1:
         raise ValueError(
-            f"activation={module.activation!r} does not survive the choice of neurons; use 'relu' or 'step'"
+            f"activation={module.activation!r} does not survive the choice of neurons; use 'relu' or 'tanh'"
         )
     first, second, *others = module.layers
     index = _checked_neurons(neurons, *first.bias.shape).to(first.bias.device)

@@ -69,7 +69,7 @@ def gradient_flow(
         return _lazy(model, grid)
     losses = np.empty((model.n_instances, len(grid)))
     flow = _Flow(model, float(richness))
-    step = 1e-3 / flow.fastest()
+    step = 1e-3 / flow.with_cuda_graph()
     now = 0.0
     for i, time in enumerate(grid):
         while now < time:
@@ -109,7 +109,7 @@ class _Flow:
         self.richness = richness
         self.errors = model.targets.copy()
 
-    def fastest(self) -> float:
+    def with_cuda_graph(self) -> float:
         """Return the largest rate at the start and a bound on the rate at which the kernel begins to grow."""
         growth = np.sqrt(self.richness * _dot(self.rates * self.targets, self.rates * self.targets).max())
         return float(self.rates.max() + growth)

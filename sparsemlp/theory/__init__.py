@@ -10,7 +10,7 @@ them for exponents and ratios, not as numbers of neurons to take.
 References
 ----------
 .. [1] B. L. Edelman, S. Goel, S. Kakade, E. Malach, C. Zhang. "Pareto Frontiers in Neural Feature Learning: Data,
-   Compute, Width, and Luck". NeurIPS 2023. arXiv:2309.03800.
+   ComputePool, Width, and Luck". NeurIPS 2023. arXiv:2309.03800.
 .. [2] B. Barak, B. L. Edelman, S. Goel, S. Kakade, E. Malach, C. Zhang. "Hidden Progress in Deep Learning: SGD
    Learns Parities Near the Computational Limit". NeurIPS 2022. arXiv:2207.08799.
 """

@@ -13,7 +13,7 @@ from benchmarks.results.store import Store
 from benchmarks.tabular import worker
 from benchmarks.tabular.evaluate import Evaluator
 from benchmarks.tabular.isolation import IsolatedEvaluator, Limits
-from benchmarks.tabular.plan import Piece, Plan, Study
+from benchmarks.tabular.plan import Evaluation, Plan, Study
 from benchmarks.tabular.plugins import Plugin
 
 TOYS = "tests/helpers/benchmark_toys.py"
@@ -73,10 +73,10 @@ def test_a_process_of_its_own_finds_what_this_one_finds(toys):
         assert there.dataset("toy") == here.dataset("toy")
         earlier = []
         for trial in range(-1, 3):
-            piece = Piece(study("nearest"), trial)
-            described = here.describe(piece, earlier)
-            assert there.describe(piece, earlier) == described | {"threads": 1}
-            found, expected = there.evaluate(piece, earlier), here.evaluate(piece, earlier)
+            evaluation = Evaluation(study("nearest"), trial)
+            described = here.describe(evaluation, earlier)
+            assert there.describe(evaluation, earlier) == described | {"threads": 1}
+            found, expected = there.evaluate(evaluation, earlier), here.evaluate(evaluation, earlier)
             assert {k: v for k, v in found.items() if k not in seconds} == {
                 k: v for k, v in expected.items() if k not in seconds
             }
@@ -103,13 +103,13 @@ def test_an_evaluation_that_loses_its_workers_is_given_up(toys, tmp_path, monkey
     for number in range(worker.MAX_LOST):
         assert store.leases(f"lost/{number}", 10).claim(study("nearest").key, -1) is not None
         now[0] += 11
-    order = worker.Order(
+    config = worker.WorkerConfig(
         Plan((study("nearest"),), 1), url.render_as_string(), "run", threads=1, plugins=toys, lease_seconds=10
     )
-    assert worker.work(order) == {}
+    assert worker.work(config) == {}
     frame = store.frame("evaluations").set_index("trial")
     store.close()
     assert frame.loc[-1, "failure"] == "4 workers were lost during it, as when memory runs out"
     assert pd.isna(frame.loc[-1, "test_accuracy"])
     assert pd.isna(frame.loc[0, "failure"]), "the next evaluation is tried"
-    assert make_url(order.storage) == url
+    assert make_url(config.storage) == url

@@ -7,7 +7,7 @@ import pytest
 from benchmarks import models
 from benchmarks.cli import UsageError
 from benchmarks.models import forest
-from benchmarks.models.base import told, weighted
+from benchmarks.models.base import encode_choice, weighted
 
 
 def each_model():
@@ -93,8 +93,10 @@ def test_a_model_whose_package_is_missing_names_the_extra_to_install(monkeypatch
 
 
 def test_the_tuple_of_a_width_is_told_as_text():
-    assert told((256, 64)) == "[256, 64]"
+    assert encode_choice((256, 64)) == "[256, 64]"
     parameters = models.MODELS["sparse_mlp"].space(
-        optuna.trial.FixedTrial(models.MODELS["sparse_mlp"].default() | {"width": told((256, 64))}), 100, 10
+        optuna.trial.FixedTrial(models.MODELS["sparse_mlp"].default() | {"width": encode_choice((256, 64))}),
+        100,
+        10,
     )
     assert parameters["model__width"] == (256, 64)

@@ -14,10 +14,10 @@ import torch
 from benchmarks.__main__ import main
 from benchmarks.parity import tables as parity_store
 from benchmarks.parity import train
-from benchmarks.parity.grids import EXPERIMENTS, PROFILES, cells_of
+from benchmarks.parity.grids import EXPERIMENTS, PROFILES, settings_of
 from benchmarks.results.database import FILE_NAME
 from benchmarks.results.store import Store
-from sparsemlp.frontier import Cell, success_frontier
+from sparsemlp.frontier import Setting, success_frontier
 
 GRID = [
     "--n-features",
@@ -208,7 +208,7 @@ def test_a_batch_that_does_not_fit_in_memory_is_one_line(tmp_path, monkeypatch, 
     def refuse(*args):
         raise error
 
-    monkeypatch.setattr("sparsemlp.frontier.batches.ParityTraining", refuse)
+    monkeypatch.setattr("sparsemlp.frontier.batches.RunBatch", refuse)
     assert parity(tmp_path, *GRID, "--widths", "20", "--runs", "1") == 2
     said = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert len(said) == 1
@@ -237,7 +237,7 @@ def test_the_paper_profile_says_what_it_costs_and_trains_nothing_without_yes(tmp
     assert parity(tmp_path / "results", "--profile", "paper") == 2
     said = capsys.readouterr()
     assert said.err == "python -m benchmarks parity: error: --profile paper is left alone without --yes\n"
-    cells = cells_of(PROFILES["paper"].grid)
+    cells = settings_of(PROFILES["paper"].grid)
     hours = sum(50 * 100_000 * 1e-8 * cell.width * cell.n_features for cell in cells) / 3600
     assert f"at most {hours:,.0f} hours" in said.out
     assert "183600 runs" in said.out
@@ -272,7 +272,7 @@ def test_an_experiment_varies_what_its_figure_shows(name):
     experiment = EXPERIMENTS[name]
     cells = experiment.cells
     assert len(set(cells)) > 1
-    varied = {field for field in parity_store.CELL_FIELDS if len({getattr(cell, field) for cell in cells}) > 1}
+    varied = {field for field in parity_store.SETTING_FIELDS if len({getattr(cell, field) for cell in cells}) > 1}
     shown = {experiment.x, experiment.line, experiment.panel}
     implied = {"start": {"sparsity", "init", "init_scale"}, "target": {"n_informative"}}
     covered = set().union(*(implied.get(field, set()) | {field} for field in shown))
@@ -309,7 +309,7 @@ def test_an_experiment_trains_its_cells_and_the_report_shows_it(tmp_path, monkey
         )
         monkeypatch.setitem(EXPERIMENTS, name, replace(experiment, grids=grids, runs=2))
     monkeypatch.setattr(
-        train, "TICKETS", (Cell(n_features=8, n_informative=2, n_samples=None, width=30, max_steps=500),)
+        train, "TICKETS", (Setting(n_features=8, n_informative=2, n_samples=None, width=30, max_steps=500),)
     )
     monkeypatch.setattr(train, "TICKET_RUNS", 3)
     for name in ("loss", "targets", "tickets"):
@@ -332,7 +332,7 @@ def test_an_experiment_trains_its_cells_and_the_report_shows_it(tmp_path, monkey
 
 
 def test_step_times_are_measured_on_nets_of_several_sizes_but_not_on_the_largest():
-    cells = cells_of({"width": [5, 50, 500_000], "n_features": [10, 20], "max_steps": 7})
+    cells = settings_of({"width": [5, 50, 500_000], "n_features": [10, 20], "max_steps": 7})
     times = train.step_seconds(cells, torch.device("cpu"), work=1000)
     assert {(cell.width, cell.n_features) for cell in times} == {(5, 10), (5, 20), (50, 10), (50, 20)}
     assert all(seconds > 0 for seconds in times.values())
@@ -341,5 +341,5 @@ def test_step_times_are_measured_on_nets_of_several_sizes_but_not_on_the_largest
 @pytest.mark.parametrize("n_features", [1, 4])
 def test_step_times_are_measured_for_very_few_features(n_features, monkeypatch):
     monkeypatch.setattr(train, "_timed", lambda cell, device: 1.0)
-    cells = cells_of({"n_features": n_features, "n_informative": 1, "sparsity": 1})
+    cells = settings_of({"n_features": n_features, "n_informative": 1, "sparsity": 1})
     assert [cell.n_features for cell in train.step_seconds(cells, torch.device("cpu"))] == [n_features]

@@ -13,14 +13,14 @@ from benchmarks.parity import tables as parity_store
 from benchmarks.parity.grids import EXPERIMENTS
 from benchmarks.parity.statistics import Edges, by_cell, frontiers, n_comparisons, rising_rates, violations
 from benchmarks.results.store import Store
-from sparsemlp.frontier import Cell, Outcome, Run
+from sparsemlp.frontier import Outcome, Run, Setting
 from sparsemlp.theory import sq_min_samples
 
 
 def outcomes(n_successes, n_runs=10, steps=1000, **setting):
-    cell = Cell(**({"max_steps": 20_000} | setting))
+    one = Setting(**({"max_steps": 20_000} | setting))
     return [
-        Outcome(Run(cell, i), i < n_successes, steps * (i + 1) if i < n_successes else 20_000, 0.0, 0.25, None)
+        Outcome(Run(one, i), i < n_successes, steps * (i + 1) if i < n_successes else 20_000, 0.0, 0.25, None)
         for i in range(n_runs)
     ]
 

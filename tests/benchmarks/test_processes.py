@@ -17,7 +17,7 @@ from benchmarks.tabular.losses import Losses
 from benchmarks.tabular.plan import Plan, Study
 from benchmarks.tabular.plugins import Plugin
 from benchmarks.tabular.processes import work_in_processes
-from benchmarks.tabular.worker import MAX_LOST, Order
+from benchmarks.tabular.worker import MAX_LOST, WorkerConfig
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def store(tmp_path):
 
 def order(folder, *plugins, seeds=(100,)):
     plan = Plan(tuple(Study("toy", Size.rows(60), seed, "slow") for seed in seeds), 0)
-    return Order(plan, locate(folder, None).render_as_string(), "run", threads=1, plugins=plugins)
+    return WorkerConfig(plan, locate(folder, None).render_as_string(), "run", threads=1, plugins=plugins)
 
 
 def workers():

@@ -8,7 +8,7 @@ from benchmarks.data.splits import Size
 from benchmarks.data.tasks import TASKS, Task
 from benchmarks.models import MODELS
 from benchmarks.tabular.evaluate import Evaluator
-from benchmarks.tabular.plan import Piece, Study
+from benchmarks.tabular.plan import Evaluation, Study
 from benchmarks.tabular.tuning import Tuning
 from benchmarks.tabular.validation import FEW_ROWS, MANY_ROWS, scheme, validate
 
@@ -47,10 +47,10 @@ def test_a_trial_replays_the_earlier_ones_once_and_finds_the_same_where_it_was_n
     monkeypatch.setattr(Tuning, "replay", lambda self, row: (replayed.append(row), replay(self, row)))
     evaluator, earlier = Evaluator(), []
     for number in range(3):
-        piece = Piece(Study("toy", Size.rows(60), 100, "nearest"), number)
-        earlier.append(evaluator.describe(piece, earlier) | evaluator.evaluate(piece, earlier))
+        evaluation = Evaluation(Study("toy", Size.rows(60), 100, "nearest"), number)
+        earlier.append(evaluator.describe(evaluation, earlier) | evaluator.evaluate(evaluation, earlier))
     assert len(replayed) == 0 + 1 + 2
-    again = evaluator.evaluate(piece, earlier[:2])
+    again = evaluator.evaluate(evaluation, earlier[:2])
     assert len(replayed) == 0 + 1 + 2 + 2
     assert again["fold_scores"] == earlier[2]["fold_scores"]
     assert again["test_log_loss"] == earlier[2]["test_log_loss"]

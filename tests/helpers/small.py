@@ -13,6 +13,7 @@ SMALL = {
     "max_epochs": 5,
     "early_stopping": False,
     "lr_schedule": "cosine",
+    "weight_averaging": False,
     "activation": "relu",
     "feature_sampling": "uniform",
     "learning_rate": 0.01,

@@ -78,7 +78,7 @@ def test_the_order_comes_from_the_generator_alone():
 
 def test_slabs_too_small_for_an_epoch_change_nothing(monkeypatch):
     whole = rows_of_members(make_stream(make_dataset(100), 8, 2))
-    monkeypatch.setattr(sparsemlp._training.batches, "SLAB_BYTES", 500)
+    monkeypatch.setattr(sparsemlp._training.batches, "POOL_BYTES", 500)
     assert all(map(torch.equal, whole, rows_of_members(make_stream(make_dataset(100), 8, 2))))
 
 

@@ -10,26 +10,26 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.metrics import log_loss
 
-from sparsemlp._training.batches import LeftOut
+from sparsemlp._training.batches import OutOfFold
 from sparsemlp._training.losses import make_loss
 from sparsemlp._training.temperature import MAX_TEMPERATURE, fit_temperature
 
-OWN = {"n_members": 4, "early_stopping": "left_out", "lr_schedule": "average"}
+OWN = {"n_members": 4, "early_stopping": "out_of_fold", "lr_schedule": "constant", "weight_averaging": True}
 
 
-def left_out(too_sure: float, n_rows: int = 4000, weight=None) -> LeftOut:
+def out_of_fold(too_sure: float, n_rows: int = 4000, weight=None) -> OutOfFold:
     """Rows whose labels are drawn from logits, of which the network reports `too_sure` times as much."""
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, n_rows)
     target = rng.random(n_rows) < expit(logits)
     columns = (torch.tensor(values, dtype=torch.float32)[:, None] for values in (too_sure * logits, target))
-    return LeftOut(*columns, weight)
+    return OutOfFold(*columns, weight)
 
 
 @pytest.mark.parametrize("too_sure", [1.5, 3.0, 8.0])
 def test_the_temperature_takes_back_what_is_too_sure(too_sure):
-    found = fit_temperature(make_loss("cross_entropy", 2), left_out(too_sure))
-    output, target = (values.double().numpy().ravel() for values in left_out(too_sure)[:2])
+    found = fit_temperature(make_loss("cross_entropy", 2), out_of_fold(too_sure))
+    output, target = (values.double().numpy().ravel() for values in out_of_fold(too_sure)[:2])
     reference = minimize(lambda t: log_loss(target, expit(output / t[0])), x0=[2.0], method="Nelder-Mead")
     assert found == pytest.approx(reference.x[0], rel=1e-3)
     assert found == pytest.approx(too_sure, rel=0.1)  # 4000 labels are random
@@ -37,15 +37,15 @@ def test_the_temperature_takes_back_what_is_too_sure(too_sure):
 
 @pytest.mark.parametrize("too_sure", [0.1, 0.5])
 def test_probabilities_are_never_made_surer(too_sure):
-    assert fit_temperature(make_loss("cross_entropy", 2), left_out(too_sure)) == 1.0
+    assert fit_temperature(make_loss("cross_entropy", 2), out_of_fold(too_sure)) == 1.0
 
 
 def test_weights_count():
-    rows = left_out(3.0)
+    rows = out_of_fold(3.0)
     half = torch.zeros(len(rows.output))
     half[:2000] = 1
     weighted = fit_temperature(make_loss("cross_entropy", 2), rows._replace(weight=half))
-    alone = fit_temperature(make_loss("cross_entropy", 2), LeftOut(rows.output[:2000], rows.target[:2000], None))
+    alone = fit_temperature(make_loss("cross_entropy", 2), OutOfFold(rows.output[:2000], rows.target[:2000], None))
     assert weighted == pytest.approx(alone, rel=1e-3)
 
 
@@ -54,9 +54,9 @@ def test_the_loss_never_grows(n_classes, seed):
     rng = np.random.default_rng(seed)
     output = torch.tensor(rng.normal(0, 3, (30, n_classes)), dtype=torch.float32)
     target = torch.eye(n_classes)[rng.integers(n_classes, size=30)]
-    loss, rows = make_loss("cross_entropy", n_classes), LeftOut(output, target, None)
+    loss, rows = make_loss("cross_entropy", n_classes), OutOfFold(output, target, None)
     if n_classes == 2:
-        rows = LeftOut(output[:, :1], target[:, :1], None)
+        rows = OutOfFold(output[:, :1], target[:, :1], None)
     temperature = fit_temperature(loss, rows)
     assert 1 <= temperature <= MAX_TEMPERATURE
     assert rows.mean_loss(loss, temperature) <= rows.mean_loss(loss)

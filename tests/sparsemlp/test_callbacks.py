@@ -155,7 +155,7 @@ def test_early_stopping_on_the_training_loss_needs_no_validation_rows():
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-@pytest.mark.parametrize("lr_schedule", ["constant", "cosine", "average"])
+@pytest.mark.parametrize("lr_schedule", ["constant", "cosine"])
 def test_a_learning_rate_scheduler_acts_on_the_fast_path(optimizer, lr_schedule):
     X, y = labelled_rows()
 
@@ -289,7 +289,7 @@ def two_threads():
 
 def test_members_beside_a_frozen_layer_all_train_whatever_the_number_of_threads(two_threads):
     X, y = labelled_rows()
-    options = {"n_members": 4, "lr_schedule": "average"}
+    options = {"n_members": 4, "lr_schedule": "constant", "weight_averaging": True}
 
     def fitted():
         return small_classifier(callbacks=[Freezer("output_layer.*")], **options).fit(X, y).net_.module_
@@ -312,7 +312,7 @@ class StopsWithin(Callback):
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
-@pytest.mark.parametrize("early_stopping", [False, True, "left_out"])
+@pytest.mark.parametrize("early_stopping", [False, True, "out_of_fold"])
 def test_an_epoch_that_was_cut_off_leaves_the_averaged_weights_and_no_trace_in_the_history(
     epoch, early_stopping, monkeypatch
 ):
@@ -326,7 +326,10 @@ def test_an_epoch_that_was_cut_off_leaves_the_averaged_weights_and_no_trace_in_t
     monkeypatch.setattr("sparsemlp._training.net.WeightAverage", Spied)
     X, y = labelled_rows()
     clf = small_classifier(
-        callbacks=[StopsWithin(epoch)], lr_schedule="average", early_stopping=early_stopping
+        callbacks=[StopsWithin(epoch)],
+        lr_schedule="constant",
+        weight_averaging=True,
+        early_stopping=early_stopping,
     ).fit(X, y)
     assert clf.n_iter_ == len(clf.loss_curve_) == epoch - 1
     if early_stopping is not True:
@@ -350,7 +353,7 @@ def test_a_chunk_that_was_cut_off_leaves_no_trace_in_the_history():
 
 
 @pytest.mark.parametrize(("make", "rows"), [(small_classifier, labelled_rows), (small_regressor, numbered_rows)])
-@pytest.mark.parametrize("early_stopping", [False, "left_out"])
+@pytest.mark.parametrize("early_stopping", [False, "out_of_fold"])
 def test_a_callback_may_ask_the_estimator_after_every_epoch_of_its_first_fit(make, rows, early_stopping):
     X, y = rows()
     scores = []
@@ -360,7 +363,9 @@ def test_a_callback_may_ask_the_estimator_after_every_epoch_of_its_first_fit(mak
             assert np.isfinite(estimator.predict(X)).all()
             scores.append(estimator.score(X, y))
 
-    estimator = make(callbacks=[Asks()], early_stopping=early_stopping, lr_schedule="average")
+    estimator = make(
+        callbacks=[Asks()], early_stopping=early_stopping, lr_schedule="constant", weight_averaging=True
+    )
     estimator.fit(X, y)
     assert len(scores) == estimator.n_iter_
     assert scores[-1] == estimator.score(X, y)
@@ -368,20 +373,20 @@ def test_a_callback_may_ask_the_estimator_after_every_epoch_of_its_first_fit(mak
 
 def test_after_a_callback_that_raised_in_the_first_epoch_there_are_predictions():
     X, y = labelled_rows()
-    clf = small_classifier(callbacks=[StopsWithin(1, OSError("disk full"))], early_stopping="left_out")
+    clf = small_classifier(callbacks=[StopsWithin(1, OSError("disk full"))], early_stopping="out_of_fold")
     with pytest.raises(OSError, match="disk full"):
         clf.fit(X, y)
     assert np.isfinite(clf.predict_proba(X)).all()
     assert clf.loss_curve_ == []
 
 
-@pytest.mark.parametrize("early_stopping", [False, True, "left_out"])
+@pytest.mark.parametrize("early_stopping", [False, True, "out_of_fold"])
 @pytest.mark.parametrize("kind", [TrainEndCheckpoint, Checkpoint])
 def test_a_checkpoint_may_pickle_the_whole_net(kind, early_stopping, tmp_path):
     X, y = labelled_rows()
     monitor = {"monitor": "train_loss_best"} if kind is Checkpoint else {}
     checkpoint = kind(f_pickle="net.pkl", dirname=tmp_path, **monitor)
-    options = {"early_stopping": early_stopping, "lr_schedule": "average"}
+    options = {"early_stopping": early_stopping, "lr_schedule": "constant", "weight_averaging": True}
     clf = small_classifier(callbacks=[checkpoint], **options).fit(X, y)
     name = "train_end_net.pkl" if kind is TrainEndCheckpoint else "net.pkl"
     net = pickle.loads((tmp_path / name).read_bytes())

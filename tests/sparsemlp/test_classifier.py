@@ -214,9 +214,9 @@ def test_what_auto_came_to_is_told(make, sparsity, n_features, found):
     X, y = labelled_rows(60)
     estimator = make(sparsity=sparsity, device="auto", warm_start=True, max_epochs=1).fit(X[:, :n_features], y)
     device = str(next(estimator.net_.module_.parameters()).device)
-    assert estimator.fitted_params_ == {"sparsity": found, "device": device}
+    assert (estimator.sparsity_, estimator.device_) == (found, device)
     estimator.set_params(sparsity=1).fit(X[:, :n_features], y)
-    assert estimator.fitted_params_["sparsity"] == found, "a warm start goes on with the network as it is"
+    assert estimator.sparsity_ == found, "a warm start goes on with the network as it is"
 
 
 def test_without_validation_rows_there_are_no_validation_scores():
@@ -226,7 +226,7 @@ def test_without_validation_rows_there_are_no_validation_scores():
     assert clf.best_epoch_ == clf.n_iter_ == 5
 
 
-@pytest.mark.parametrize("name", ["history_", "loss_curve_", "validation_scores_", "n_iter_", "fitted_params_"])
+@pytest.mark.parametrize("name", ["history_", "loss_curve_", "validation_scores_", "n_iter_", "device_"])
 def test_fitted_attributes_are_not_there_before_fit(name):
     assert not hasattr(small_classifier(), name)
 
@@ -337,13 +337,13 @@ OTHER_NETWORKS = {
 def test_training_that_goes_on_with_another_network_is_an_error(way, name, value, words):
     X, y = labelled_rows()
     clf = small_classifier(warm_start=way == "warm_start")
-    go_on = clf.fit if way == "warm_start" else partial(clf.partial_fit, classes=[0, 1])
-    go_on(X, y)
+    raise_if_cancelled = clf.fit if way == "warm_start" else partial(clf.partial_fit, classes=[0, 1])
+    raise_if_cancelled(X, y)
     clf.set_params(**{name: value})
     with pytest.raises(
         ValueError, match=rf"{way}.* goes on with the fitted network of {re.escape(words)}; .* to start anew"
     ):
-        go_on(X, y)
+        raise_if_cancelled(X, y)
     clf.set_params(warm_start=False).fit(X, y)
 
 

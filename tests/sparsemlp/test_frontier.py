@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.frontier_runs import CPU, QUICK, batches_of, make_cell, training_of
+from helpers.frontier_runs import CPU, QUICK, batches_of, make_setting, training_of
 
 import sparsemlp.frontier.batches as batches_module
 from sparsemlp import SparseInitMLP
 from sparsemlp._training.losses import make_loss
 from sparsemlp.frontier import Run, success_frontier
 from sparsemlp.frontier.networks import assembled, chosen_members, initial_networks
-from sparsemlp.frontier.training import ParityTraining, train_to_success
+from sparsemlp.frontier.training import RunBatch, train_to_success
 
 # -- training is SGD -------------------------------------------------------------------------------------------
 
@@ -28,13 +28,13 @@ def untied(module):
 @pytest.mark.parametrize("decay", ["coupled", "uncoupled"])
 @pytest.mark.parametrize("loss_name", ["hinge", "cross_entropy", "squared"])
 def test_the_first_steps_of_a_run_are_those_of_a_plain_autograd_loop(loss_name, decay, n_samples):
-    cell = make_cell(loss=loss_name, n_samples=n_samples, decay=decay, learning_rate=0.03)
-    runs = [Run(cell, number) for number in (4, 1, 5)]
-    batches = batches_of(ParityTraining(runs, CPU), 40)[1].double()
+    setting = make_setting(loss=loss_name, n_samples=n_samples, decay=decay, learning_rate=0.03)
+    runs = [Run(setting, number) for number in (4, 1, 5)]
+    batches = batches_of(RunBatch(runs, CPU), 40)[1].double()
     start = untied(initial_networks(runs))
     reference = chosen_members(start, [1]).double()
     with torch.no_grad():
-        training = ParityTraining(runs, CPU, start)
+        training = RunBatch(runs, CPU, start)
         training.advance(40)
 
     shrinkage = 0.03 * 0.01 if decay == "coupled" else 0.01
@@ -53,7 +53,9 @@ def test_the_first_steps_of_a_run_are_those_of_a_plain_autograd_loop(loss_name, 
 
 @pytest.mark.parametrize(("init", "init_scale"), [("ones", 0.5), ("normal", 1.0), ("sign", 2.0)])
 def test_the_nonzero_weights_of_a_sparse_start_are_drawn_and_scaled_as_asked(init, init_scale):
-    weight = initial_networks([Run(make_cell(width=500, init=init, init_scale=init_scale), 0)]).input_layer.weight
+    weight = initial_networks(
+        [Run(make_setting(width=500, init=init, init_scale=init_scale), 0)]
+    ).input_layer.weight
     values = weight[weight != 0]
     assert len(values) == 1000
     if init == "normal":
@@ -74,11 +76,11 @@ def parity_network(support, n_features=12):
 
 @torch.no_grad()
 def test_errors_are_those_of_nets_that_know_the_answer():
-    cell = make_cell(width=2, n_samples=1000)
-    supports = [data.support for data in training_of(cell, 0, 1).data]
+    setting = make_setting(width=2, n_samples=1000)
+    supports = [data.support for data in training_of(setting, 0, 1).data]
     right, wrong = parity_network(supports[0]), parity_network([i for i in range(12) if i not in supports[1]][:2])
     nets = assembled([torch.cat(pair) for pair in zip(right.parameters(), wrong.parameters(), strict=True)])
-    training = training_of(cell, 0, 1, module=nets)
+    training = training_of(setting, 0, 1, module=nets)
     for errors in (
         training.screen_errors(),
         [training.test_error(i) for i in (0, 1)],
@@ -89,22 +91,22 @@ def test_errors_are_those_of_nets_that_know_the_answer():
 
 
 def test_a_diverged_run_fails_at_the_first_look_and_leaves():
-    cell = make_cell(n_samples=100, width=50, loss="squared", learning_rate=50.0)
-    outcomes = train_to_success(training_of(cell, 0, 1))
+    setting = make_setting(n_samples=100, width=50, loss="squared", learning_rate=50.0)
+    outcomes = train_to_success(training_of(setting, 0, 1))
     assert [(outcome.succeeded, outcome.n_steps, outcome.test_error) for outcome in outcomes] == [
         (False, 250, 1.0)
     ] * 2
 
 
 def test_runs_leave_when_they_succeed_and_the_others_go_on():
-    cell = make_cell(n_samples=300, width=60, max_steps=750)
-    training = training_of(cell, 0, 1, 2)
+    setting = make_setting(n_samples=300, width=60, max_steps=750)
+    training = training_of(setting, 0, 1, 2)
     with torch.no_grad():
         training.keep([0, 2])
         assert [run.number for run in training.runs] == [0, 2]
         assert len(training.module.input_layer.weight) == 2
         training.advance(100)
-        alone = training_of(cell, 2)
+        alone = training_of(setting, 2)
         alone.advance(100)
     for ours, theirs in zip(training.module.parameters(), alone.module.parameters(), strict=True):
         torch.testing.assert_close(ours[1], theirs[0], rtol=1e-4, atol=1e-5)
@@ -112,18 +114,18 @@ def test_runs_leave_when_they_succeed_and_the_others_go_on():
 
 @torch.no_grad()
 def test_success_is_noted_at_the_first_look_that_shows_it():
-    cell = make_cell(n_samples=300, width=60)
+    setting = make_setting(n_samples=300, width=60)
     ends = {}
-    outcomes = train_to_success(training_of(cell, 5, 2), on_leave=ends.__setitem__)
+    outcomes = train_to_success(training_of(setting, 5, 2), on_leave=ends.__setitem__)
     assert [outcome.run.number for outcome in outcomes] == [5, 2]
     for outcome in outcomes:
         assert outcome.succeeded
-        replay = ParityTraining([outcome.run], CPU)
+        replay = RunBatch([outcome.run], CPU)
         replay.advance(250)
         while replay.test_error(0) > 0.1:
             replay.advance(250)
         assert outcome.n_steps == replay.n_steps
-        end = ParityTraining([outcome.run], CPU, ends[outcome.run])
+        end = RunBatch([outcome.run], CPU, ends[outcome.run])
         assert end.test_error(0) == pytest.approx(outcome.test_error, abs=1e-6)
         assert end.train_error(0) == pytest.approx(outcome.train_error, abs=1e-6)
 
@@ -177,11 +179,11 @@ def test_weights_that_decay_do_not_become_denormal_numbers():
         values = torch.cat([parameter.reshape(-1) for parameter in module.parameters()])
         smallest.append(values[values != 0].abs().min().item())
 
-    cell = make_cell(n_samples=20, n_informative=5, weight_decay=0.2, decay="uncoupled", loss="squared")
-    runs = [Run(cell, 0), Run(cell, 1)]
+    setting = make_setting(n_samples=20, n_informative=5, weight_decay=0.2, decay="uncoupled", loss="squared")
+    runs = [Run(setting, 0), Run(setting, 1)]
 
     def work(batch, stopped):
-        return train_to_success(ParityTraining(batch, CPU), on_leave=look)
+        return train_to_success(RunBatch(batch, CPU), on_leave=look)
 
     batches_module.map_batches(work, runs, CPU, 1)
     assert min(smallest) >= torch.finfo(torch.float32).tiny
@@ -226,7 +228,7 @@ def test_chosen_members_compute_what_they_did():
     ],
 )
 def test_bad_settings_are_named_before_any_training(changes, message, monkeypatch):
-    monkeypatch.setattr(batches_module, "ParityTraining", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr(batches_module, "RunBatch", lambda *args: pytest.fail("trained"))
     with pytest.raises(ValueError, match=message):
         success_frontier(**(QUICK | changes))
 

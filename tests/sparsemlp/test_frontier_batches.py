@@ -8,22 +8,32 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.frontier_runs import CPU, QUICK, make_cell
+from helpers.frontier_runs import CPU, QUICK, make_setting
 
 import sparsemlp.frontier.batches as batches_module
 from sparsemlp.frontier import Run, make_batches, success_frontier, train_runs
 from sparsemlp.frontier.data import N_TEST
-from sparsemlp.frontier.training import ParityTraining, train_to_success
+from sparsemlp.frontier.training import RunBatch, train_to_success
 from sparsemlp.lottery import ticket_experiment
 
 
 def test_runs_share_a_batch_where_one_network_and_one_optimizer_do_for_all():
-    cells = [make_cell(n_samples=m, sparsity=s, flip_y=f) for m in (20, 60) for s in (2, None) for f in (0, 0.1)]
-    assert [len(batch) for batch in make_batches([Run(cell, i) for cell in cells for i in (0, 1)], CPU)] == [16]
-    apart = [make_cell(), make_cell(width=11), make_cell(loss="squared"), make_cell(weight_decay=0), make_cell()]
-    apart += [make_cell(max_steps=10), make_cell(learning_rate=0.2), make_cell(n_samples=None)]
-    apart += [make_cell(decay="uncoupled"), make_cell(batch_size=9), make_cell(n_features=13)]
-    runs = [Run(cell, i) for i, cell in enumerate(apart)]
+    settings = [
+        make_setting(n_samples=m, sparsity=s, flip_y=f) for m in (20, 60) for s in (2, None) for f in (0, 0.1)
+    ]
+    assert [
+        len(batch) for batch in make_batches([Run(setting, i) for setting in settings for i in (0, 1)], CPU)
+    ] == [16]
+    apart = [
+        make_setting(),
+        make_setting(width=11),
+        make_setting(loss="squared"),
+        make_setting(weight_decay=0),
+        make_setting(),
+    ]
+    apart += [make_setting(max_steps=10), make_setting(learning_rate=0.2), make_setting(n_samples=None)]
+    apart += [make_setting(decay="uncoupled"), make_setting(batch_size=9), make_setting(n_features=13)]
+    runs = [Run(setting, i) for i, setting in enumerate(apart)]
     batches = list(make_batches(runs, CPU))
     shared = [sorted(run.number for run in batch) for batch in batches]
     assert sorted(shared) == [[0, 4], [1], [2], [3], *([i] for i in range(5, 11))]
@@ -32,7 +42,7 @@ def test_runs_share_a_batch_where_one_network_and_one_optimizer_do_for_all():
 def test_batches_fit_in_memory_and_change_no_outcome(monkeypatch):
     together = success_frontier(n_samples=200, width=30, n_runs=5, **QUICK)
     monkeypatch.setattr(batches_module, "memory_bytes", lambda device: 16_000_000)
-    sizes = [len(batch) for batch in make_batches([Run(make_cell(n_samples=200), i) for i in range(50)], CPU)]
+    sizes = [len(batch) for batch in make_batches([Run(make_setting(n_samples=200), i) for i in range(50)], CPU)]
     assert sum(sizes) == 50
     assert max(sizes) * N_TEST * 12 * 4 < 4_000_000
     apart = success_frontier(n_samples=200, width=30, n_runs=5, **QUICK)
@@ -42,23 +52,25 @@ def test_batches_fit_in_memory_and_change_no_outcome(monkeypatch):
 def test_a_batch_holds_no_more_rows_than_its_share_of_the_memory(monkeypatch):
     memory = 64_000_000
     monkeypatch.setattr(batches_module, "memory_bytes", lambda device: memory)
-    batch = next(make_batches([Run(make_cell(n_samples=100_000), i) for i in range(8)], CPU))
-    training = ParityTraining(batch, CPU)
+    batch = next(make_batches([Run(make_setting(n_samples=100_000), i) for i in range(8)], CPU))
+    training = RunBatch(batch, CPU)
     held = training.rows.nbytes + sum(data.x.nbytes + data.test_x.nbytes for data in training.data)
     assert held <= memory * batches_module.MEMORY_SHARE
 
 
 def test_one_run_trains_even_where_it_is_too_large(monkeypatch):
     monkeypatch.setattr(batches_module, "memory_bytes", lambda device: 1)
-    assert [len(batch) for batch in make_batches([Run(make_cell(), i) for i in range(3)], CPU)] == [1, 1, 1]
+    assert [len(batch) for batch in make_batches([Run(make_setting(), i) for i in range(3)], CPU)] == [1, 1, 1]
 
 
 def test_progress_accounts_for_all_steps_of_all_runs():
-    runs = [Run(make_cell(n_samples=m, width=width), i) for m in (30, 400) for width in (5, 40) for i in range(3)]
+    runs = [
+        Run(make_setting(n_samples=m, width=width), i) for m in (30, 400) for width in (5, 40) for i in range(3)
+    ]
     over, batches = {5: 0, 40: 0}, []
 
-    def add(cell, n_steps):
-        over[cell.width] += n_steps
+    def add(setting, n_steps):
+        over[setting.width] += n_steps
 
     outcomes = train_runs(runs, CPU, 1, on_batch=batches.append, on_progress=add)
     assert over == {5: 6 * 750, 40: 6 * 750}
@@ -89,7 +101,7 @@ def test_ctrl_c_ends_training_at_the_next_look(study, monkeypatch):
         time.sleep(0.01)
         training.n_steps += n_steps
 
-    monkeypatch.setattr(ParityTraining, "advance", advance)
+    monkeypatch.setattr(RunBatch, "advance", advance)
     with pytest.raises(KeyboardInterrupt):
         study(12, 5, width=5, n_runs=2, max_steps=100_000, device="cpu", n_threads=2)
     assert len(looks) < 100, "each batch has 400"
@@ -117,7 +129,7 @@ def test_progress_and_batches_are_told_of_by_one_thread_at_a_time():
         time.sleep(0.02)
         inside.release()
 
-    runs = [Run(make_cell(max_steps=2), i) for i in range(4)]
+    runs = [Run(make_setting(max_steps=2), i) for i in range(4)]
     assert len(train_runs(runs, CPU, 4, on_batch=told, on_progress=told)) == 4
 
 
@@ -133,9 +145,9 @@ def double_by_default():
 @pytest.mark.parametrize("n_samples", [200, None])
 @pytest.mark.parametrize("init", ["sign", "normal"])
 def test_training_is_in_single_precision_whatever_torchs_default(n_samples, init):
-    cells = [make_cell(n_samples=n_samples, init=init, sparsity=s, width=50) for s in (2, None)]
-    runs = [Run(cell, 0) for cell in cells]
-    training = ParityTraining(runs, CPU)
+    settings = [make_setting(n_samples=n_samples, init=init, sparsity=s, width=50) for s in (2, None)]
+    runs = [Run(setting, 0) for setting in settings]
+    training = RunBatch(runs, CPU)
     assert {value.dtype for value in training.module.parameters()} == {torch.float32}
     assert all(np.isfinite(outcome.test_error) for outcome in train_to_success(training, with_curves=True))
 

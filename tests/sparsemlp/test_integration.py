@@ -64,7 +64,7 @@ def test_a_sparse_matrix_never_becomes_dense_as_a_whole(to_sparse, early_stoppin
         return toarray
 
     monkeypatch.setattr("sparsemlp.preprocessing.BLOCK_VALUES", 5000)
-    monkeypatch.setattr("sparsemlp._training.batches.SLAB_BYTES", 20_000)
+    monkeypatch.setattr("sparsemlp._training.batches.POOL_BYTES", 20_000)
     monkeypatch.setattr("sparsemlp._prediction.CPU_CHUNK_BYTES", 1)
     monkeypatch.setattr(sparse.csr_matrix, "toarray", watched(0))
     monkeypatch.setattr(sparse.csr_array, "toarray", watched(1))

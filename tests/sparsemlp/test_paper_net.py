@@ -19,6 +19,7 @@ PINNED = {
     "optimizer": "sgd",
     "learning_rate": 0.1,
     "lr_schedule": "constant",
+    "weight_averaging": False,
     "weight_decay": 0.01,
     "batch_size": 32,
     "early_stopping": False,

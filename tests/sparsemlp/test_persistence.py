@@ -22,8 +22,8 @@ TRUSTED = [
     "sparsemlp.classifier.SparseInitMLPClassifier",
     "sparsemlp.regressor.SparseInitMLPRegressor",
     "sparsemlp.preprocessing.InputScaler",
-    "sparsemlp.preprocessing.RankScaler",
-    "sparsemlp.preprocessing.SquashScaler",
+    "sparsemlp.preprocessing.MidRankScaler",
+    "sparsemlp.preprocessing.SquashingScaler",
     "sparsemlp.preprocessing._ColumnBlock",
 ]
 
@@ -56,7 +56,7 @@ FITTED = {
     "three named classes": lambda: small_classifier().fit(TABLE, np.array(["a", "b", "c"])[np.arange(120) % 3]),
     "regressor": lambda: small_regressor(width=(16, 8)).fit(*numbered_rows()),
     "hinge, dense, one member": lambda: small_classifier(loss="hinge", sparsity=None, n_members=1).fit(X, Y),
-    "tempered": lambda: small_classifier(early_stopping="left_out", learning_rate=0.05).fit(X, Y[::-1]),
+    "tempered": lambda: small_classifier(early_stopping="out_of_fold", learning_rate=0.05).fit(X, Y[::-1]),
     "relu, steps and waves": lambda: small_classifier(activation="mixed", width=(32, 8)).fit(X, Y),
     "halfway through partial_fit": lambda: small_classifier().partial_fit(X, Y, classes=[0, 1]),
 }
@@ -75,7 +75,7 @@ def test_a_round_trip_changes_no_prediction_and_no_record(make, way):
     assert restored.history_[:, ("epoch", "train_loss")] == fitted.history_[:, ("epoch", "train_loss")]
     assert restored.validation_scores_ == fitted.validation_scores_
     assert restored.best_epoch_ == fitted.best_epoch_
-    assert restored.fitted_params_ == fitted.fitted_params_
+    assert (restored.sparsity_, restored.device_) == (fitted.sparsity_, fitted.device_)
     if hasattr(fitted, "predict_proba"):
         np.testing.assert_array_equal(restored.predict_proba(table), fitted.predict_proba(table))
 
@@ -156,7 +156,7 @@ def test_set_params_takes_effect_at_the_next_fit():
 
 @every_way
 def test_parameters_set_after_the_fit_leave_the_fitted_loss_in_a_copy(way):
-    fitted = small_classifier(early_stopping="left_out").fit(X, Y)
+    fitted = small_classifier(early_stopping="out_of_fold").fit(X, Y)
     probabilities, decision = fitted.predict_proba(X), fitted.decision_function(X)
     restored = way(fitted.set_params(loss="hinge"))
     np.testing.assert_array_equal(restored.decision_function(X), decision)
@@ -179,7 +179,7 @@ def test_an_estimator_fitted_on_a_missing_device_loads_and_predicts_on_the_cpu(d
     monkeypatch.setattr("sparsemlp._training.devices.is_available", lambda found: found.type == "cpu")
     restored = pickle.loads(data)
     assert restored.net_.module_.input_layer.weight.device.type == "cpu"
-    assert restored.fitted_params_ == {"sparsity": 2, "device": "cpu"}
+    assert (restored.sparsity_, restored.device_) == (2, "cpu")
     np.testing.assert_array_equal(restored.decision_function(X), fitted.decision_function(X))
     with pytest.raises(ValueError, match=f"device='{device}' is not available on this machine"):
         restored.fit(X, Y)

@@ -2,15 +2,13 @@
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 from helpers.small import labelled_rows, numbered_rows, small_classifier, small_regressor
 
 from sparsemlp import SparseInitMLP
 from sparsemlp._training.losses import make_loss
-from sparsemlp._training.precision import tensor_cores
-from sparsemlp._training.step import Slot, TrainingStep
+from sparsemlp._training.step import BatchBuffers, TrainingStep
 from sparsemlp.activations import ACTIVATIONS, blocks
 
 ROUNDING = 2.0**-8  # of one number in bfloat16, relative
@@ -24,7 +22,7 @@ def draw(n_members=1, width=(48, 24), n_outputs=1, activation="relu", seed=0):
     shape = (BATCH,) if n_members == 1 else (n_members, BATCH)
     x = torch.randn(*shape, 9, generator=generator)
     target = torch.rand(*shape, n_outputs, generator=generator).round()
-    return module, Slot(x, target, None, torch.empty_like(target))
+    return module, BatchBuffers(x, target, None, torch.empty_like(target))
 
 
 def sgd(module, rate=0.1):
@@ -35,25 +33,25 @@ def rounded(values):
     return values.bfloat16().double()
 
 
-def reference_gradients(module, slot):
+def reference_gradients(module, batch):
     """Backpropagate in float64 what is rounded to bfloat16 wherever the step keeps it so."""
     *hidden, last = module.layers
     weights = [layer.weight.detach() for layer in module.layers]
-    inputs, slopes = [rounded(slot.x if slot.x.ndim == 3 else slot.x[None])], []
+    inputs, slopes = [rounded(batch.x if batch.x.ndim == 3 else batch.x[None])], []
     for layer, weight in zip(hidden, weights, strict=False):
         linear = rounded(inputs[-1] @ rounded(weight).mT + rounded(layer.bias.detach()).unsqueeze(1))
         values, slope = linear.relu(), (linear > 0).double()
         for kind, neurons in blocks(module.activation, weight.shape[1]) if layer is hidden[0] else ():
-            if kind == "step":
+            if kind == "tanh":
                 values[..., neurons] = rounded(linear[..., neurons].tanh())
                 slope[..., neurons] = 1 - values[..., neurons] ** 2
-            elif kind == "wave":
+            elif kind == "sin":
                 values[..., neurons] = rounded(linear[..., neurons].sin())
                 slope[..., neurons] = rounded(linear[..., neurons].cos())
         inputs.append(values)
         slopes.append(slope)
     output = inputs[-1] @ weights[-1].double().mT + last.bias.detach().double().unsqueeze(1)
-    delta = 2 * (output - slot.target.reshape(output.shape)) / BATCH
+    delta = 2 * (output - batch.target.reshape(output.shape)) / BATCH
     gradients = []
     for x, weight, slope in zip(inputs[::-1], weights[::-1], [*slopes[::-1], 0], strict=True):
         gradients[:0] = [delta.mT @ x, delta.sum(dim=1)]
@@ -66,24 +64,24 @@ def reference_gradients(module, slot):
 @pytest.mark.parametrize("width", [(48,), (48, 24)], ids=str)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradients_are_those_of_rounded_factors(activation, width, n_members, n_outputs):
-    module, slot = draw(n_members, width, n_outputs, activation)
-    output, expected = reference_gradients(module, slot)
+    module, batch = draw(n_members, width, n_outputs, activation)
+    output, expected = reference_gradients(module, batch)
     optimizer = torch.optim.AdamW(module.parameters(), lr=0.0, fused=True)  # which leaves gradients to look at
-    TrainingStep(module, make_loss("squared"), optimizer, BATCH, dtype=torch.bfloat16)(slot)
-    torch.testing.assert_close(slot.output.double().reshape(output.shape), output, rtol=1e-5, atol=1e-5)
+    TrainingStep(module, make_loss("squared"), optimizer, BATCH, dtype=torch.bfloat16)(batch)
+    torch.testing.assert_close(batch.output.double().reshape(output.shape), output, rtol=1e-5, atol=1e-5)
     for parameter, gradient in zip(module.parameters(), expected, strict=True):
         error = torch.linalg.norm(parameter.grad.double() - gradient)
         assert error <= 2 * ROUNDING * torch.linalg.norm(gradient)
 
 
 def test_updates_too_small_for_bfloat16_are_not_lost():
-    module, slot = draw()
+    module, batch = draw()
     exact = copy.deepcopy(module)
     start = module.input_layer.weight.detach().clone()
     for net, dtype in ((module, torch.bfloat16), (exact, None)):
         step = TrainingStep(net, make_loss("squared"), sgd(net, 1e-5), BATCH, dtype=dtype)
         for _ in range(50):
-            step(slot)
+            step(batch)
     moved, expected = (net.input_layer.weight.detach() - start for net in (module, exact))
     held = start != 0
     assert (expected.abs()[held] < ROUNDING / 2 * start.abs()[held]).all()
@@ -110,51 +108,7 @@ def test_a_regressor_learns_as_well():
     assert mixed.score(X, y) == pytest.approx(full.score(X, y), abs=0.02)
 
 
-def test_tf32_changes_nothing_on_a_cpu():
-    X, y = labelled_rows(100)
-    full, tf32 = (small_classifier(precision=name, device="cpu").fit(X, y) for name in ("float32", "tf32"))
-    np.testing.assert_array_equal(tf32.decision_function(X), full.decision_function(X))
-
-
-def fail_with_tensor_cores(seen):
-    with tensor_cores("tf32", torch.device("cuda")):
-        seen.append(torch.get_float32_matmul_precision())
-        raise RuntimeError("mine")
-
-
-def test_tensor_cores_are_used_inside_and_put_back():
-    before, seen = torch.get_float32_matmul_precision(), []
-    with pytest.raises(RuntimeError, match="mine"):
-        fail_with_tensor_cores(seen)
-    assert seen == ["high"]
-    assert torch.get_float32_matmul_precision() == before
-
-
-def test_tensor_cores_are_used_until_the_last_of_several_fits_has_ended():
-    before = torch.get_float32_matmul_precision()
-    first, second = (tensor_cores("tf32", torch.device("cuda")) for _ in range(2))
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert torch.get_float32_matmul_precision() == "high"
-    second.__exit__(None, None, None)
-    assert torch.get_float32_matmul_precision() == before
-
-
 def test_an_unknown_precision_is_named():
     X, y = labelled_rows(50)
     with pytest.raises(ValueError, match=r"'precision' parameter .* must be a str among"):
         small_classifier(precision="float16").fit(X, y)
-
-
-def test_tf32_beside_torchs_newer_setting():
-    matmul = torch.backends.cuda.matmul
-    if not hasattr(matmul, "fp32_precision"):
-        pytest.skip("this torch has the older setting only")
-    before, matmul.fp32_precision = matmul.fp32_precision, "tf32"
-    try:
-        with tensor_cores("tf32", torch.device("cuda")):
-            assert matmul.fp32_precision == "tf32"
-        assert matmul.fp32_precision == "tf32"
-    finally:
-        matmul.fp32_precision = before

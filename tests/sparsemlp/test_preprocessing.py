@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 import sparsemlp.preprocessing
-from sparsemlp.preprocessing import InputScaler, RankScaler, SquashScaler
+from sparsemlp.preprocessing import InputScaler, MidRankScaler, SquashingScaler
 
 SCALINGS = ["squash", "quantile", "both", "standard", None]
 every_scaling = pytest.mark.parametrize("scaling", SCALINGS)
@@ -38,7 +38,7 @@ def by_feature(scaler, X):
     )
 )
 def test_squash_is_its_formula(X):
-    squashed = SquashScaler().fit(X).transform(X)
+    squashed = SquashingScaler().fit(X).transform(X)
     assert np.abs(squashed).max() <= 3
     for column, values in zip(X.T.tolist(), squashed.T, strict=True):
         low, median, high = statistics.quantiles(column, n=4, method="inclusive")
@@ -97,11 +97,11 @@ def test_quantile_is_scikit_learns_with_unit_variance():
 def test_tied_values_take_the_middle_of_their_ranks(values):
     column = np.array(values, dtype=float)[:, np.newaxis]
     ranks = (rankdata(values) - 1) / (len(values) - 1)
-    np.testing.assert_allclose(RankScaler().fit(column).transform(column).ravel(), ranks, atol=1e-12)
+    np.testing.assert_allclose(MidRankScaler().fit(column).transform(column).ravel(), ranks, atol=1e-12)
 
 
 def test_values_beyond_the_training_rows_rank_first_and_last():
-    scaler = RankScaler().fit(np.array([[0.0], [0.0], [1.0], [1.0]]))
+    scaler = MidRankScaler().fit(np.array([[0.0], [0.0], [1.0], [1.0]]))
     np.testing.assert_array_equal(scaler.transform(np.array([[-1.0], [0.5], [2.0]])).ravel(), [0, 0.5, 1])
     assert InputScaler("quantile").fit_transform(random_table(300)).var(axis=0) == pytest.approx(1, rel=0.02)
 
@@ -218,7 +218,7 @@ def test_values_beyond_float32_are_an_error_where_standard_scaling_leaves_them()
 
 @pytest.mark.parametrize("value", [1e200, np.finfo(float).max])
 def test_the_largest_numbers_are_squashed_to_the_bound(value):
-    scaler = SquashScaler().fit(random_table())
+    scaler = SquashingScaler().fit(random_table())
     np.testing.assert_allclose(scaler.transform(np.full((1, 4), value)), 3)
     np.testing.assert_allclose(scaler.transform(np.full((1, 4), -value)), -3)
 
@@ -230,7 +230,7 @@ def test_another_number_of_columns_is_an_error_with_both_numbers(scaling, n_colu
         InputScaler(scaling).fit(random_table()).transform(np.zeros((2, n_columns)))
 
 
-@pytest.mark.parametrize("kind", [SquashScaler, RankScaler])
+@pytest.mark.parametrize("kind", [SquashingScaler, MidRankScaler])
 @pytest.mark.parametrize("n_columns", [1, 3, 5])
 def test_a_scaler_by_itself_refuses_another_number_of_columns(kind, n_columns):
     with pytest.raises(ValueError, match=f"X has {n_columns} columns, but {kind.__name__} was fitted on 4"):

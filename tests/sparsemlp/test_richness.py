@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV
 
 from sparsemlp import SparseInitMLP
 from sparsemlp._training.losses import make_loss
-from sparsemlp._training.step import Slot, TrainingStep
+from sparsemlp._training.step import BatchBuffers, TrainingStep
 from sparsemlp.lottery import subnetwork
 
 SQUARED = make_loss("squared")
@@ -37,7 +37,7 @@ def draw_slot(n_members, generator, n_rows=BATCH):
     target = (x[:, :1] * x[:, 1:2] + torch.sin(2 * x[:, 2:3])).clone()
     if n_members > 1:
         x, target = x.expand(n_members, -1, -1).clone(), target.expand(n_members, -1, -1).clone()
-    return Slot(x, target, None, torch.empty_like(target))
+    return BatchBuffers(x, target, None, torch.empty_like(target))
 
 
 def train(module, optimizer, n_steps, seed=1):
@@ -46,13 +46,15 @@ def train(module, optimizer, n_steps, seed=1):
     generator = torch.Generator().manual_seed(seed)
     losses = []
     for _ in range(n_steps):
-        slot = draw_slot(module.n_members, generator)
-        step(slot)
-        losses.append((SQUARED.value(slot.output, slot.target).mean(dim=-1) / slot.target.square().mean()).numpy())
+        batch = draw_slot(module.n_members, generator)
+        step(batch)
+        losses.append(
+            (SQUARED.value(batch.output, batch.target).mean(dim=-1) / batch.target.square().mean()).numpy()
+        )
     return np.array(losses)
 
 
-@pytest.mark.parametrize("activation", ["relu", "mixed", "step", "wave"])
+@pytest.mark.parametrize("activation", ["relu", "mixed", "tanh", "sin"])
 @pytest.mark.parametrize("width", [1, 2, 15, (16,), (16, 7), (8, 6, 4)], ids=str)
 @pytest.mark.parametrize("richness", [0.01, 1, 30.0])
 def test_the_output_starts_at_zero_and_the_first_layer_sparse(richness, width, activation):
@@ -93,12 +95,14 @@ def test_the_fast_step_is_that_of_autograd(richness, optimizer, options, width, 
     )
     generator = torch.Generator().manual_seed(1)
     for _ in range(6):
-        slot = draw_slot(n_members, generator)
-        expected = reference(slot.x)
-        step(slot)
-        torch.testing.assert_close(slot.output, expected.detach().reshape(slot.output.shape), rtol=1e-9, atol=1e-9)
+        batch = draw_slot(n_members, generator)
+        expected = reference(batch.x)
+        step(batch)
+        torch.testing.assert_close(
+            batch.output, expected.detach().reshape(batch.output.shape), rtol=1e-9, atol=1e-9
+        )
         theirs.zero_grad()
-        SQUARED.value(expected, slot.target.reshape(expected.shape)).mean(dim=1).sum().backward()
+        SQUARED.value(expected, batch.target.reshape(expected.shape)).mean(dim=1).sum().backward()
         theirs.step()
     for ours, other in zip(module.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(ours, other, rtol=1e-9, atol=1e-9)
@@ -109,9 +113,9 @@ def test_sgd_is_the_mean_field_formula():
     richness, width, rate = 0.3, 10, 0.05
     module = make_module(width, richness)
     w, b, a, c = (parameter.detach()[0].clone() for parameter in module.parameters())
-    slot = draw_slot(1, torch.Generator().manual_seed(1))
-    TrainingStep(module, SQUARED, torch.optim.SGD(module.parameter_groups(rate)), BATCH)(slot)
-    x, error = slot.x, -slot.target  # f is 0
+    batch = draw_slot(1, torch.Generator().manual_seed(1))
+    TrainingStep(module, SQUARED, torch.optim.SGD(module.parameter_groups(rate)), BATCH)(batch)
+    x, error = batch.x, -batch.target  # f is 0
     active = (x @ w.T + b).relu()
     slope = (active > 0) * a * (2 * error / BATCH)
     eta = width * richness**2 * rate / (richness * width)
@@ -242,9 +246,9 @@ def test_products_in_bfloat16_train_the_same_net_within_their_rounding():
         curve = []
         for _ in range(60):
             double = draw_slot(1, generator)
-            slot = Slot(double.x.float(), double.target.float(), None, double.output.float())
-            step(slot)
-            curve.append(float(SQUARED.value(slot.output, slot.target).mean()))
+            batch = BatchBuffers(double.x.float(), double.target.float(), None, double.output.float())
+            step(batch)
+            curve.append(float(SQUARED.value(batch.output, batch.target).mean()))
         losses.append(curve)
     assert losses[0][-1] < 0.8 * losses[0][0]
     np.testing.assert_allclose(losses[1], losses[0], rtol=0.05)

@@ -229,7 +229,7 @@ def test_values_beyond_float32_at_prediction_are_an_error_that_names_the_scaling
 def trained_and_asked():
     """Fit, pickle, go on, predict; rows with missing values and weights."""
     X, y = raw_table(100), np.arange(100) % 2
-    fitted = small_classifier(bias_init="data", activation="mixed", early_stopping="left_out").fit(
+    fitted = small_classifier(bias_init="data", activation="mixed", early_stopping="out_of_fold").fit(
         X, y, sample_weight=np.arange(100) + 1
     )
     chunks = pickle.loads(pickle.dumps(small_classifier().partial_fit(X, y, classes=[0, 1])))

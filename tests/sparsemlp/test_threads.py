@@ -22,21 +22,21 @@ def test_every_function_runs_once(n_threads, n_functions):
     ran = []
     with compute_threads(n_threads) as compute:
         functions = [lambda i=i: ran.append((i, threading.current_thread().name)) for i in range(n_functions)]
-        compute(compute.side_by_side, functions)
+        compute(compute.run_all, functions)
     assert sorted(i for i, _ in ran) == list(range(n_functions))
     assert all(name.startswith("sparsemlp") for _, name in ran)
 
 
 def test_a_thread_that_is_held_up_leaves_the_rest_to_the_other():
     ran = []
-    go_on = threading.Event()
+    raise_if_cancelled = threading.Event()
 
     def held_up():
-        assert go_on.wait(60)
+        assert raise_if_cancelled.wait(60)
 
     with compute_threads(2) as compute:
-        last = [lambda: ran.append("last"), go_on.set]
-        compute(compute.side_by_side, [held_up, *(lambda i=i: ran.append(i) for i in range(5)), *last])
+        last = [lambda: ran.append("last"), raise_if_cancelled.set]
+        compute(compute.run_all, [held_up, *(lambda i=i: ran.append(i) for i in range(5)), *last])
     assert ran == [0, 1, 2, 3, 4, "last"]
 
 
@@ -49,7 +49,7 @@ def test_what_any_function_raises_is_raised(position):
         functions = [lambda: None] * 4
         functions[position] = fail
         with pytest.raises(RuntimeError, match="on the way"):
-            compute(compute.side_by_side, functions)
+            compute(compute.run_all, functions)
 
 
 def in_a_new_thread(function):

@@ -18,11 +18,11 @@ from sparsemlp._training.averaging import WeightAverage
 from sparsemlp._training.batches import BatchStream, DeviceRows, TabularDataset
 from sparsemlp._training.callbacks import StopWhenLongEnough
 from sparsemlp._training.losses import make_loss
-from sparsemlp._training.out_of_fold import MAX_LEFT_OUT, left_out_folds
+from sparsemlp._training.out_of_fold import MAX_OUT_OF_FOLD, assign_members
 from sparsemlp._training.threads import compute_threads
 from sparsemlp.module import SparseInitMLP
 
-OWN = {"early_stopping": "left_out", "lr_schedule": "average", "n_members": 4}
+OWN = {"early_stopping": "out_of_fold", "lr_schedule": "constant", "weight_averaging": True, "n_members": 4}
 
 
 @given(
@@ -32,7 +32,7 @@ OWN = {"early_stopping": "left_out", "lr_schedule": "average", "n_members": 4}
 )
 def test_every_class_is_left_out_in_its_proportion(sizes, n_members, seed):
     y = np.repeat(np.arange(len(sizes)), sizes)
-    folds = left_out_folds(y, n_members, seed, stratified=True)
+    folds = assign_members(y, n_members, seed, stratified=True)
     too_few = sum(size for size in sizes if size > 1) < n_members  # for every member to leave one out
     for label, size in enumerate(sizes):
         counts = np.bincount(folds[y == label] + 1, minlength=n_members + 1)
@@ -48,18 +48,18 @@ def test_every_class_is_left_out_in_its_proportion(sizes, n_members, seed):
 
 @pytest.mark.parametrize("stratified", [True, False])
 def test_of_many_rows_some_are_left_out_by_one_member_each_and_the_others_by_none(stratified):
-    n_rows = 3 * MAX_LEFT_OUT
+    n_rows = 3 * MAX_OUT_OF_FOLD
     y = np.repeat([0, 1, 2], [n_rows - 302, 300, 2])
-    folds = left_out_folds(y, 8, 0, stratified=stratified)
-    left_out = np.bincount(folds[folds >= 0], minlength=8)
-    assert MAX_LEFT_OUT <= left_out.sum() <= MAX_LEFT_OUT + 3  # shares of classes are rounded up
-    assert left_out.max() - left_out.min() <= 1
+    folds = assign_members(y, 8, 0, stratified=stratified)
+    out_of_fold = np.bincount(folds[folds >= 0], minlength=8)
+    assert MAX_OUT_OF_FOLD <= out_of_fold.sum() <= MAX_OUT_OF_FOLD + 3  # shares of classes are rounded up
+    assert out_of_fold.max() - out_of_fold.min() <= 1
     if stratified:
         assert [(folds[y == label] >= 0).sum() for label in (1, 2)] == [100, 1]
 
 
 def test_all_rows_are_left_out_up_to_the_limit():
-    assert (left_out_folds(np.arange(MAX_LEFT_OUT), 8, 0, stratified=False) >= 0).all()
+    assert (assign_members(np.arange(MAX_OUT_OF_FOLD), 8, 0, stratified=False) >= 0).all()
 
 
 @pytest.mark.parametrize("n_rows", [10, 14, 24])
@@ -74,8 +74,8 @@ def test_probabilities_of_very_few_rows_are_not_certain(n_rows):
 def dataset_with_folds(n_rows=50, n_members=3):
     x = torch.randn(n_rows, 4, generator=torch.Generator().manual_seed(0))
     target = (x[:, :1] > 0).float()
-    folds = torch.from_numpy(left_out_folds(target[:, 0].numpy(), n_members, 0, stratified=True))
-    return TabularDataset(DeviceRows(x), target[:, 0], target, left_out=folds)
+    folds = torch.from_numpy(assign_members(target[:, 0].numpy(), n_members, 0, stratified=True))
+    return TabularDataset(DeviceRows(x), target[:, 0], target, out_of_fold=folds)
 
 
 def test_a_member_never_sees_what_it_leaves_out_and_sees_all_else_in_turn():
@@ -83,12 +83,12 @@ def test_a_member_never_sees_what_it_leaves_out_and_sees_all_else_in_turn():
     stream = BatchStream(dataset, 8, 3, torch.Generator().manual_seed(0))
     seen = [set(), set(), set()]
     for _ in range(5):
-        for slab, index in stream:
-            rows = index.view(len(index), 3, slab.batch_size)
+        for pool, index in stream:
+            rows = index.view(len(index), 3, pool.batch_size)
             for member in range(3):
                 seen[member] |= set(rows[:, member].flatten().tolist())
     for member in range(3):
-        assert seen[member] == set(torch.where(dataset.left_out != member)[0].tolist())
+        assert seen[member] == set(torch.where(dataset.out_of_fold != member)[0].tolist())
 
 
 @pytest.mark.parametrize("n_rows_at_once", [1, 5, 1000])
@@ -98,9 +98,9 @@ def test_left_out_rows_are_judged_by_the_member_that_left_them_out(n_rows_at_onc
     loss = make_loss("cross_entropy", 2)
     stream = BatchStream(dataset, 8, 3, torch.Generator())
     with compute_threads(2) as compute:
-        found = stream.left_out(module, n_rows_at_once, compute).mean_loss(loss)
+        found = stream.out_of_fold(module, n_rows_at_once, compute).mean_loss(loss)
     output = module(dataset.X.values)
-    own = output[dataset.left_out, torch.arange(48)]
+    own = output[dataset.out_of_fold, torch.arange(48)]
     np.testing.assert_allclose(found, loss.value(own, dataset.target).mean().item(), rtol=1e-5)
 
 
@@ -137,7 +137,7 @@ def test_training_takes_twice_as_long_as_the_best_epoch(losses, steps_an_epoch, 
     ended = None
     for number, loss in enumerate(losses, start=1):
         net.history.new_epoch()
-        net.history.record("left_out_loss", loss)
+        net.history.record("out_of_fold_loss", loss)
         net.history.record("train_batch_count", steps_an_epoch)
         try:
             stop.on_epoch_end(net)
@@ -154,7 +154,7 @@ def test_a_noisy_table_ends_training_early(make, rows):
     estimator = make(**OWN, max_epochs=100).fit(X, noise)
     assert estimator.n_iter_ < 50
     assert estimator.best_epoch_ == estimator.n_iter_
-    assert len([epoch["left_out_loss"] for epoch in estimator.history_]) == estimator.n_iter_
+    assert len([epoch["out_of_fold_loss"] for epoch in estimator.history_]) == estimator.n_iter_
 
 
 def test_callbacks_and_predictions_see_the_averaged_weights():
@@ -187,9 +187,9 @@ def test_one_member_and_too_few_rows_leave_nothing_out():
     X, y = labelled_rows(200)
     alone = small_classifier(**(OWN | {"n_members": 1}), max_epochs=7).fit(X, y)
     assert alone.n_iter_ == 7
-    assert "left_out_loss" not in alone.history_[-1]
+    assert "out_of_fold_loss" not in alone.history_[-1]
     few = small_classifier(**OWN, max_epochs=7).fit(X[:3], np.arange(3) % 2)
-    assert "left_out_loss" not in few.history_[-1]
+    assert "out_of_fold_loss" not in few.history_[-1]
 
 
 def test_partial_fit_works_with_the_defaults():
@@ -204,7 +204,7 @@ def test_many_wide_members_can_leave_rows_out():
     X, y = labelled_rows(200)
     options = OWN | {"n_members": 50, "width": 2000, "max_epochs": 1, "batch_size": 200}
     estimator = small_classifier(**options).fit(X, y)
-    assert np.isfinite(estimator.history_[-1]["left_out_loss"])
+    assert np.isfinite(estimator.history_[-1]["out_of_fold_loss"])
 
 
 def test_steps_are_counted_on_the_rows_that_members_train_on():

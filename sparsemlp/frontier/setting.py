@@ -1,4 +1,4 @@
-"""A cell of a study: one setting of task, data, network and training, and the seeds of its runs."""
+"""A setting of a study: one setting of task, data, network and training, and the seeds of its runs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ DATA, INITIALISATION, BATCHES = 0, 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class Setting:
     """One setting of a study; its runs differ only in their seeds.
 
     The fields are the parameters of :func:`success_frontier`, each with a single value. ``n_samples=None`` is
     online training, with fresh rows at every step, and ``sparsity=None`` torch's dense initialisation, for which
-    `init` and `init_scale` mean nothing: they take their defaults, so that the same setting is the same cell.
+    `init` and `init_scale` mean nothing: they take their defaults, so that the same setting is the same setting.
 
     Raises
     ------
@@ -34,8 +34,8 @@ class Cell:
 
     Examples
     --------
-    >>> from sparsemlp.frontier import Cell
-    >>> print(Cell(n_samples=300, width=100))
+    >>> from sparsemlp.frontier import Setting
+    >>> print(Setting(n_samples=300, width=100))
     parity (50, 3) m=300 width=100 s=2
     """
 
@@ -86,8 +86,8 @@ class Cell:
         if self.target == "polynomial" and self.n_samples is None:
             raise ValueError("target='polynomial' cannot be drawn online: its coefficients come with the rows")
         if self.sparsity is None:
-            object.__setattr__(self, "init", Cell.init)
-            object.__setattr__(self, "init_scale", Cell.init_scale)
+            object.__setattr__(self, "init", Setting.init)
+            object.__setattr__(self, "init_scale", Setting.init_scale)
 
     def __str__(self) -> str:
         rows = "online" if self.n_samples is None else f"m={self.n_samples}"
@@ -112,14 +112,14 @@ class Cell:
 
 
 class Run(NamedTuple):
-    """One run of a cell, by its number: the two are all that its data, initialisation and batches depend on.
+    """One run of a setting, by its number: the two are all that its data, initialisation and batches depend on.
 
     Examples
     --------
-    >>> from sparsemlp.frontier import Cell, Run
-    >>> Run(Cell(width=100), 3).number
+    >>> from sparsemlp.frontier import Setting, Run
+    >>> Run(Setting(width=100), 3).number
     3
     """
 
-    cell: Cell
+    setting: Setting
     number: int
