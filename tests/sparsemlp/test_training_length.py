@@ -166,7 +166,7 @@ def test_callbacks_and_predictions_see_the_averaged_weights():
     keeps = Keeps()
     averaged = small_classifier(**OWN, callbacks=[keeps]).fit(X, y)
     assert torch.equal(averaged.net_.module_.input_layer.weight, keeps.last)
-    constant = small_classifier(**(OWN | {"lr_schedule": "constant"})).fit(X, y)
+    constant = small_classifier(**(OWN | {"weight_averaging": False})).fit(X, y)
     assert not torch.equal(averaged.net_.module_.input_layer.weight, constant.net_.module_.input_layer.weight)
 
 

@@ -1,0 +1,86 @@
+"""The same seeds give the same numbers in every version: what was noted before the code was rearranged.
+
+Draws are compared exactly. Trained networks are compared up to what other processors' matrix products round
+differently; on one machine they are equal to the bit.
+"""
+
+import zlib
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification, make_friedman1
+
+from benchmarks.data.splits import make_split
+from benchmarks.models import MODELS
+from benchmarks.tabular.tuning import Tuning
+from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor
+from sparsemlp.frontier import success_frontier
+
+ROUNDING = 2e-3
+
+
+def test_a_classifier():
+    X, y = classification_rows()
+    classifier = SparseInitMLPClassifier(random_state=0, device="cpu").fit(X, y)
+    expected = [0.009595, 0.006657, 0.249142, 0.875762, 0.030767]
+    np.testing.assert_allclose(classifier.predict_proba(X[:5])[:, 1], expected, atol=ROUNDING)
+    assert classifier.n_iter_ == 10
+    assert classifier.temperature_ == pytest.approx(1.5722, abs=0.01)
+
+
+def test_a_regressor():
+    X, y = make_friedman1(300, noise=1.0, random_state=1)
+    regressor = SparseInitMLPRegressor(random_state=0, device="cpu").fit(X, y)
+    expected = [17.073507, 18.733638, 17.880819, 14.733159, 16.691086]
+    np.testing.assert_allclose(regressor.predict(X[:5]), expected, atol=ROUNDING * y.std())
+    assert regressor.n_iter_ == 40
+
+
+def test_runs_of_a_frontier():
+    runs = success_frontier(
+        12, 2, (40, 100), 10, sparsity=(2, None), n_runs=3, max_steps=1500, batch_size=8, device="cpu"
+    )
+    steps = [250, 250, 750] + [250] * 6
+    assert runs.succeeded.tolist() == [False] * 3 + [True] * 9
+    assert runs.steps_to_success.dropna().tolist() == steps
+
+
+def test_the_first_suggestions_of_a_tuned_study():
+    model = MODELS["sparse_mlp"]
+    tuning = Tuning(model, ("pol", 1000, 100, "sparse_mlp"), 1000, 20)
+    suggestions = []
+    for number in range(3):
+        trial, _ = tuning.ask(number)
+        suggestions.append(trial.params)
+        tuning.tell(trial, 0.5 + 0.1 * (number % 2))
+    assert suggestions[0] == model.default()
+    assert suggestions[1] == {
+        "width": "2048",
+        "sparsity": 4,
+        "feature_sampling": "uniform",
+        "scaling": "standard",
+        "activation": "tanh",
+        "learning_rate": pytest.approx(0.004773406004605182, rel=1e-9),
+        "weight_decay": pytest.approx(0.03731904567942046, rel=1e-9),
+    }
+    assert suggestions[2] == {
+        "width": "[1024, 128]",
+        "sparsity": 1,
+        "feature_sampling": "relevance",
+        "scaling": "standard",
+        "activation": "sin",
+        "learning_rate": pytest.approx(0.0031984773354564395, rel=1e-9),
+        "weight_decay": pytest.approx(0.17067602654614983, rel=1e-9),
+    }
+
+
+def test_a_split():
+    _, y = classification_rows()
+    split = make_split("pol", y, 100)
+    assert split.pool[:8].tolist() == [106, 267, 62, 203, 43, 136, 123, 97]
+    assert split.test[:8].tolist() == [67, 107, 184, 215, 144, 72, 78, 120]
+    assert zlib.crc32(split.pool.astype(np.int64).tobytes()) == 3989320572
+
+
+def classification_rows():
+    return make_classification(300, 12, n_informative=5, n_redundant=2, random_state=3)
