@@ -49,7 +49,7 @@ def evaluation(task, seed, model, accuracy, trial=-1, **changes):
         "test_roc_auc": None if accuracy is None else accuracy + 0.05,
         "test_log_loss": None,
         "test_brier": None,
-        "chance_accuracy": 0.5,
+        "baseline_score": 0.5,
         "fit_seconds": {"rf": 0.25, "sparse_mlp": 1.5, "dense_mlp": 1.25}[model],
         "predict_seconds": 0.01,
         "tuning_seconds": None,
