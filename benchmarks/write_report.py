@@ -29,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
     store = Store.open(locate(args.results, args.storage), create=False)
     folder = args.results / "report"
     try:
-        document = write(store, folder, args.command_line, with_svg=args.svg)
+        document = compose(store, args.results, args.command_line)
+        render.write(document, folder, with_svg=args.svg)
     except OSError as error:
         raise UsageError(f"the report cannot be written to {folder}: {error.strerror}") from error
     finally:
@@ -39,15 +40,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def write(store: "Store", folder: Path, command: str, *, with_svg: bool = False) -> "Document":
-    """Write the report and its CSV files into ``folder``, and return it; ``command`` is what asked for it."""
-    from benchmarks.report import render
-    from benchmarks.speed import sections as speed_report
-    from benchmarks.tabular import content, csv_files
+def compose(store: "Store", results: Path, command: str) -> "Document":
+    """Return the report on all studies; ``command`` is what asked for it."""
+    from benchmarks.parity import sections as parity
+    from benchmarks.report.document import Document
+    from benchmarks.speed import sections as speed
+    from benchmarks.tabular import provenance
+    from benchmarks.tabular import sections as tabular
 
-    document = content.build(store, folder.parent, command)
-    if (speed := speed_report.section(folder.parent)) is not None:
-        document.sections.insert(-1, speed)
-    render.write(document, folder, with_svg=with_svg)
-    csv_files.write(folder, store.frame("evaluations"), store.frame("environments"))
-    return document
+    summary = tabular.summary(store)
+    summary.text += parity.headlines(store)
+    if not (summary.text or summary.tables):
+        summary.text.append("There are no results yet.")
+    found = [section for study in (tabular, parity, speed) for section in study.sections(store, results)]
+    return Document(summary, [*found, *provenance.sections(store, command)])

@@ -64,8 +64,17 @@ class Picture:
 
 
 @dataclass
+class CsvFile:
+    """Rows that are written as a CSV file next to the page, with a line on what they are."""
+
+    name: str
+    caption: str
+    rows: pd.DataFrame
+
+
+@dataclass
 class Section:
-    """A section: paragraphs, tables, figures, commands to run again, and files beside the page by name.
+    """A section: paragraphs, tables, figures, commands that make its numbers, and CSV files.
 
     ``brief`` says how many of its tables the terminal shows too.
     """
@@ -75,7 +84,7 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     figures: list[Picture] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
-    files: dict[str, str] = field(default_factory=dict)
+    files: list[CsvFile] = field(default_factory=list)
     brief: int = 0
 
 

@@ -14,7 +14,7 @@ PAGES = {"report.html": "index.html", "report.md": "report.md"}
 
 
 def write(document: Document, folder: Path, *, with_svg: bool = False) -> None:
-    """Write index.html with its figures inside, report.md, and the figures as PNG.
+    """Write index.html with its figures inside, report.md, the figures as PNG, and the CSV files.
 
     Parameters
     ----------
@@ -30,6 +30,8 @@ def write(document: Document, folder: Path, *, with_svg: bool = False) -> None:
         If the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for file in (file for section in _all_sections(document) for file in section.files):
+        file.rows.to_csv(folder / file.name, index=False)
     drawn = {}
     for picture in (picture for section in _all_sections(document) for picture in section.figures):
         style.save(picture.figure, folder, picture.name)

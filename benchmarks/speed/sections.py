@@ -7,20 +7,21 @@ from matplotlib.figure import Figure
 
 from benchmarks.report.document import Picture, Section, Table, mark
 from benchmarks.results import json_file
+from benchmarks.results.store import Store
 from benchmarks.speed.command import FILE
 
 OURS = "sparsemlp"
 COLOURS = {"floor": "#777777", "sparsemlp, bf16": "#56b4e9", "plain PyTorch loop": "#d55e00", "skorch": "#009e73"}
 
 
-def section(results: Path) -> Section | None:
-    """Return the section, or None where speed has not been measured."""
+def sections(store: Store, results: Path) -> list[Section]:
+    """Return the section on speed, if it has been measured: in a file in ``results``, not in the store."""
     path = results / FILE
     if not path.exists():
-        return None
+        return []
     measured = json_file.read(path)
     machine = ", ".join(f"{name}: {value}" for name, value in measured["machine"].items())
-    return Section(
+    section = Section(
         "Speed",
         [
             "Medians over interleaved rounds in one process. The floor is the time of the step's matrix products "
@@ -33,6 +34,7 @@ def section(results: Path) -> Section | None:
         [measured["command"]],
         brief=1,
     )
+    return [section]
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
