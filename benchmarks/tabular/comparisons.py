@@ -133,7 +133,7 @@ def as_good_as_the_best(condition: Condition) -> set[tuple[str, str]]:
     The test uses the corrected error. With a single seed there is no test, and no such pair.
     """
     means = condition.scores.groupby(["task", "model"])["score"].mean().unstack("model")
-    best: dict[Any, str] = means.idxmax(axis=1).to_dict()
+    best: dict[Any, Any] = means.idxmax(axis=1).to_dict()
     found = set()
     for (task, model), scores in condition.scores.groupby(["task", "model"]):
         if model == best[task]:

@@ -102,7 +102,8 @@ def critical_difference(ranking: Ranking, heading: str) -> Figure:
 def score_by_rows(table: pd.DataFrame, metric: Metric, heading: str, goal: float | None = None) -> Figure:
     """Draw the score against training rows, a panel per task, with a line at ``goal``; from `curves.by_size`."""
     tasks = list(dict.fromkeys(table["task"]))
-    figure, grid_of_axes = panels(len(tasks), 2, 2.6 if len(tasks) > 1 else 5, 1.55 if len(tasks) > 4 else 2.4)
+    width, height = 2.6 if len(tasks) > 1 else 5, 1.55 if len(tasks) > 4 else 2.4
+    figure, grid_of_axes = panels(len(tasks), 2, width, height)
     for axes, task in zip(grid_of_axes, tasks, strict=True):
         for model, style in _styles(table).items():
             rows = table[(table["task"] == task) & (table["model"] == model)].sort_values("n_train")

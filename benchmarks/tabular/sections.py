@@ -14,7 +14,7 @@ from benchmarks.tabular import comparisons, condition_sections, curves, figures,
 from benchmarks.tabular.comparisons import FOREST, SUBJECT, Comparison, compare
 from benchmarks.tabular.scores import Condition, Metric, capitalised, counted, span
 
-TITLE = "Sparse-initialised nets against random forests"
+TITLE = "Sparse-initialised networks: benchmark results"
 GOAL = 0.9  # of the accuracy on parities: the rows that reach it are told
 
 
@@ -175,20 +175,22 @@ def rows_in_words(parities: Sequence[Condition]) -> list[str]:
     """Say for each parity at how many rows each model reaches GOAL, or that it does not."""
     lines = []
     for task, found in curves.rows_to_reach(parities, GOAL).groupby("task", sort=False):
-        models = [f"{label(row['model']).lower()} {_rows(row)}" for _, row in found.iterrows()]
+        texts = [_rows(row) for _, row in found.sort_values("rows").iterrows()]
         lines.append(
-            f"{task}, {_configurations(parities)}: training rows at which the mean accuracy reaches {GOAL:.0%}, "
-            f"in brackets the fewest and the most of a single seed: {'; '.join(models)}."
+            f"{task}, {_configurations(parities)}: training rows at which the mean accuracy reaches {GOAL:.0%} "
+            f"(in brackets, over single seeds): {'; '.join(texts)}."
         )
     return lines
 
 
 def _rows(row: pd.Series) -> str:
-    """Say how many rows are needed, as far as the rows that were tried tell."""
-    low, mean, high = (_bounded(row[name], row["fewest"], row["most"]) for name in ("low", "rows", "high"))
+    """Say how many rows a model needs, as far as the rows that were tried tell."""
+    name = label(row["model"]).lower()
+    low, mean, high = (_bounded(row[key], row["fewest"], row["most"]) for key in ("low", "rows", "high"))
+    seeds = "" if low == high else f" ({low} to {high})"
     if np.isinf(row["rows"]):
-        mean += f", where it is {row['last']:.0%}"
-    return mean if low == high else f"{mean} ({low} to {high})"
+        return f"{name} not with {row['most']:.0f}, where it is at {row['last']:.0%}{seeds}"
+    return f"{name} {mean}{seeds}"
 
 
 def _bounded(rows: float, fewest: float, most: float) -> str:
@@ -213,7 +215,7 @@ def rows_table(alike: Sequence[Condition]) -> Table:
     table, metric = curves.by_size(alike), alike[0].metric
     models = list(dict.fromkeys(table["model"]))
     rows = []
-    for _, group in table.groupby(["task", "size"], sort=False):
+    for _, group in table.sort_values(["task", "n_train"], kind="stable").groupby(["task", "size"], sort=False):
         cells = group.set_index("model")
         best = cells["mean"].max()
         texts = [_mean(cells.loc[model], metric, best) if model in cells.index else "-" for model in models]

@@ -241,7 +241,7 @@ def test_the_first_screen_says_at_how_many_rows_parities_are_learned(tmp_path, t
     fastest = 100 * 10 ** (0.4 / 0.5)
     assert f"sparse net {sparse:.0f} ({fastest:.0f} to 1000)" in first
     assert f"dense net at most {dense};" in first
-    assert "random forest more than 10000, where it is 60%." in first
+    assert "random forest not with 10000, where it is at 60%." in first
     assert "(parity-accuracy-by-rows.png)" in first
     assert "on 1 task: 1 won" in first, "parities do not count as tables"
     assert re.search(r"Untuned forest \| +1 \| ", first)
