@@ -45,7 +45,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path, monkeypatch, capsys):
     assert "python -m benchmarks scaling-laws --experiment model" in report
     assert str(tmp_path) not in report
     assert pd.read_csv(tmp_path / "scaling-laws" / "model.csv").to_dict("list") == {"x": [1, 2, 3], "y": [1, 4, 9]}
-    assert {path.suffix for path in (tmp_path / "scaling-laws").glob("toy.*")} == {".png", ".svg"}
+    assert {path.suffix for path in (tmp_path / "scaling-laws").glob("toy.*")} == {".png"}
 
 
 def test_half_a_line_of_a_killed_process_is_done_again(tmp_path):
