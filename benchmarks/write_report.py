@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from benchmarks.results.store import Store
 
 HELP = "write the report of the results: index.html, report.md, figures and CSV files"
-TEMPLATES = Path(__file__).with_name("templates")
+TEMPLATES = Path(__file__).parent / "report" / "templates"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

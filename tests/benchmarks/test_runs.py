@@ -352,7 +352,7 @@ def test_the_command_is_recorded_without_absolute_paths(tmp_path, monkeypatch):
 
 
 def test_the_smoke_profile_runs_from_end_to_end(toys, tmp_path, monkeypatch, capsys):
-    from benchmarks.tabular.command import command
+    from benchmarks.tabular import command
 
     smoke = command.PROFILES["smoke"] | {"tasks": ["small"], "train_size": [40]}
     monkeypatch.setitem(command.PROFILES, "smoke", smoke)
