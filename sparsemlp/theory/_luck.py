@@ -7,8 +7,8 @@ from math import ceil, expm1, log1p
 
 from scipy.stats import hypergeom
 
-from sparsemlp._validation import check_int
-from sparsemlp.theory._bounds import check_probability, check_task
+from sparsemlp._validation import check_int, check_probability
+from sparsemlp.theory._bounds import check_task
 
 
 def lucky_probability(n_features: int, n_informative: int, sparsity: int, *, at_least: int | None = None) -> float:
