@@ -62,7 +62,7 @@ def test_the_best_split_of_compute_is_where_both_bottlenecks_are_equal(alpha, be
 
 
 def best_width(alpha, beta, compute):
-    """The logarithms of the width that is best for a compute, and of its loss, from the deterministic equivalent."""
+    """The logarithms of the best width for a compute, and of its loss, from the deterministic equivalent."""
 
     def log_loss(log_width):
         width = round(np.exp(log_width))

@@ -305,6 +305,15 @@ def test_a_neuron_on_the_support_alone_has_the_gap_of_its_majority():
     assert fourier_gap([1, 1, 0, 0, 0, 0], 0, [1, 0]).gap == 0.25
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_dense_neuron_without_bias_has_no_gradient_on_a_support_of_odd_size(seed):
+    weight = np.random.default_rng(seed).uniform(-1, 1, 9)
+    support = [0, 4, 7]
+    without, with_bias = (population_gradient(weight, bias, support).values[support] for bias in (0.0, 1.0))
+    assert without == pytest.approx(0, abs=1e-12)
+    assert np.abs(with_bias).max() > 1e-3
+
+
 def test_zero_weights_cost_nothing():
     weight = np.zeros(10_000)
     weight[[3, 70]] = 1
