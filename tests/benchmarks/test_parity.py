@@ -208,7 +208,7 @@ def test_a_batch_that_does_not_fit_in_memory_is_one_line(tmp_path, monkeypatch, 
     def refuse(*args):
         raise error
 
-    monkeypatch.setattr("sparsemlp.frontier.batches.RunBatch", refuse)
+    monkeypatch.setattr("sparsemlp.frontier._scheduling.RunBatch", refuse)
     assert parity(tmp_path, *GRID, "--widths", "20", "--runs", "1") == 2
     said = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert len(said) == 1

@@ -13,8 +13,9 @@ from benchmarks.parity import tables as parity_store
 from benchmarks.parity.grids import EXPERIMENTS
 from benchmarks.parity.statistics import Edges, by_cell, frontiers, n_comparisons, rising_rates, violations
 from benchmarks.results.store import Store
+from sparsemlp import SparseInitMLP
 from sparsemlp.frontier import Outcome, Run, Setting
-from sparsemlp.theory import sq_min_samples
+from sparsemlp.theory import sq_lower_bound
 
 
 def outcomes(n_successes, n_runs=10, steps=1000, **setting):
@@ -262,11 +263,12 @@ def test_the_bound_in_the_figure_is_that_of_the_theory(results, monkeypatch):
     draw = figures.edges
 
     def noting(found, bound, title):
-        seen.update({width: bound(width) for width in (0.001, 0.002)})
+        seen.update({width: bound(width) for width in (1, 3)})
         return draw(found, bound, title)
 
     monkeypatch.setattr(figures, "edges", noting)
     report(results)
-    # at widths where it is no fraction of a row, the smallest whole number above it is what the theory says
-    assert math.floor(seen[0.001]) + 1 == sq_min_samples(50, 3, width=1, n_steps=20, delta=0.5)
-    assert seen[0.002] == pytest.approx(seen[0.001] / 2)
+    for width, rows in seen.items():
+        n_parameters = sum(value.numel() for value in SparseInitMLP(50, 1, width, 2).parameters())
+        # 20 000 steps ask for a fraction of a row, so rows times steps are compared
+        assert math.floor(rows * 20_000) + 1 == sq_lower_bound(50, 3, n_parameters=n_parameters, delta=0.5)

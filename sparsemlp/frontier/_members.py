@@ -1,4 +1,4 @@
-"""Networks of many runs as the members of one: stacked, chosen from, and drawn."""
+"""Networks as members of one network: initialised from the seeds of runs, stacked, selected."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparsemlp.frontier.setting import INITIALISATION, Run
+from sparsemlp.frontier._runs import INITIALISATION, Run
 from sparsemlp.module import SparseInitMLP
 
 
 def initial_networks(runs: Sequence[Run], purpose: int = INITIALISATION) -> SparseInitMLP:
-    """Draw every run's own network, from its seed for `purpose`, and stack them as members of one."""
+    """Initialise every run's own network from its seed for `purpose`, and stack them as members of one."""
     return stacked([_initial_network(run, purpose) for run in runs])
 
 
@@ -22,7 +22,13 @@ def _initial_network(run: Run, purpose: int) -> SparseInitMLP:
     setting = run.setting
     generator = setting.torch_generator(run.number, purpose)
     net = SparseInitMLP(
-        setting.n_features, 1, setting.width, setting.sparsity, init=setting.init, generator=generator
+        setting.n_features,
+        1,
+        setting.width,
+        setting.sparsity,
+        init=setting.init,
+        bias_init=setting.initial_biases,
+        generator=generator,
     )
     net.to(torch.float32)  # as the rows are, whatever torch's default
     if setting.sparsity is not None:
@@ -36,7 +42,7 @@ def stacked(nets: Sequence[SparseInitMLP]) -> SparseInitMLP:
     return assembled([torch.cat(values) for values in parameters], nets[0])
 
 
-def chosen_members(module: SparseInitMLP, index: Sequence[int]) -> SparseInitMLP:
+def select_members(module: SparseInitMLP, index: Sequence[int]) -> SparseInitMLP:
     """Return a network of some of the members."""
     return assembled([values[list(index)] for values in module.parameters()], module)
 

@@ -11,8 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sparsemlp._validation import check_int
-from sparsemlp.datasets.checks import check_fraction, check_noise, check_shape
-from sparsemlp.datasets.draws import RandomStateLike, choose_support, chunks, flip_labels, streams
+from sparsemlp.datasets._common import (
+    RandomStateLike,
+    check_fraction,
+    check_noise,
+    check_shape,
+    choose_support,
+    chunks,
+    flip_labels,
+    streams,
+)
 
 _MEDIAN_ROWS = 65536  # puts an estimated median within about 0.2 % of probability of the true one
 
@@ -42,7 +50,7 @@ def make_sparse_polynomial(
     of one product.
 
     The label is 1 where f exceeds its median. That is the median over the distribution of the inputs
-    (estimated from 65536 separate draws), not over the sample: the label of a row does not depend on the
+    (estimated from 65536 separate samples), not over the sample: the label of a row does not depend on the
     other rows.
 
     Parameters
@@ -62,9 +70,9 @@ def make_sparse_polynomial(
     flip_y : float, default=0.0
         Probability with which each label is flipped, in [0, 1).
     support : array-like of int of shape (n_informative,), default=None
-        The hidden inputs. None draws them at random.
+        The hidden inputs. None: random.
     random_state : int, numpy Generator or RandomState, default=None
-        Where the draws come from. An int gives the same data in every call. A generator is advanced by the
+        Source of randomness. An int gives the same data in every call. A generator is advanced by the
         call; numpy's global one never is.
     return_support : bool, default=False
         Whether to return the support as well.
@@ -151,9 +159,9 @@ def make_interval_parity(
     flip_y : float, default=0.0
         Probability with which each label is flipped, in [0, 1).
     support : array-like of int of shape (n_informative,), default=None
-        The hidden inputs. None draws them at random.
+        The hidden inputs. None: random.
     random_state : int, numpy Generator or RandomState, default=None
-        Where the draws come from. An int gives the same data in every call. A generator is advanced by the
+        Source of randomness. An int gives the same data in every call. A generator is advanced by the
         call; numpy's global one never is.
     return_support : bool, default=False
         Whether to return the support as well.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,19 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparsemlp.datasets import make_interval_parity, make_sparse_parity, make_sparse_polynomial, make_staircase
-from sparsemlp.frontier.setting import BATCHES, DATA, Run
+from sparsemlp.frontier._runs import BATCHES, DATA, MAKERS, Run
 
 N_TEST = 10_000
-# Rows are drawn online in blocks of so many batches, since a call has a price of its own.
+# Online rows are sampled in blocks of so many batches, since a call has a price of its own.
 BLOCK_BATCHES = 50
-
-MAKERS: dict[str, Callable[..., tuple[NDArray[Any], ...]]] = {
-    "parity": make_sparse_parity,
-    "staircase": make_staircase,
-    "polynomial": make_sparse_polynomial,
-    "interval_parity": make_interval_parity,
-}
 
 
 class RunData:
@@ -40,11 +31,13 @@ class RunData:
         self.setting = setting = run.setting
         self.n_samples = setting.n_samples
         n_rows = N_TEST + (setting.n_samples or 0)
-        x, labels, self.support = self._draw(n_rows, random_state=self._generator(run, DATA), return_support=True)
+        x, labels, self.support = self._sample(
+            n_rows, random_state=self._generator(run, DATA), return_support=True
+        )
         self.x = torch.from_numpy(x[N_TEST:])
         self.test_x, self.test_labels = torch.from_numpy(x[:N_TEST]), torch.from_numpy(labels[:N_TEST] > 0)
         if setting.flip_y and setting.n_samples:  # the same rows again; a test row keeps its true label
-            _, labels = self._draw(n_rows, random_state=self._generator(run, DATA), flip_y=setting.flip_y)
+            _, labels = self._sample(n_rows, random_state=self._generator(run, DATA), flip_y=setting.flip_y)
         self.target = self._targets(labels[N_TEST:])
         self.rng = self._generator(run, batches)
         self.order = np.empty(0, dtype=np.int64)
@@ -54,7 +47,7 @@ class RunData:
     def _generator(run: Run, purpose: int) -> np.random.Generator:
         return np.random.default_rng(run.setting.seed(run.number, purpose))
 
-    def _draw(self, n_rows: int, **options: Any) -> tuple[NDArray[Any], ...]:
+    def _sample(self, n_rows: int, **options: Any) -> tuple[NDArray[Any], ...]:
         return MAKERS[self.setting.target](n_rows, self.setting.n_features, self.setting.n_informative, **options)
 
     def _targets(self, labels: NDArray[Any]) -> Tensor:
@@ -87,8 +80,8 @@ class RunData:
         return x[:n_wanted].view(shape), target[:n_wanted].view(shape)
 
     def _fresh_block(self) -> tuple[Tensor, Tensor]:
-        """Draw rows, always as many, so that a run is the same however many it is asked for at a time."""
+        """Sample a block of rows: its size is fixed, so that a run does not depend on how many are asked for."""
         n_rows = BLOCK_BATCHES * self.setting.batch_size
         options = {"support": self.support, "flip_y": self.setting.flip_y, "random_state": self.rng}
-        x, labels = self._draw(n_rows, **options)
+        x, labels = self._sample(n_rows, **options)
         return torch.from_numpy(x), self._targets(labels)

@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 
 from sparsemlp._training.devices import resolve_device
-from sparsemlp.frontier.batches import train_runs
-from sparsemlp.frontier.setting import Run, Setting
-from sparsemlp.frontier.training import Outcome
+from sparsemlp._validation import check_int
+from sparsemlp.frontier._runs import Outcome, Run, Setting
+from sparsemlp.frontier._scheduling import train_runs
 
 
 def success_frontier(
@@ -29,6 +29,7 @@ def success_frontier(
     flip_y: float = 0.0,
     init: str = "sign",
     init_scale: float = 1.0,
+    bias_init: str = "auto",
     loss: str = "hinge",
     learning_rate: float = 0.1,
     weight_decay: float = 0.01,
@@ -44,7 +45,7 @@ def success_frontier(
     """Train many nets on sparse parity, and say which learn it and after how many steps.
 
     The paper's protocol (Edelman et al. 2023 [1]_, section 4.1): two-layer ReLU nets with +-1 sparse or torch's
-    dense initialisation, plain SGD, and success at a test error of at most 10 % on 10000 fresh rows, looked at
+    dense initialisation, plain SGD, and success at a test error of at most 10 % on 10000 fresh rows, evaluated
     every 250 steps. A run is defined by its own seed alone: it has the same data, initialisation and
     batches whatever `n_runs` and whichever other settings are asked for, and the same outcome up to rounding.
 
@@ -66,9 +67,14 @@ def success_frontier(
     flip_y : float, default=0.0
         Probability with which the label of a training row is wrong, below 0.5. Test labels are never.
     init : {"sign", "ones", "normal", "uniform"}, default="sign"
-        How the nonzero weights of a sparse start are drawn, see :func:`sparsemlp.init.s_hot_`.
+        Nonzero weights of a sparse start, see :func:`sparsemlp.init.s_hot_`.
     init_scale : float, default=1.0
         Factor on those.
+    bias_init : {"auto", "zeros", "uniform"}, default="auto"
+        First-layer biases at the start: 0, or uniform between -1/sqrt(s) and 1/sqrt(s), s the number of inputs
+        that the neuron starts with (dense: n). "auto" takes zeros with a sparse start and uniform with a dense
+        one, which then is ``torch.nn.Linear``'s own initialisation; "zeros" gives the other dense baseline, dense
+        weights with zero biases.
     loss : {"hinge", "cross_entropy", "squared"}, default="hinge"
         Training loss.
     learning_rate, weight_decay : float, default=0.1 and 0.01
@@ -79,7 +85,7 @@ def success_frontier(
     batch_size : int, default=32
         Rows a step, taken from random passes over the training rows.
     online : bool, default=False
-        Draw fresh rows at every step; `n_samples` then has no meaning.
+        Train on fresh rows at every step; `n_samples` then has no meaning.
     device : str or torch.device, default="auto"
         "auto" takes CUDA, then XPU, then MPS, then the CPU.
     random_state : int, default=0
@@ -87,7 +93,7 @@ def success_frontier(
     n_threads : int, optional
         CPU threads; default: torch's setting.
     with_curves : bool, default=False
-        Note the errors of every run at every look.
+        Keep the errors of every run at every evaluation.
     on_batch : callable, optional
         Called with the rows of every finished batch of runs, for progress and for storing them; in the thread
         that trained it, by one thread at a time.
@@ -98,17 +104,19 @@ def success_frontier(
         A row per run: n_features, n_informative, n_samples (NaN online), width, sparsity (NaN for dense), run,
         succeeded, steps_to_success (NaN where not), train_error and test_error at the end of the run (on
         up to 10000 training rows; NaN online). With ``with_curves=True`` also curve, an array of shape
-        (n_looks, 3) of steps, train errors (on up to 1000 rows) and test errors.
+        (n_evaluations, 3) of steps, train errors (on up to 1000 rows) and test errors.
 
     Raises
     ------
+    TypeError
+        If a number that must be an integer is none.
     ValueError
         If a number is out of range; the message names it.
 
     References
     ----------
     .. [1] B. L. Edelman, S. Goel, S. Kakade, E. Malach, C. Zhang. "Pareto Frontiers in Neural Feature Learning:
-       Data, ComputePool, Width, and Luck". NeurIPS 2023. arXiv:2309.03800.
+       Data, Compute, Width, and Luck". NeurIPS 2023. arXiv:2309.03800.
 
     Examples
     --------
@@ -120,8 +128,7 @@ def success_frontier(
     NaN    1.0
     Name: succeeded, dtype: float64
     """
-    if n_runs < 1:
-        raise ValueError(f"n_runs={n_runs} must be at least 1")
+    check_int("n_runs", n_runs)
     rows = [None] if online else _listed("n_samples", n_samples)
     grid = product(rows, _listed("width", width), _listed("sparsity", sparsity))
     settings = [
@@ -135,6 +142,7 @@ def success_frontier(
             flip_y=flip_y,
             init=init,
             init_scale=init_scale,
+            bias_init=bias_init,
             loss=loss,
             learning_rate=learning_rate,
             weight_decay=weight_decay,

@@ -1,4 +1,4 @@
-"""The lottery experiment: tickets retrained beside random neurons, on many runs."""
+"""The lottery experiment: tickets and random neurons retrained, on many runs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import pandas as pd
 import torch
 
 from sparsemlp._training.devices import resolve_device
-from sparsemlp.frontier.batches import map_batches, one_at_a_time
-from sparsemlp.frontier.networks import initial_networks, stacked
-from sparsemlp.frontier.setting import Run, Setting
-from sparsemlp.frontier.study import table_of
-from sparsemlp.frontier.training import Outcome, RunBatch, train_to_success
-from sparsemlp.lottery.tickets import check_n_neurons, subnetwork, winning_ticket
+from sparsemlp._validation import check_int
+from sparsemlp.frontier._members import initial_networks, stacked
+from sparsemlp.frontier._run_batch import RunBatch, train_to_success
+from sparsemlp.frontier._runs import Outcome, Run, Setting
+from sparsemlp.frontier._scheduling import map_batches, one_at_a_time
+from sparsemlp.frontier._study import table_of
+from sparsemlp.lottery._tickets import subnetwork, winning_ticket
 from sparsemlp.module import SparseInitMLP
 
 # Purposes of seeds beyond those of a frontier's run: batches of the retraining, random neurons.
@@ -33,6 +34,7 @@ def ticket_experiment(
     n_samples: int | None = None,
     max_steps: int = 100_000,
     n_runs: int = 10,
+    target: str = "parity",
     loss: str = "hinge",
     learning_rate: float = 0.1,
     weight_decay: float = 0.01,
@@ -43,7 +45,7 @@ def ticket_experiment(
     n_threads: int | None = None,
     on_batch: Callable[[pd.DataFrame], None] | None = None,
 ) -> pd.DataFrame:
-    """Retrain the winning tickets of nets that learn a sparse parity, beside random neurons.
+    """Retrain the winning tickets of nets that learn a sparse parity, and as many random neurons.
 
     The lottery experiment of the paper (Edelman et al. 2023, arXiv:2309.03800). Three nets a run:
 
@@ -51,18 +53,18 @@ def ticket_experiment(
       :func:`sparsemlp.frontier.success_frontier` at the same setting;
     - *ticket*, its `n_neurons` neurons of largest weight norm at that time, rewound to their initialisation and
       trained alone;
-    - *random re-initialisation*, as many neurons of a newly drawn net of `width`, trained alone: their input and
-      output weights are distributed as the ticket's were, for which a new net of `n_neurons` would not do, since
-      torch draws larger output weights for a narrow layer.
+    - *random re-initialisation*, as many neurons of a new net of `width`, trained alone: their input and output
+      weights are distributed as the ticket's were, for which a new net of `n_neurons` would not do, since torch
+      gives a narrow layer larger output weights.
 
     Ticket and random neurons get the same batches, which are not those of the full net; offline, all three train
-    on the same rows. Success is as in ``success_frontier``. When the paper stops training the full net, and what
-    it draws anew for the random neurons, is not stated in what was read of it.
+    on the same rows. Success is as in ``success_frontier``. We do not know when the paper stops training
+    the full net, nor what it re-initialises for the random neurons.
 
     Parameters
     ----------
     n_features, n_informative : int, default=50 and 5
-        The (n, k) of the parity.
+        The (n, k) of the parity, or of another target.
     width : int, default=100
         Neurons of the full net.
     sparsity : int or None, default=2
@@ -70,14 +72,14 @@ def ticket_experiment(
     n_neurons : int, default=5
         Neurons of a ticket.
     online : bool, default=True
-        Draw fresh rows at every step in place of `n_samples` training rows.
+        Train on fresh rows at every step in place of `n_samples` training rows.
     n_samples : int, optional
         Training rows; required where ``online=False``.
     max_steps : int, default=100000
         Steps after which a training has failed.
     n_runs : int, default=10
         Runs.
-    loss, learning_rate, weight_decay, decay, batch_size, device, random_state, n_threads, on_batch
+    target, loss, learning_rate, weight_decay, decay, batch_size, device, random_state, n_threads, on_batch
         As in :func:`sparsemlp.frontier.success_frontier`.
 
     Returns
@@ -90,6 +92,8 @@ def ticket_experiment(
 
     Raises
     ------
+    TypeError
+        If a number that must be an integer is none.
     ValueError
         If a number is out of range; the message names it.
 
@@ -102,14 +106,15 @@ def ticket_experiment(
     """
     if not online and n_samples is None:
         raise ValueError("n_samples must be given where online=False: the number of training rows")
-    if n_runs < 1:
-        raise ValueError(f"n_runs={n_runs} must be at least 1")
+    check_int("n_runs", n_runs)
+    check_int("n_neurons", n_neurons, high=check_int("width", width), high_name="width")
     setting = Setting(
         n_features=n_features,
         n_informative=n_informative,
         n_samples=None if online else n_samples,
         width=width,
         sparsity=sparsity,
+        target=target,
         loss=loss,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
@@ -118,7 +123,6 @@ def ticket_experiment(
         max_steps=max_steps,
         random_state=random_state,
     )
-    check_n_neurons(n_neurons, width)
     place = resolve_device(device)
     finish = one_at_a_time(threading.Lock(), on_batch) if on_batch is not None else None
 

@@ -11,9 +11,9 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 
 from sparsemlp._training.threads import compute_threads
-from sparsemlp.frontier.data import N_TEST
-from sparsemlp.frontier.setting import Run, Setting
-from sparsemlp.frontier.training import Outcome, RunBatch, train_to_success
+from sparsemlp.frontier._run_batch import RunBatch, train_to_success
+from sparsemlp.frontier._run_data import N_TEST
+from sparsemlp.frontier._runs import Outcome, Run, Setting
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -27,7 +27,7 @@ MEMORY_SHARE = 0.25
 UNKNOWN_MEMORY = 2**32
 
 
-def shared_setting(setting: Setting) -> tuple[Any, ...]:
+def _shared_setting(setting: Setting) -> tuple[Any, ...]:
     """Return what settings must agree in for their runs to train in one batch."""
     return (
         setting.n_features,
@@ -61,12 +61,12 @@ def train_runs(
     n_threads : int, optional
         CPU threads; default: torch's setting.
     with_curves : bool, default=False
-        Note train and test error at every look.
+        Keep train and test error at every evaluation.
     on_batch : callable, optional
         Called with the outcomes of every finished batch.
     on_progress : callable, optional
-        Called at every look with a setting of the batch, and the number of steps, of all runs together, that are
-        over since the last one. The threads that train call both functions, one of them at a time.
+        Called at every evaluation with a setting of the batch, and the number of steps, of all runs together, that
+        are over since the last one. The threads that train call both functions, one of them at a time.
 
     Returns
     -------
@@ -117,9 +117,9 @@ def map_batches(
 ) -> list[Result]:
     """Do `work` on batches of runs, and return all results.
 
-    On a CPU every thread has batches of its own, so that no thread waits for another at every product. The event
-    that `work` is given beside its batch is set when the results are not wanted any more: after Ctrl-C, or when
-    another batch has failed.
+    On a CPU every thread has batches of its own, so that no thread waits for another at every product. `work`
+    gets a batch and an event, which is set when the results are not wanted any more: after Ctrl-C, or when another
+    batch has failed.
     """
     n_threads = n_threads or torch.get_num_threads()
     at_once = max(1, min(len(runs), n_threads)) if device.type == "cpu" else 1
@@ -159,31 +159,31 @@ def make_batches(runs: Sequence[Run], device: torch.device, at_once: int = 1) ->
     """
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        groups.setdefault(shared_setting(run.setting), []).append(run)
+        groups.setdefault(_shared_setting(run.setting), []).append(run)
     for group in groups.values():
         n_rows = max(run.setting.n_samples or 0 for run in group)
-        size = batch_size(group[0].setting, n_rows, device, at_once)
+        size = _batch_size(group[0].setting, n_rows, device, at_once)
         n_batches = min(len(group), at_once * -(-len(group) // (at_once * size)))
         # Dealt out like cards: the runs of every setting are spread, and batches end at about the same time.
         for start in range(n_batches):
             yield group[start::n_batches]
 
 
-def batch_size(setting: Setting, n_rows: int, device: torch.device, at_once: int) -> int:
+def _batch_size(setting: Setting, n_rows: int, device: torch.device, at_once: int) -> int:
     """Return how many runs with up to `n_rows` training rows share a batch."""
     step_values = (
         setting.width * (setting.n_features + 2 * setting.batch_size) + setting.batch_size * setting.n_features
     )
     copies = 2 if device.type == "cpu" else 1  # a run's own rows, and those of all runs that steps take from
     values = 3 * step_values + (copies * n_rows + N_TEST) * (setting.n_features + 1)
-    fitting = int(MEMORY_SHARE * memory_bytes(device)) // (4 * values * at_once)
+    fitting = int(MEMORY_SHARE * _memory_bytes(device)) // (4 * values * at_once)
     if device.type == "cpu":
         cached = CACHE_BYTES // (4 * step_values)
         fitting = min(fitting, max(MIN_CPU_RUNS, min(cached, MAX_CPU_RUNS)))
     return max(1, fitting)
 
 
-def memory_bytes(device: torch.device) -> int:
+def _memory_bytes(device: torch.device) -> int:
     """Return the size of the memory at the device."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)

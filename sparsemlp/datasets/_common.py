@@ -1,17 +1,54 @@
-"""What the tasks draw: separate streams, a support, signs, noise in labels; in chunks of rows."""
+"""What the tasks share: checks of their arguments, separate random streams, a support, noise in labels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sparsemlp._validation import check_int
+
 RandomStateLike = int | np.random.Generator | np.random.RandomState | None
 
-# Bounds the temporaries of a draw. A multiple of 4, so that the chunks join to one stream of random bytes.
+# Bounds the temporaries. A multiple of 4, so that the chunks join to one stream of random bytes.
 CHUNK_ROWS = 65536
+
+
+def check_shape(n_samples: int, n_features: int, n_informative: int) -> tuple[int, int, int]:
+    """Return the three, or raise an error unless there are rows, and as many features as hidden ones."""
+    m, n, k = (
+        check_int(name, value)
+        for name, value in (("n_samples", n_samples), ("n_features", n_features), ("n_informative", n_informative))
+    )
+    if k > n:
+        raise ValueError(
+            f"n_informative={k} is larger than n_features={n}; "
+            "there must be at least as many features as hidden ones"
+        )
+    return m, n, k
+
+
+def check_fraction(name: str, value: object) -> None:
+    """Raise an error unless the value is a probability below one."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number in [0, 1), got {value!r}")
+    if not 0 <= float(value) < 1:
+        raise ValueError(f"{name}={value} is not in [0, 1); it is the probability that a label is flipped")
+
+
+def check_noise(regression: bool, noise: float, flip_y: float) -> None:
+    """Raise an error unless both kinds of noise are possible, and the one that is asked for is the target's."""
+    check_fraction("flip_y", flip_y)
+    if not isinstance(noise, Real) or isinstance(noise, bool):
+        raise TypeError(f"noise must be a number of at least 0, got {noise!r}")
+    if not 0 <= noise < np.inf:
+        raise ValueError(f"noise={noise} is no standard deviation; it must be finite and at least 0")
+    if regression and flip_y > 0:
+        raise ValueError(f"flip_y={flip_y} flips labels, and regression=True has none; use noise, with flip_y=0")
+    if not regression and noise > 0:
+        raise ValueError(f"noise={noise} is for regression=True; use flip_y to make labels noisy, with noise=0")
 
 
 def streams(random_state: RandomStateLike) -> Iterator[np.random.Generator]:
@@ -35,11 +72,11 @@ def streams(random_state: RandomStateLike) -> Iterator[np.random.Generator]:
 def choose_support(
     support: ArrayLike | None, n_features: int, n_informative: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Check the user's support, or draw one, in random order."""
-    # Drawn even if the user has their own, so that what the generator gives next does not depend on it.
-    drawn = rng.choice(n_features, size=n_informative, replace=False)
+    """Check the user's support, or sample one, in random order."""
+    # Sampled even if the user has their own, so that what the generator gives next does not depend on it.
+    sampled = rng.choice(n_features, size=n_informative, replace=False)
     if support is None:
-        return drawn.astype(np.int64)
+        return sampled.astype(np.int64)
     chosen = np.asarray(support)
     if chosen.ndim != 1 or not np.issubdtype(chosen.dtype, np.integer):
         raise TypeError(f"support must be a list of {n_informative} feature indices (integers), got {support!r}")

@@ -6,7 +6,6 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,52 +15,19 @@ from sparsemlp._training.cuda_graphs import with_cuda_graph
 from sparsemlp._training.losses import make_loss
 from sparsemlp._training.optimizers import SGD
 from sparsemlp._training.step import BatchBuffers, TrainingStep
-from sparsemlp.frontier.data import N_TEST, RunData
-from sparsemlp.frontier.networks import chosen_members, initial_networks
-from sparsemlp.frontier.setting import BATCHES, Run
+from sparsemlp.frontier._members import initial_networks, select_members
+from sparsemlp.frontier._run_data import N_TEST, RunData
+from sparsemlp.frontier._runs import BATCHES, Outcome, Run
 from sparsemlp.module import SparseInitMLP
 
 SUCCESS_ERROR = 0.1
-# A first look at this many test rows spares most full looks: a net that is at 10 % on all of them is below
-# 15 % on these but for one case in a million.
+# Evaluation on this many test rows first spares most evaluations on all of them: a net whose error on all is 10 %
+# is below 15 % on these but for one case in a million.
 N_SCREEN, SCREEN_ERROR = 1000, 0.15
-# Steps between looks at the test error.
-STEPS_BETWEEN_CHECKS = 250
+STEPS_BETWEEN_EVALUATIONS = 250
 FORWARD_BYTES = 2**27
 POOL_BYTES = 2**20
 MAX_POOL_BATCHES = 25
-
-
-class Outcome(NamedTuple):
-    """How a run ended.
-
-    Attributes
-    ----------
-    run : Run
-    succeeded : bool
-    n_steps : int
-        Steps until success, divergence to NaN, or the last one.
-    train_error, test_error : float
-        At the end; the first on up to 10000 training rows with their labels as they are, NaN online.
-    curve : list of (int, float, float) or None
-        Step, train error and test error at every look, where that was asked for.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sparsemlp.frontier import Setting, Run, train_runs
-    >>> hopeless = Setting(n_features=10, n_informative=5, n_samples=20, width=5, max_steps=50)
-    >>> outcome = train_runs([Run(hopeless, 0)], torch.device("cpu"))[0]
-    >>> outcome.succeeded, outcome.n_steps
-    (False, 50)
-    """
-
-    run: Run
-    succeeded: bool
-    n_steps: int
-    train_error: float
-    test_error: float
-    curve: list[tuple[int, float, float]] | None
 
 
 class RunBatch:
@@ -70,8 +36,8 @@ class RunBatch:
     Parameters
     ----------
     runs : sequence of Run
-        The runs; their settings must agree in all that one network and one optimizer share
-        (:func:`sparsemlp.frontier.batches.shared_setting`), and may differ in everything else.
+        The runs, a batch of :func:`make_batches`: their settings agree in all that one network and one optimizer
+        share.
     device : torch.device
         Where to train.
     module : SparseInitMLP, optional
@@ -170,7 +136,7 @@ class RunBatch:
     def _error(self, i: int, x: Tensor, labels: Tensor) -> float:
         if not len(x):
             return math.nan
-        net = chosen_members(self.module, [i])
+        net = select_members(self.module, [i])
         n_rows = max(1, FORWARD_BYTES // (8 * self.setting.width))
         output = torch.cat([net(part.to(self.device))[0, :, 0] for part in x.split(n_rows)])
         # A net that has diverged to NaN is right nowhere.
@@ -185,7 +151,7 @@ class RunBatch:
         self.data = [self.data[i] for i in index]
         self.starts = self.starts[list(index)]
         if self.runs:
-            self.module = chosen_members(self.module, index)
+            self.module = select_members(self.module, index)
             self._prepare()
 
 
@@ -205,14 +171,14 @@ def train_to_success(
     training : RunBatch
         Runs at their start; none are left at the end.
     with_curves : bool, default=False
-        Note train and test error at every look.
+        Keep train and test error at every evaluation.
     on_leave : callable, optional
         Called with every run that ends, and a network of its own with the weights at its end.
     on_progress : callable, optional
-        Called at every look with the number of steps, of all runs together, that are over since the last one;
-        those that a run no longer needs included.
+        Called at every evaluation with the number of steps, of all runs together, that are over since the last
+        one; those that a run no longer needs included.
     stopped : threading.Event, optional
-        Give up at the next look once it is set.
+        Give up at the next evaluation once it is set.
 
     Returns
     -------
@@ -230,7 +196,7 @@ def train_to_success(
     while training.runs:
         if stopped is not None and stopped.is_set():
             raise CancelledError
-        n_steps = min(STEPS_BETWEEN_CHECKS, max_steps - training.n_steps)
+        n_steps = min(STEPS_BETWEEN_EVALUATIONS, max_steps - training.n_steps)
         training.advance(n_steps)
         n_over = n_steps * len(training.runs)
         kept = []
@@ -249,7 +215,7 @@ def train_to_success(
                 run, succeeded, training.n_steps, *errors, curves[run] if with_curves else None
             )
             if on_leave is not None:
-                on_leave(run, chosen_members(training.module, [i]))
+                on_leave(run, select_members(training.module, [i]))
         training.keep(kept)
         if on_progress is not None:
             on_progress(n_over)

@@ -8,8 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sparsemlp._validation import check_int
-from sparsemlp.datasets.checks import check_fraction, check_noise, check_shape
-from sparsemlp.datasets.draws import RandomStateLike, choose_support, flip_labels, random_signs, streams
+from sparsemlp.datasets._common import (
+    RandomStateLike,
+    check_fraction,
+    check_noise,
+    check_shape,
+    choose_support,
+    flip_labels,
+    random_signs,
+    streams,
+)
 
 
 def make_sparse_parity(
@@ -41,11 +49,11 @@ def make_sparse_parity(
         Number of hidden inputs, k.
     flip_y : float, default=0.0
         Probability with which each label is flipped, in [0, 1). (In scikit-learn's ``make_classification``,
-        this share of the labels is drawn anew, so that about half of them change.)
+        this share of the labels is replaced by random ones, so that about half of them change.)
     support : array-like of int of shape (n_informative,), default=None
-        The hidden inputs. None draws them at random.
+        The hidden inputs. None: random.
     random_state : int, numpy Generator or RandomState, default=None
-        Where the draws come from. An int gives the same data in every call. A generator is advanced by the
+        Source of randomness. An int gives the same data in every call. A generator is advanced by the
         call; numpy's global one never is.
     return_support : bool, default=False
         Whether to return the support as well.
@@ -62,7 +70,7 @@ def make_sparse_parity(
     References
     ----------
     .. [1] B. Edelman, S. Goel, S. Kakade, E. Malach, C. Zhang. "Pareto Frontiers in Neural Feature
-       Learning: Data, ComputePool, Width, and Luck". NeurIPS 2023. arXiv:2309.03800, section 2.
+       Learning: Data, Compute, Width, and Luck". NeurIPS 2023. arXiv:2309.03800, section 2.
 
     Examples
     --------
@@ -128,9 +136,9 @@ def make_staircase(
     flip_y : float, default=0.0
         Probability with which each label is flipped, in [0, 1).
     support : array-like of int of shape (n_informative,), default=None
-        The hidden inputs in the order of the steps. None draws them at random.
+        The hidden inputs in the order of the steps. None: random.
     random_state : int, numpy Generator or RandomState, default=None
-        Where the draws come from. An int gives the same data in every call. A generator is advanced by the
+        Source of randomness. An int gives the same data in every call. A generator is advanced by the
         call; numpy's global one never is.
     return_support : bool, default=False
         Whether to return the support as well.
