@@ -1,11 +1,11 @@
-"""Draw the accuracy on a sparse parity against the number of training rows, for nets, forests and boosted trees.
+"""Plot the accuracy on a sparse parity against the number of training rows, for nets, forests and boosted trees.
 
     python examples/sparse_parity.py
 
-The label is the product of 3 of 50 random signs. Two networks differ in the start of their first layer alone: each
-neuron of one has weights on two inputs and no bias, the other starts as ``torch.nn.Linear``. Boosted trees are at
-scikit-learn's defaults, and so is the forest, but for its 250 trees. Every seed has its own hidden inputs and rows.
-Writes ``sparse_parity.csv`` and ``sparse_parity.png`` into the folder that is given, the current one by default.
+The label is the product of 3 of 50 random signs. Two networks differ in the start of their first layer alone:
+each neuron of one has weights on two inputs and no bias, the other starts as ``torch.nn.Linear``. Trees are at
+scikit-learn's defaults, but the forest has 250 of them. Every seed has its own hidden inputs and rows. Writes
+``sparse_parity.csv`` and ``sparse_parity.png`` into the folder that is given, by default the current one.
 """
 
 import sys
@@ -51,7 +51,7 @@ def accuracies(n_rows: int, seed: int) -> list[dict[str, object]]:
     ]
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def plot(table: pd.DataFrame) -> Figure:
     """Return a figure with a line through the means and a point for each seed."""
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     ax = figure.subplots()
@@ -73,7 +73,7 @@ def main() -> None:
     folder = Path(*sys.argv[1:2])
     table = pd.DataFrame([row for n_rows in N_ROWS for seed in SEEDS for row in accuracies(n_rows, seed)])
     table.to_csv(folder / "sparse_parity.csv", index=False)
-    draw(table).savefig(folder / "sparse_parity.png", dpi=150)
+    plot(table).savefig(folder / "sparse_parity.png", dpi=150)
 
 
 if __name__ == "__main__":
