@@ -19,11 +19,20 @@ LARGEST = 1e100
 
 
 class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Centre at the median, divide by the interquartile range, and squash the tails smoothly.
+    """Robust scaling with smooth clipping: centre at the median, divide by the interquartile range, clip smoothly.
 
-    z = (x - median) / IQR, then z / sqrt(1 + (z / 3)^2), which is z near the median and never beyond -3 and 3.
-    Where the IQR is 0 the range of the column stands in; a constant column becomes 0. Multiplying a column by a
-    positive number changes nothing.
+    With z = (x - median) / IQR the result is z / sqrt(1 + (z / 3)^2). It is close to z near the median and stays
+    between -3 and 3. A constant column becomes 0. Multiplying a column by a positive number changes nothing.
+
+    The formula is RealMLP's [1]_; the name is that of ``skrub.SquashingScaler``, which implements it. One case
+    differs: where the IQR is 0 and the column is not constant, this class divides by (maximum - minimum) and skrub
+    by half of it. NaN and infinite values, which skrub handles, are not accepted here; :class:`InputScaler` fills
+    NaN before.
+
+    References
+    ----------
+    .. [1] D. Holzmüller, L. Grinsztajn, I. Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
+       on Tabular Data", 2024, arXiv:2407.04491.
 
     Examples
     --------
