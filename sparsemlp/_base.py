@@ -23,11 +23,11 @@ from sparsemlp._fitted import FittedAttributes
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
 from sparsemlp._training.batches import DeviceRows, Rows, SparseRows, TabularDataset
-from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted, StopWhenLongEnough
+from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted
 from sparsemlp._training.devices import has_room, resolve_device, torch_as_it_comes
 from sparsemlp._training.losses import Criterion, Loss
 from sparsemlp._training.net import LR_SCHEDULES, PRECISIONS, optimizer_options
-from sparsemlp._training.out_of_fold import assign_members
+from sparsemlp._training.out_of_fold import StopWhenLongEnough, assign_members
 from sparsemlp._training.threads import settle_threads
 from sparsemlp.activations import ACTIVATIONS
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
@@ -410,7 +410,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
             net.train_split = predefined_split(self._dataset(X_val, y_val, weight_val / weight_val.mean()))
         dataset = self._dataset(X, y, weight / self._weight_scale)
         device = dataset.target.device
-        dataset.out_of_fold = None if folds is None else torch.from_numpy(folds).to(device)
+        dataset.fold = None if folds is None else torch.from_numpy(folds).to(device)
         net.batch_generator = torch.Generator(device).manual_seed(self._seeds["batches"] + len(net.history))
         if self._batch_state is not None:
             with contextlib.suppress(RuntimeError):  # the state of another kind of device: start a new order

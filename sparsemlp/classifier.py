@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sparsemlp._base import BaseSparseInitMLP
 from sparsemlp._training.losses import Loss, make_loss
 from sparsemlp._training.net import ClassifierNet
-from sparsemlp._training.temperature import fit_temperature
+from sparsemlp._training.out_of_fold import fit_temperature
 
 
 class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):

@@ -85,16 +85,9 @@ def antisymmetric_(layers: Sequence[tuple[Tensor, Tensor]], blocks: Sequence[sli
     store. Gradients of twins differ in sign, in every layer, so that they part at the first step; the kernel is
     that of half as many neurons. (Twins in the last hidden layer alone would leave those before without gradient.)
 
-    This is an antisymmetrical initialisation (ASI, Zhang et al. [1]_), which removes the error that a random output
+    This is an antisymmetrical initialisation (ASI, Zhang et al. [1]_). It removes the error that a random output
     at the start leaves in the trained network. Lazy training needs an output near zero at the start, too (Chizat,
     Oyallon and Bach [2]_).
-
-    References
-    ----------
-    .. [1] Y. Zhang, Z.-Q. J. Xu, T. Luo, Z. Ma, "A type of generalization error induced by initialization in deep
-       neural networks", 2020, arXiv:1905.07777.
-    .. [2] L. Chizat, E. Oyallon, F. Bach, "On Lazy Training in Differentiable Programming", NeurIPS 2019,
-       arXiv:1812.07956.
 
     Parameters
     ----------
@@ -103,6 +96,13 @@ def antisymmetric_(layers: Sequence[tuple[Tensor, Tensor]], blocks: Sequence[sli
         first half of a hidden layer stays as it is. The readout is brought to variance one, its bias to 0.
     blocks : sequence of slice, default=()
         The first layer's neurons by activation. Default: all have the same.
+
+    References
+    ----------
+    .. [1] Y. Zhang, Z.-Q. J. Xu, T. Luo, Z. Ma, "A type of generalization error induced by initialization in deep
+       neural networks", 2020, arXiv:1905.07777.
+    .. [2] L. Chizat, E. Oyallon, F. Bach, "On Lazy Training in Differentiable Programming", NeurIPS 2019,
+       arXiv:1812.07956.
     """
     *hidden, (readout, readout_bias) = layers
     inputs = None  # the twins of the layer before

@@ -10,11 +10,6 @@ import torch
 from skorch.callbacks import Callback
 from tqdm import tqdm
 
-# Training ends at this many times the epoch at which the left-out rows' loss was smallest, but not before so many
-# steps: of few rows, single members learn the noise before all together have learned what there is.
-PATIENCE = 2
-MIN_STEPS = 10
-
 
 class KeepBest(Callback):
     """Keep a copy of the best weights; stop when training diverges or no longer improves.
@@ -99,27 +94,6 @@ class StopWhenExhausted(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """End training if it is time to."""
         if self.keep_best.exhausted_:
-            raise KeyboardInterrupt
-
-
-class StopWhenLongEnough(Callback):
-    """End training once it has taken twice as long as the left-out rows' loss took to its minimum.
-
-    Each of these rows is judged by the one member that has not seen it; all members together gain from longer
-    training than one.
-    """
-
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Count from here."""
-        self.start_ = len(net.history)
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """End training if it is time to."""
-        if "out_of_fold_loss" not in net.history[-1]:
-            return
-        losses, steps = zip(*net.history[self.start_ :, ("out_of_fold_loss", "train_batch_count")], strict=True)
-        long_enough = len(losses) >= PATIENCE * (1 + losses.index(min(losses)))
-        if long_enough and sum(steps) >= MIN_STEPS:
             raise KeyboardInterrupt
 
 

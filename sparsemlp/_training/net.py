@@ -27,13 +27,13 @@ from sparsemlp._training.batches import (
     BatchStream,
     ChunkStream,
     DeviceRows,
-    OutOfFold,
     SparseRows,
     TabularDataset,
 )
 from sparsemlp._training.cuda_graphs import make_steps
 from sparsemlp._training.devices import summing_dtype
 from sparsemlp._training.optimizers import RATE_SCALE, SGD, AdamW, can_split, set_learning_rate
+from sparsemlp._training.out_of_fold import OutOfFold, out_of_fold_rows, predict_out_of_fold
 from sparsemlp._training.step import BatchBuffers
 from sparsemlp._training.threads import compute_threads
 from sparsemlp.module import SparseInitMLP, groups_of_members
@@ -178,8 +178,11 @@ class _FastLoop(NeuralNet):
             self.history.record(f"{prefix}_batch_count", iterator.n_batches)
         if self._average is not None:
             self._average.end_epoch()
-        if iterator.out_of_fold_rows is not None:
-            self.out_of_fold_ = iterator.out_of_fold(self.module_, self.chunk_size, self._compute)
+        if iterator.dataset.fold is not None:
+            rows = out_of_fold_rows(iterator.dataset.fold, self.module_.n_members)
+            self.out_of_fold_ = predict_out_of_fold(
+                self.module_, iterator.dataset, rows, self.chunk_size, self._compute
+            )
             self.history.record("out_of_fold_loss", self.out_of_fold_.mean_loss(self.criterion_.loss))
 
     def _fast_epoch(self, stream: BatchStream) -> float:

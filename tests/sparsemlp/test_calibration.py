@@ -10,9 +10,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.metrics import log_loss
 
-from sparsemlp._training.batches import OutOfFold
 from sparsemlp._training.losses import make_loss
-from sparsemlp._training.temperature import MAX_TEMPERATURE, fit_temperature
+from sparsemlp._training.out_of_fold import MAX_TEMPERATURE, OutOfFold, fit_temperature
 
 OWN = {"n_members": 4, "early_stopping": "out_of_fold", "lr_schedule": "constant", "weight_averaging": True}
 
