@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -15,9 +15,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from sparsemlp._base import BaseSparseInitMLP
-from sparsemlp._training.losses import Loss, make_loss
+from sparsemlp._training.losses import Criterion, Loss, make_loss
 from sparsemlp._training.net import ClassifierNet
-from sparsemlp._training.out_of_fold import fit_temperature
 
 
 class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
@@ -166,10 +165,6 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         "loss": [StrOptions({"cross_entropy", "hinge", "squared"})],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
-    _score_name = "valid_acc"
-    _monitors: ClassVar[list[tuple[str, int]]] = [("valid_acc", 1), ("valid_loss", -1)]
-    _stratified = True
-    temperature_: float
 
     def __init__(
         self,
@@ -230,9 +225,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         self.verbose = verbose
         self.callbacks = callbacks
 
-    def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
-    ) -> SparseInitMLPClassifier:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one pass over a chunk of rows, for data that do not fit in memory.
 
         Scaling, first-layer biases and which features neurons start with come from the first chunk and stay; the
@@ -278,10 +271,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             raise ValueError(
                 f"classes={np.unique(classes).tolist()} differs from the first call's, {self.classes_.tolist()}"
             )
-        temperature = 1.0 if first else self.temperature_
-        self._partial_fit(X, y, sample_weight, first)
-        self.temperature_ = temperature  # a chunk has no rows left out to find another by
-        return self
+        return self._partial_fit(X, y, sample_weight, first)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return decision values.
@@ -355,45 +345,38 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             decision = torch.nn.functional.logsigmoid(torch.cat([-decision, decision], dim=1))
         return decision.numpy()
 
-    # -- calibration -------------------------------------------------------------------------------------------
-
-    def _train_net(self, *args: Any) -> None:
-        self.temperature_ = 1.0  # what callbacks predict with
-        super()._train_net(*args)
-        loss, out_of_fold = self.net_.criterion_.loss, self.net_.out_of_fold_
-        can_tell = out_of_fold is not None and loss.has_probabilities and bool(out_of_fold.output.isfinite().all())
-        if can_tell:
-            self.temperature_ = fit_temperature(loss, out_of_fold)
-
-    def _combine(self, output: torch.Tensor) -> torch.Tensor:
-        return super()._combine(output / self.temperature_)
+    @property
+    def temperature_(self) -> float:
+        """What logits are divided by before members are averaged."""
+        self._fitted("temperature_")
+        return self._temperature
 
     # -- what the base class asks for -------------------------------------------------------------------------
 
-    def _check_y(self, y: np.ndarray) -> None:
-        check_classification_targets(y)
-        classes = np.unique(y)
-        if len(classes) < 2:
+    def _check_y(self, y: np.ndarray, name: str = "y", *, learn: bool = False) -> None:
+        if learn:
+            check_classification_targets(y)
+            classes = np.unique(y)
+            if len(classes) < 2:
+                raise ValueError(
+                    f"y has one class only, {classes.tolist()[0]!r}; a classifier needs at least two classes"
+                )
+            self.classes_ = classes
+        elif len(unknown := np.setdiff1d(y, self.classes_)):
             raise ValueError(
-                f"y has one class only, {classes.tolist()[0]!r}; a classifier needs at least two classes"
+                f"{name} has labels {unknown.tolist()} that are not in classes_={self.classes_.tolist()}"
             )
-        self.classes_ = classes
+
+    def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
+        """Classes have no scale."""
 
     def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            raise ValueError(f"y has labels {unknown.tolist()} that are not in classes_={self.classes_.tolist()}")
         if self.class_weight is None:
             return sample_weight
         weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         if not (np.isfinite(weights) & (weights >= 0)).all():
             raise ValueError(f"class_weight={self.class_weight} must be finite and not negative")
         return sample_weight * weights[np.searchsorted(self.classes_, y)]
-
-    def _check_y_val(self, y_val: np.ndarray) -> None:
-        unknown = np.setdiff1d(y_val, self.classes_)
-        if len(unknown):
-            raise ValueError(f"y_val has labels {unknown.tolist()} that are not in y")
 
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         index = np.searchsorted(self.classes_, y).astype(np.int32)
@@ -403,18 +386,13 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             positive = np.eye(len(self.classes_), dtype=np.float32)[index]
         return index, positive if self.loss == "cross_entropy" else 2 * positive - 1
 
-    def _n_outputs(self) -> int:
-        return 1 if len(self.classes_) == 2 else len(self.classes_)
-
-    def _make_loss(self) -> Loss:
-        return make_loss(self._fitted_network["loss"], len(self.classes_))
-
-    def _net_class(self) -> tuple[type, dict[str, Any]]:
-        loss = self._make_loss()
-        return ClassifierNet, {
-            "classes": np.arange(len(self.classes_)),
-            "predict_nonlinearity": partial(_class_columns, loss),
-        }
+    def _skorch_net(self, **options: Any) -> ClassifierNet:
+        loss = make_loss(self._fitted_network["loss"], len(self.classes_))
+        nonlinearity = partial(_class_columns, loss)
+        classes = np.arange(len(self.classes_))
+        return ClassifierNet(
+            criterion=Criterion(loss), predict_nonlinearity=nonlinearity, classes=classes, **options
+        )
 
 
 def _class_columns(loss: Loss, output: torch.Tensor) -> torch.Tensor:

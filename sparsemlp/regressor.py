@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 
 from sparsemlp._base import BaseSparseInitMLP
-from sparsemlp._training.losses import Loss, make_loss
+from sparsemlp._training.losses import Criterion, Loss, make_loss
 from sparsemlp._training.net import RegressorNet
 
 
@@ -154,8 +154,6 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         **BaseSparseInitMLP._parameter_constraints,
         "loss": [StrOptions({"squared"})],
     }
-    _score_name = "valid_r2"
-    _monitors: ClassVar[list[tuple[str, int]]] = [("valid_loss", -1)]
 
     def __init__(
         self,
@@ -214,7 +212,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         self.verbose = verbose
         self.callbacks = callbacks
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> SparseInitMLPRegressor:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one pass over a chunk of rows, for data that do not fit in memory.
 
         The scales of X and y, first-layer biases and which features neurons start with come from the first chunk
@@ -240,8 +238,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
             If ``early_stopping=True``, which needs all rows at once.
         """
         self._validate_params()
-        self._partial_fit(X, y, sample_weight, first=not hasattr(self, "net_"))
-        return self
+        return self._partial_fit(X, y, sample_weight, first=not hasattr(self, "net_"))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the members' mean prediction.
@@ -259,16 +256,16 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
 
     # -- what the base class asks for -------------------------------------------------------------------------
 
-    def _check_y(self, y: np.ndarray) -> None:
-        """Nothing is learned from `y` before the split."""
+    def _check_y(self, y: np.ndarray, name: str = "y", *, learn: bool = False) -> None:
+        """All numbers are targets."""
 
     def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
         y = np.asarray(y, dtype=np.float64)
         self.y_mean_ = float(np.average(y, weights=weight))
         distance = np.abs(y - self.y_mean_)
-        largest = float(distance.max()) or 1.0  # divided out, as squares of the extremes are not to be had
+        largest = float(distance.max()) or 1.0  # divided out, as squares of extremes overflow
         deviation = largest * float(np.sqrt(np.average((distance / largest) ** 2, weights=weight)))
-        # Of a single value nothing is to be learned, unless others may follow, of about that size.
+        # A single value teaches nothing, unless others may follow, of about that size.
         self.y_scale_ = deviation or ((abs(self.y_mean_) or 1.0) if may_change else 0.0)
 
     def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
@@ -279,11 +276,9 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         standardised = (centred / (self.y_scale_ or 1.0)).astype(np.float32)
         return standardised, standardised[:, None]
 
-    def _make_loss(self) -> Loss:
-        return make_loss(self._fitted_network["loss"])
-
-    def _net_class(self) -> tuple[type, dict[str, Any]]:
-        return RegressorNet, {"predict_nonlinearity": partial(_values, self._make_loss())}
+    def _skorch_net(self, **options: Any) -> RegressorNet:
+        loss = make_loss(self._fitted_network["loss"])
+        return RegressorNet(criterion=Criterion(loss), predict_nonlinearity=partial(_values, loss), **options)
 
 
 def _values(loss: Loss, output: torch.Tensor) -> torch.Tensor:

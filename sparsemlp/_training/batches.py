@@ -51,9 +51,7 @@ class DeviceRows:
 class SparseRows:
     """Raw rows kept as a CSR matrix on the host, and scaled where they are used."""
 
-    def __init__(
-        self, values: sparse.csr_matrix, transform: Callable[[np.ndarray], np.ndarray], n_columns: int
-    ) -> None:
+    def __init__(self, values: sparse.csr_matrix, transform: Callable[[Any], np.ndarray], n_columns: int) -> None:
         self.values = values
         self.transform = transform
         self.n_columns = n_columns
@@ -62,8 +60,8 @@ class SparseRows:
         return self.values.shape[0]
 
     def take(self, index: Tensor, out: Tensor) -> None:
-        """Densify, scale and copy the rows."""
-        out.copy_(torch.from_numpy(self.transform(self.values[index.cpu().numpy()].toarray())))
+        """Scale and copy the rows."""
+        out.copy_(torch.from_numpy(self.transform(self.values[index.cpu().numpy()])))
 
 
 class TabularDataset(SkorchDataset):

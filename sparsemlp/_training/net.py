@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ ONLY_IN_TRAINING = ("_steps", "_average", "_compute")
 THREADING_PRODUCTS = 2**26
 
 
-class _FastLoop(NeuralNet):
+class FastNet(NeuralNet):
     """What both nets add to skorch: epochs on the fast training step.
 
     Everything at the level of epochs is skorch's own. Batches are trained in closed form, unless a callback
@@ -58,6 +58,10 @@ class _FastLoop(NeuralNet):
     one for each of several groups of members, which need not wait for each other.
     """
 
+    #: the column of the history with the scores on validation rows
+    score_name: ClassVar[str]
+    #: columns of the history that rank epochs for early stopping, with +1 where larger is better
+    monitors: ClassVar[list[tuple[str, int]]]
     # skorch makes these; None once training has ended
     optimizer_: Any
     #: what members made of the rows that they left out, after the latest epoch; None where there are none
@@ -291,8 +295,11 @@ class _FastLoop(NeuralNet):
         return {"loss": self.criterion_(output, batch.target, batch.weight), "y_pred": output}
 
 
-class ClassifierNet(_FastLoop, NeuralNetClassifier):
+class ClassifierNet(FastNet, NeuralNetClassifier):
     """A skorch classifier on class indices, see :class:`skorch.NeuralNetClassifier`."""
+
+    score_name = "valid_acc"
+    monitors: ClassVar[list[tuple[str, int]]] = [("valid_acc", 1), ("valid_loss", -1)]
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -300,8 +307,11 @@ class ClassifierNet(_FastLoop, NeuralNetClassifier):
         return [*_loss_callbacks(), ("valid_acc", score)]
 
 
-class RegressorNet(_FastLoop, NeuralNetRegressor):
+class RegressorNet(FastNet, NeuralNetRegressor):
     """A skorch regressor on standardised targets, see :class:`skorch.NeuralNetRegressor`."""
+
+    score_name = "valid_r2"
+    monitors: ClassVar[list[tuple[str, int]]] = [("valid_loss", -1)]
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:

@@ -71,7 +71,7 @@ def test_noise_is_tempered_and_predictions_agree():
     np.testing.assert_allclose(tempered[:, 1], expit(decision), atol=1e-12)
     np.testing.assert_array_equal(estimator.predict(X), estimator.classes_[(decision > 0).astype(int)])
     fresh = np.random.default_rng(1).permutation(y)
-    estimator.temperature_ = 1.0
+    estimator._temperature = 1.0
     assert log_loss(fresh, tempered) < log_loss(fresh, estimator.predict_proba(X))
 
 
