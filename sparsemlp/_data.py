@@ -112,9 +112,11 @@ class EncodedRows:
         some = torch.randperm(len(self.inputs), generator=generator)[:n_rows]
         inputs = torch.empty(len(some), n_columns, dtype=torch.float32)
         self.inputs.take(some, out=inputs)
-        return inputs, self.target[some], self.weight[some]
+        index = some.numpy()
+        return inputs, self.target[index], self.weight[index]
 
     @torch_as_it_comes()
+    @np.errstate(under="ignore")
     def to_dataset(self, device: torch.device, mean_weight: float) -> TabularDataset:
         """Return the rows on `device`, where it has room for them, with weights divided by `mean_weight`."""
         inputs = self.inputs

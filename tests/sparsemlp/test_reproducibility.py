@@ -127,7 +127,7 @@ print(small_classifier().fit(X, y).decision_function(X).tobytes().hex())
 def test_another_process_gives_the_same_bits(request):
     script = SCRIPT.format(n_threads=torch.get_num_threads())
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=request.path.parent, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], cwd=request.path.parents[1], capture_output=True, text=True, check=True
     )
     expected = small_classifier().fit(X, Y).decision_function(X)
     assert bytes.fromhex(done.stdout) == expected.tobytes()
