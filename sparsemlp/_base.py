@@ -24,8 +24,10 @@ from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted
 from sparsemlp._training.devices import resolve_device, torch_as_it_comes
-from sparsemlp._training.net import LR_SCHEDULES, PRECISIONS, FastNet, optimizer_options
+from sparsemlp._training.net import LR_SCHEDULES, FastNet
+from sparsemlp._training.optimizers import optimizer_options
 from sparsemlp._training.out_of_fold import StopWhenLongEnough, assign_members, fit_temperature
+from sparsemlp._training.session import PRECISIONS
 from sparsemlp._training.threads import settle_threads
 from sparsemlp.activations import ACTIVATIONS
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS

@@ -146,7 +146,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     References
     ----------
     .. [1] B. L. Edelman, S. Goel, S. Kakade, E. Malach, C. Zhang, "Pareto Frontiers in Neural Feature Learning:
-       Data, ComputePool, Width, and Luck", NeurIPS 2023, arXiv:2309.03800.
+       Data, Compute, Width, and Luck", NeurIPS 2023, arXiv:2309.03800.
 
     Examples
     --------

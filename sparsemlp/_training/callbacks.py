@@ -110,7 +110,7 @@ class Progress(Callback):
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Open the bar before the first epoch."""
         if getattr(self, "bar_", None) is None:
-            self.bar_ = tqdm(total=net.n_epochs_, desc="training", unit="epoch")
+            self.bar_ = tqdm(total=net.session.n_epochs, desc="training", unit="epoch")
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Advance, and show the latest losses and scores."""

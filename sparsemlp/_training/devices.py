@@ -65,7 +65,7 @@ def summing_dtype(device: torch.device) -> torch.dtype:
 
 @contextlib.contextmanager
 def torch_as_it_comes() -> Iterator[None]:
-    """ComputePool outside ``torch.inference_mode``, with new tensors on the CPU, whatever the caller has set.
+    """Compute outside ``torch.inference_mode``, with new tensors on the CPU, whatever the caller has set.
 
     Training needs tensors that may change in other threads, and draws what it starts from on the CPU.
     """

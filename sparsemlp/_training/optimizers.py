@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sparsemlp.module import SparseInitMLP
+from sparsemlp.parametrization import ADAM_EPS
+
 #: key of a parameter group: what the common learning rate is multiplied by for it; 1 where it is not there
 RATE_SCALE = "rate_scale"
 
@@ -148,3 +151,38 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
 def can_split(optimizer: torch.optim.Optimizer) -> bool:
     """Say whether groups of members can be updated apart from each other."""
     return is_plain_sgd(optimizer) or FusedAdamW.can_take(optimizer)
+
+
+def optimizer_options(
+    name: str, module: SparseInitMLP, learning_rate: float, weight_decay: float
+) -> dict[str, Any]:
+    """Return skorch's parameters for the optimizer called `name`, with what makes it fast on the device."""
+    device = module.input_layer.weight.device
+    scales = module.rate_scales(name)
+    common = scales["input_layer.weight"]
+    is_cuda = device.type == "cuda" and name != "sgd"
+
+    def rates(scale: float) -> dict[str, Any]:
+        rate = learning_rate * scale
+        # a graph holds the rate as a tensor; decay is that of the learning rate as the user gave it
+        return {
+            "lr": torch.tensor(rate, dtype=torch.float32, device=device) if is_cuda else rate,
+            "weight_decay": weight_decay / scale,
+        }
+
+    options: dict[str, Any] = {"lr": learning_rate * common}
+    options |= {f"optimizer__{key}": value for key, value in rates(common).items() if is_cuda or key != "lr"}
+    groups = [
+        (parameter, rates(scale) | {RATE_SCALE: scale / common})
+        for parameter, scale in scales.items()
+        if scale != common
+    ]
+    if groups:
+        options["optimizer__param_groups"] = groups
+    if name == "sgd":
+        return options | {"optimizer": SGD}
+    options |= {"optimizer": AdamW, "optimizer__fused": device.type in ("cpu", "cuda")}
+    options["optimizer__eps"] = ADAM_EPS * module.output_scale
+    if is_cuda:
+        options["optimizer__capturable"] = True
+    return options

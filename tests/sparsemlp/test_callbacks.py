@@ -323,7 +323,7 @@ def test_an_epoch_that_was_cut_off_leaves_the_averaged_weights_and_no_trace_in_t
             super().__init__(*args)
             made.append(self)
 
-    monkeypatch.setattr("sparsemlp._training.net.WeightAverage", Spied)
+    monkeypatch.setattr("sparsemlp._training.session.WeightAverage", Spied)
     X, y = labelled_rows()
     clf = small_classifier(
         callbacks=[StopsWithin(epoch)],
