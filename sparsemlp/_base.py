@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.helper import predefined_split
 
+from sparsemlp._activations import ACTIVATIONS
 from sparsemlp._data import X_OPTIONS, CheckedRows, EncodedRows, check_rows, hold_out
 from sparsemlp._fitted import FittedAttributes
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
@@ -29,7 +30,7 @@ from sparsemlp._training.optimizers import optimizer_options
 from sparsemlp._training.out_of_fold import StopWhenLongEnough, assign_members, fit_temperature
 from sparsemlp._training.session import PRECISIONS
 from sparsemlp._training.threads import settle_threads
-from sparsemlp.activations import ACTIVATIONS
+from sparsemlp._validation import check_richness
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.preprocessing import SCALINGS, InputScaler
@@ -42,14 +43,14 @@ STEPS_BETWEEN_COPIES = 16
 class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     """Base of both estimators; see :class:`SparseInitMLPClassifier` for the parameters."""
 
-    _parameter_constraints: ClassVar[dict[str, list]] = {
+    _parameter_constraints: ClassVar[dict[str, list | str]] = {
         "width": [Interval(Integral, 1, None, closed="left"), tuple, list],
         "sparsity": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "init": [StrOptions(set(WEIGHT_INITS))],
         "bias_init": [StrOptions(set(BIAS_INITS))],
         "feature_sampling": [StrOptions(set(FEATURE_SAMPLINGS))],
         "activation": [StrOptions(set(ACTIVATIONS))],
-        "richness": [Interval(Real, 0, None, closed="neither"), None],
+        "richness": "no_validation",  # check_richness says more
         "scaling": [StrOptions({name for name in SCALINGS if name}), None],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "optimizer": [StrOptions({"adamw", "sgd"})],
@@ -231,6 +232,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
                 f"sparsity={self.sparsity} is more than the {n_features} features of X: a neuron "
                 "cannot start with more inputs than there are"
             )
+        check_richness(self.richness)
         resolve_device(self.device)
 
     def _network(self) -> dict[str, Any]:

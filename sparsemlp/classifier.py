@@ -160,7 +160,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list]] = {
+    _parameter_constraints: ClassVar[dict[str, list | str]] = {
         **BaseSparseInitMLP._parameter_constraints,
         "loss": [StrOptions({"cross_entropy", "hinge", "squared"})],
         "class_weight": [StrOptions({"balanced"}), dict, None],

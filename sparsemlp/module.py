@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparsemlp.activations import ACTIVATIONS, apply_gains_, blocks, sparse_layer_activation
+from sparsemlp._activations import ACTIVATIONS, apply_gains_, blocks, sparse_layer_activation
+from sparsemlp._validation import check_richness
 from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, s_hot_, torch_linear_
-from sparsemlp.parametrization import ADAM_EPS, antisymmetric_, check_richness, rate_scale
+from sparsemlp.parametrization import antisymmetric_
 
 # Up to this many values of hidden neurons, 1 MiB, members are computed together on a CPU: more leave a core's
 # cache between two layers, which costs more than several small products do; measured, see docs/speed.md.
@@ -103,8 +104,8 @@ class SparseInitMLP(nn.Module):
     richness : float or None, default=None
         None: the usual parametrisation. A number gamma: the centred mean-field one, in which the output starts
         at 0 and is divided by gamma times the last hidden layer's width, see :mod:`sparsemlp.parametrization`.
-        Weights move by the order of gamma: lazy below one, rich from one on. Train it with
-        :meth:`parameter_groups`.
+        Weights move by the order of gamma: lazy below one, rich from one on. It needs the learning rates of
+        :func:`sparsemlp.parametrization.parameter_groups`.
     n_members : int, default=1
         Number of independent networks.
     data : Tensor of shape (n_rows, n_features), optional
@@ -217,66 +218,6 @@ class SparseInitMLP(nn.Module):
             data_bias_(bias, weight, data, generator)
         else:
             raise ValueError(f"bias_init={bias_init!r} is unknown; choose one of {BIAS_INITS}")
-
-    def rate_scales(self, optimizer: str) -> dict[str, float]:
-        """Return what the learning rate is multiplied by for every parameter, by its name.
-
-        All ones where ``richness=None``. A hidden layer's weights, of order 1/sqrt(fan-in), move by 1/fan-in of
-        what those of order one do.
-
-        Parameters
-        ----------
-        optimizer : {"sgd", "adamw"}
-            SGD without momentum, or AdamW.
-
-        Returns
-        -------
-        dict of str to float
-        """
-        if self.richness is None:
-            return {name: 1.0 for name, _ in self.named_parameters()}
-        scale = rate_scale(self.richness, self.output_scale, len(self.layers), optimizer)
-        scales = {name: scale for name, _ in self.named_parameters()}
-        for i, layer in enumerate(self.layers[1:-1]):
-            scales[f"hidden_layers.{i}.weight"] /= layer.weight.shape[-1]
-        return scales
-
-    def parameter_groups(
-        self, learning_rate: float, weight_decay: float = 0.0, optimizer: str = "sgd"
-    ) -> list[dict[str, Any]]:
-        """Return the parameters for ``torch.optim.SGD`` or ``torch.optim.AdamW``, with their learning rates.
-
-        Parameters
-        ----------
-        learning_rate : float
-            One value serves every width and richness.
-        weight_decay : float, default=0.0
-            A step shrinks all weights by `learning_rate` times this, whatever their own rates are.
-        optimizer : {"sgd", "adamw"}, default="sgd"
-            The optimizer that the groups are for.
-
-        Returns
-        -------
-        list of dict
-
-        Examples
-        --------
-        >>> import torch
-        >>> from sparsemlp import SparseInitMLP
-        >>> module = SparseInitMLP(n_features=10, n_outputs=1, width=64, sparsity=2, richness=0.5)
-        >>> sgd = torch.optim.SGD(module.parameter_groups(learning_rate=0.1))
-        >>> sgd.param_groups[0]["lr"]  # 64 * 0.5**2 times the learning rate
-        1.6
-        """
-        parameters = dict(self.named_parameters())
-        by_scale: dict[float, list[nn.Parameter]] = {}
-        for name, scale in self.rate_scales(optimizer).items():
-            by_scale.setdefault(scale, []).append(parameters[name])
-        extra = {"eps": ADAM_EPS * self.output_scale} if optimizer == "adamw" else {}
-        return [
-            {"params": params, "lr": learning_rate * scale, "weight_decay": weight_decay / scale} | extra
-            for scale, params in by_scale.items()
-        ]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs to every member's outputs."""

@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from sparsemlp.module import SparseInitMLP
 
 #: how the rate grows with richness: Adam divides the gradient's own 1 / richness out
 POWERS = {"sgd": 2, "adamw": 1}
@@ -28,39 +31,78 @@ ADAMW_FACTOR = 64.0
 ADAM_EPS = 1e-8
 
 
-def check_richness(richness: float | None) -> None:
-    """Raise ValueError unless `richness` is None or a positive number."""
-    if richness is None:
-        return
-    is_number = isinstance(richness, Real) and not isinstance(richness, bool)
-    if not (is_number and 0 < richness < math.inf):
-        raise ValueError(
-            f"richness={richness!r} must be a positive number (below 1: lazy; 1 and above: rich), or None for "
-            "the usual parametrisation"
-        )
+def rate_scales(module: SparseInitMLP, optimizer: str) -> dict[str, float]:
+    """Return what the learning rate is multiplied by for every parameter, by its name.
 
-
-def rate_scale(richness: float, output_scale: float, n_layers: int, optimizer: str) -> float:
-    """Return what the learning rate of weights of order one is multiplied by.
+    All ones where ``richness=None``. Else, for weights of order one in a network of L layers whose last hidden
+    layer has N neurons: SGD has N gamma^2, and AdamW, whose steps do not depend on the gradient's size, has gamma
+    times :data:`ADAMW_FACTOR`. Above gamma = 1 the exponents are divided by L: there weights grow to gamma^(1/L),
+    and steps need grow no faster. A hidden layer's weights, of order 1/sqrt(fan-in), move by 1/fan-in of that.
 
     Parameters
     ----------
-    richness : float
-        The gamma of the formulas.
-    output_scale : float
-        What the readout is multiplied by, 1 / (gamma N).
-    n_layers : int
-        Number L of layers, the readout among them.
+    module : SparseInitMLP
+        The network.
     optimizer : {"sgd", "adamw"}
-        SGD: N gamma^2. AdamW, whose steps know no gradient's size: gamma, times :data:`ADAMW_FACTOR`. Above one
-        the exponents are divided by L: there weights grow to gamma^(1/L), and steps need grow no faster.
+        SGD without momentum, or AdamW.
+
+    Returns
+    -------
+    dict of str to float
     """
-    power = POWERS[optimizer] / (1 if richness <= 1 else n_layers)
-    size = 1 / (richness * output_scale) if optimizer == "sgd" else ADAMW_FACTOR
-    return size * richness**power
+    names = [name for name, _ in module.named_parameters()]
+    if module.richness is None:
+        return dict.fromkeys(names, 1.0)
+    power = POWERS[optimizer] / (1 if module.richness <= 1 else len(module.layers))
+    size = 1 / (module.richness * module.output_scale) if optimizer == "sgd" else ADAMW_FACTOR
+    scales = dict.fromkeys(names, size * module.richness**power)
+    for i, layer in enumerate(module.layers[1:-1]):
+        scales[f"hidden_layers.{i}.weight"] /= layer.weight.shape[-1]
+    return scales
 
 
-def twins(n_units: int, blocks: Sequence[slice] = ()) -> Tensor:
+def parameter_groups(
+    module: SparseInitMLP, learning_rate: float, weight_decay: float = 0.0, optimizer: str = "sgd"
+) -> list[dict[str, Any]]:
+    """Return a network's parameters for ``torch.optim.SGD`` or ``torch.optim.AdamW``, with their learning rates.
+
+    Parameters
+    ----------
+    module : SparseInitMLP
+        The network.
+    learning_rate : float
+        One value serves every width and richness.
+    weight_decay : float, default=0.0
+        A step shrinks all weights by `learning_rate` times this, whatever their own rates are.
+    optimizer : {"sgd", "adamw"}, default="sgd"
+        The optimizer that the groups are for.
+
+    Returns
+    -------
+    list of dict
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp import SparseInitMLP
+    >>> from sparsemlp.parametrization import parameter_groups
+    >>> module = SparseInitMLP(n_features=10, n_outputs=1, width=64, sparsity=2, richness=0.5)
+    >>> sgd = torch.optim.SGD(parameter_groups(module, learning_rate=0.1))
+    >>> sgd.param_groups[0]["lr"]  # 64 * 0.5**2 times the learning rate
+    1.6
+    """
+    parameters = dict(module.named_parameters())
+    by_scale: dict[float, list[Tensor]] = {}
+    for name, scale in rate_scales(module, optimizer).items():
+        by_scale.setdefault(scale, []).append(parameters[name])
+    extra = {"eps": ADAM_EPS * module.output_scale} if optimizer == "adamw" else {}
+    return [
+        {"params": params, "lr": learning_rate * scale, "weight_decay": weight_decay / scale} | extra
+        for scale, params in by_scale.items()
+    ]
+
+
+def _twins(n_units: int, blocks: Sequence[slice] = ()) -> Tensor:
     """Return the index of every neuron's twin, of shape (n_units,): in each half of a layer those of the other.
 
     Neurons of a block have the same activation and are paired among themselves. An odd one out is its own.
@@ -107,7 +149,7 @@ def antisymmetric_(layers: Sequence[tuple[Tensor, Tensor]], blocks: Sequence[sli
     *hidden, (readout, readout_bias) = layers
     inputs = None  # the twins of the layer before
     for weight, bias in hidden:
-        own = twins(bias.shape[-1], blocks if inputs is None else ())
+        own = _twins(bias.shape[-1], blocks if inputs is None else ())
         index = torch.arange(len(own))
         first, alone = index[own > index], index[own == index]
         rows = weight[:, first]

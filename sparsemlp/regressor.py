@@ -150,7 +150,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list]] = {
+    _parameter_constraints: ClassVar[dict[str, list | str]] = {
         **BaseSparseInitMLP._parameter_constraints,
         "loss": [StrOptions({"squared"})],
     }

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+LOSSES = ("cross_entropy", "hinge", "squared")
+
 
 class Loss:
     """What a loss must say of itself; targets are float tensors of shape (..., n_rows, n_outputs)."""

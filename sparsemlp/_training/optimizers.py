@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sparsemlp.module import SparseInitMLP
-from sparsemlp.parametrization import ADAM_EPS
+from sparsemlp.parametrization import ADAM_EPS, parameter_groups, rate_scales
 
 #: key of a parameter group: what the common learning rate is multiplied by for it; 1 where it is not there
 RATE_SCALE = "rate_scale"
@@ -158,7 +158,7 @@ def optimizer_options(
 ) -> dict[str, Any]:
     """Return skorch's parameters for the optimizer called `name`, with what makes it fast on the device."""
     device = module.input_layer.weight.device
-    scales = module.rate_scales(name)
+    scales = rate_scales(module, name)
     common = scales["input_layer.weight"]
     is_cuda = device.type == "cuda" and name != "sgd"
 
@@ -186,3 +186,14 @@ def optimizer_options(
     if is_cuda:
         options["optimizer__capturable"] = True
     return options
+
+
+def make_optimizer(
+    name: str, module: SparseInitMLP, learning_rate: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """Return the optimizer called `name` at a constant learning rate, with what makes it fast on the device."""
+    groups = parameter_groups(module, learning_rate, weight_decay, name)
+    if name == "sgd":
+        return SGD(groups)
+    device = module.input_layer.weight.device.type
+    return AdamW(groups, fused=device in ("cpu", "cuda"), capturable=device == "cuda")

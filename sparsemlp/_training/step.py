@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from sparsemlp._activations import n_sin, relu_backward, sparse_layer_backward_calls, sparse_layer_calls
 from sparsemlp._training.losses import Loss
 from sparsemlp._training.optimizers import FusedAdamW, is_plain_sgd, rate_of, set_learning_rate
-from sparsemlp.activations import n_sin, relu_backward, sparse_layer_backward_calls, sparse_layer_calls
 from sparsemlp.module import SparseInitMLP
 
 

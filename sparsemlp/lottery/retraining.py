@@ -14,6 +14,7 @@ from sparsemlp._training.step import BatchBuffers, TrainingStep
 from sparsemlp._training.threads import compute_threads
 from sparsemlp.frontier.networks import assembled
 from sparsemlp.module import SparseInitMLP
+from sparsemlp.parametrization import parameter_groups
 
 
 def retrain(
@@ -78,7 +79,7 @@ def retrain(
     rows, target = _rows_and_targets(module, X, y, loss)
     trained = assembled(list(module.parameters()), module)
     with compute_threads() as compute:
-        optimizer = SGD(trained.parameter_groups(learning_rate, weight_decay))
+        optimizer = SGD(parameter_groups(trained, learning_rate, weight_decay))
         step = TrainingStep(trained, make_loss(loss, n_classes=2), optimizer, batch_size)
         compute(_train_on_rows, step, rows, target, n_steps, trained.n_members, random_state)
     for parameter in trained.parameters():

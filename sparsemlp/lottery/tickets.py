@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from sparsemlp.activations import blocks
+from sparsemlp._activations import blocks
 from sparsemlp.frontier.networks import assembled
 from sparsemlp.module import SparseInitMLP
 

@@ -11,7 +11,7 @@ from torch import nn
 
 import sparsemlp.module
 from sparsemlp import SparseInitMLP
-from sparsemlp.activations import ACTIVATIONS, blocks, tanh_
+from sparsemlp._activations import ACTIVATIONS, blocks, tanh_
 from sparsemlp.module import GROUP_VALUES, groups_of_members
 
 
