@@ -50,7 +50,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         "bias_init": [StrOptions(set(BIAS_INITS))],
         "feature_sampling": [StrOptions(set(FEATURE_SAMPLINGS))],
         "activation": [StrOptions(set(ACTIVATIONS))],
-        "richness": "no_validation",  # check_richness says more
+        "richness": "no_validation",  # by check_richness, which says more
         "scaling": [StrOptions({name for name in SCALINGS if name}), None],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "optimizer": [StrOptions({"adamw", "sgd"})],
@@ -108,8 +108,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             Non-negative weights. Rows of zero weight are dropped before anything else. The objective is the
             weighted mean of the loss.
         X_val, y_val : optional
-            Your own validation data. With ``early_stopping=True`` they stand in for the rows that would be held
-            out. Otherwise, so by default, they decide nothing: scores on them are recorded after every epoch
+            Your own validation data. With ``early_stopping=True`` they replace the rows that would be held out.
+            Otherwise training does not depend on them: their scores are recorded after every epoch
             (`validation_scores_`).
 
         Returns
@@ -120,16 +120,16 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If a parameter or the data are unusable; the message names which, and what would be right.
+            If a parameter or the data cannot be used; the message names which, and what would be right.
         """
         self._validate_params()
         goes_on = self.warm_start and hasattr(self, "net_")
         rows = self._check_rows(X, y, sample_weight, reset=not goes_on)
         if goes_on:
             self._check_same_network("warm_start=True", "set warm_start=False")
-        else:
-            self._seed()
         self._check_y(rows.y, learn=not goes_on)
+        if not goes_on:
+            self._seed()
         rows = self._with_class_weights(rows)
         if not rows.weight.any():
             raise ValueError("class_weight is zero for every class in y: nothing is left to train on")
@@ -245,14 +245,14 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             if (its := self._fitted_network[name]) != asked:
                 raise ValueError(
                     f"{caller} goes on with the fitted network of {name}={its!r}, "
-                    f"but the parameters say {asked!r}; {way_out} to start anew"
+                    f"but the parameters say {asked!r}; {way_out} to start again"
                 )
 
     def _widths(self) -> tuple[int, ...]:
         return tuple(self.width) if isinstance(self.width, tuple | list) else (self.width,)
 
     def _seed(self) -> None:
-        """Draw independent seeds for initialisation, batches, split and quantiles; touch nothing global."""
+        """Make independent seeds for initialisation, batches, split and quantiles; touch nothing global."""
         state = self.random_state
         if isinstance(state, np.random.RandomState):
             state = state.randint(2**31 - 1)

@@ -18,7 +18,7 @@ from sparsemlp._training.devices import has_room, torch_as_it_comes
 from sparsemlp.preprocessing import InputScaler
 
 # The first layer is made for at most this many rows, and values of them: thresholds are placed there, relevance is
-# measured on them. Rows are dense here, so a wide sparse table must not be taken whole.
+# measured on them. Rows are dense here, so a wide sparse table must not be taken as a whole.
 MAX_INIT_ROWS = 100_000
 MAX_INIT_VALUES = 2**27
 X_OPTIONS: dict[str, Any] = {

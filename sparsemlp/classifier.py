@@ -23,7 +23,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     """A wide neural network with a sparsely initialised first layer, for classification.
 
     Every first-layer neuron starts with `sparsity` random input features, and is then trained densely [1]_.
-    Works on raw numeric columns: scaling and missing values are handled inside.
+    Works on raw numeric columns: the estimator scales them and handles missing values.
 
     Parameters
     ----------
@@ -31,35 +31,36 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         Hidden neurons; of a tuple the first is the sparse layer.
     sparsity : int, "auto" or None, default="auto"
         Number of raw features that every first-layer neuron starts with. "auto" is min(2, n_features), the
-        paper's best; None starts dense, with torch's own weights, those of steps and waves multiplied as usual.
+        paper's best. None: dense ``torch.nn.Linear`` initialisation; the weights of tanh and sin neurons are still
+        scaled by their gain.
     init : {"sign", "ones", "normal", "uniform"}, default="normal"
-        How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`. Ignored where ``sparsity=None``.
+        Distribution of the nonzero weights, see :func:`sparsemlp.init.s_hot_`. Ignored if ``sparsity=None``.
     bias_init : {"zeros", "uniform", "data"}, default="data"
-        First-layer biases; "data" places each neuron's threshold at a random training row.
+        First-layer biases. "data" places each neuron's threshold at a random training row.
     feature_sampling : {"relevance", "uniform"}, default="relevance"
-        How neurons draw the features that they start with: "uniform", all alike, as in the paper; "relevance",
-        half of the probability alike, half in favour of features that correlate with the target, see
-        :func:`sparsemlp.relevance.relevance_weights`. Ignored where ``sparsity=None``.
+        How the features that a neuron starts with are sampled. "uniform": all with the same probability, as in the
+        paper. "relevance": half of the probability is the same for all features, half favours features that
+        correlate with the target, see :func:`sparsemlp.relevance.relevance_weights`. Ignored if ``sparsity=None``.
     activation : {"mixed", "relu-tanh", "relu", "tanh", "sin"}, default="mixed"
-        Of the first layer; other hidden layers are relu. "tanh" is tanh, of weights that start ten times as large:
-        a soft cut through the data, as a tree's split is. "sin" is the sine, of weights that start one to four
-        times as large, for targets that go up and down along a feature. "mixed": a third of the neurons each;
-        "relu-tanh": half are relu, half are steps.
+        Of the first layer; other hidden layers are relu. The weights of tanh neurons start ten times as large, so
+        that a neuron is close to a step, like a split of a decision tree. The weights of sin neurons start one to
+        four times as large, for targets that oscillate along a feature. "mixed": a third of the neurons each;
+        "relu-tanh": half of the neurons each.
     richness : float or None, default=None
-        How much features are learned. None: the usual parametrisation. A positive number (0 is refused: the output
-        is divided by it): the centred mean-field one, in which weights move by the order of `richness` and one
-        learning rate serves every width and richness. Well below 1, say at 0.03, the network stays lazy, close to
-        a kernel machine; from 1 on it is rich. Under 0.01 the rounding of float32 shows. See
+        How much features are learned. None: the usual parametrisation. A positive number: the centred mean-field
+        parametrisation, in which weights move by the order of `richness`, and one learning rate serves every width
+        and richness. Well below 1, say at 0.03, the network stays lazy, close to a kernel machine; from 1 on it is
+        rich. 0 is an error, because the output is divided by it; under 0.01 float32 rounding errors show. See
         :mod:`sparsemlp.parametrization`.
     scaling : {"squash", "quantile", "both", "standard", None}, default="both"
-        Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`; with "both" every feature enters
-        squashed and as its rank, and a neuron draws one of the two.
+        Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`. With "both" every feature has two columns,
+        one squashed and one of ranks, and a neuron starts with one of the two at random.
     n_members : int, default=8
-        Independent networks trained together, whose predictions are averaged. Each has its own initialisation
-        and batches.
+        Number of independent networks that are trained together and whose predictions are averaged. Each has its
+        own initialisation and batches.
     loss : {"cross_entropy", "hinge", "squared"}, default="cross_entropy"
-        Training loss. Hinge and squared loss use targets of -1 and +1, one output a class where there are more
-        than two, and give no probabilities.
+        Training loss. Hinge and squared loss use targets of -1 and +1, with one output for each class if there are
+        more than two; they give no probabilities.
     optimizer : {"adamw", "sgd"}, default="adamw"
         ``torch.optim.AdamW``, or plain SGD without momentum.
     learning_rate : float, default=0.002
@@ -68,37 +69,37 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         "cosine" falls from `learning_rate` to zero over `max_epochs`, step by step. A
         ``skorch.callbacks.LRScheduler`` among `callbacks` sets the rate instead.
     weight_averaging : bool, default=True
-        Use the average of the weights over the last steps, about a ninth of them. It replaces a falling learning
-        rate, so that training may end at any epoch. (Shamir and Zhang 2013, arXiv:1212.1824, section 4.)
+        Use the average of the weights over about the last ninth of the steps. It replaces a falling learning
+        rate, so training may end at any epoch. (Shamir and Zhang 2013, arXiv:1212.1824, section 4.)
     weight_decay : float, default=0.01
-        In torch's convention, where a step shrinks weights by learning rate times weight decay.
+        In torch's convention: a step shrinks weights by learning rate times weight decay.
     batch_size : int, default=256
         Largest number of rows in a step; the rows are shared evenly among ceil(n / batch_size) steps.
     max_epochs : int, default=40
         Largest number of passes over the training rows.
     early_stopping : {"out_of_fold"} or bool, default="out_of_fold"
-        "out_of_fold": every member leaves out its own part of the rows, one in `n_members` or 10000 by all
-        together. Training ends at twice the epoch at which the loss of these rows was smallest, each row judged by
-        the member that has not seen it; so no row is lost to all members. One member leaves nothing out and trains
-        for `max_epochs`.
-        True: hold out rows (or use ``X_val, y_val``), stop when their score no longer improves, and restore the
-        best weights. False: train for `max_epochs`.
+        "out_of_fold": the rows (at most 10000 of them) are partitioned among the members, and each member trains
+        on all rows but its own part. The out-of-fold loss is that of each row under the one member that does not
+        train on it. Training ends at twice the epoch at which this loss was smallest. A single member trains on
+        all rows, for `max_epochs`.
+        True: hold out rows (or use ``X_val, y_val``), stop if their score has not improved for `n_iter_no_change`
+        epochs, and restore the best weights. False: train for `max_epochs`.
     validation_fraction : float, default=0.15
         Share of the rows held out for early stopping.
     n_iter_no_change : int, default=10
         Epochs without improvement after which early stopping stops.
     warm_start : bool, default=False
-        Go on from the fitted weights for `max_epochs` more. What the network is made of (`width`, `n_members`,
-        `activation`, `richness`, `scaling`, `loss`) must be as it was; how it started plays no part any more.
+        Continue from the fitted weights for `max_epochs` more. `width`, `n_members`, `activation`, `richness`,
+        `scaling` and `loss` must not have changed; the parameters of the initialisation are ignored.
     class_weight : "balanced", dict or None, default=None
         Weights of the classes; "balanced" makes all classes count the same.
     precision : {"float32", "bf16"}, default="float32"
-        Of the matrix products in training. "bf16" computes hidden layers on bfloat16 copies of the weights, which
-        takes about two thirds of the time where the hardware has such products (CPUs with AVX512-BF16 or AMX,
-        GPUs) and layers are large, and longer where it has not; weights, updates, losses and
-        predictions stay in float32. A wave is then the sine of a rounded number, so that gradients are a few
-        percent off. With "bf16", skorch's autograd path trains
-        in float32. For TF32 on CUDA, call ``torch.set_float32_matmul_precision("high")``.
+        Of the matrix products in training. "bf16" computes hidden layers on bfloat16 copies of the weights. This
+        takes about two thirds of the time if the hardware has such products (CPUs with AVX512-BF16 or AMX, GPUs)
+        and layers are large, and longer otherwise. Weights, updates, losses and predictions stay in float32.
+        Sin neurons then take the sine of a rounded number, and their gradients are a few percent off. skorch's
+        autograd path trains in float32 in any case. For TF32 on CUDA, call
+        ``torch.set_float32_matmul_precision("high")``.
     device : str or torch.device, default="auto"
         "auto" takes CUDA, then XPU, then MPS, then the CPU.
     random_state : int, RandomState or None, default=None
@@ -107,8 +108,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     verbose : int, default=0
         1 shows a progress bar.
     callbacks : list of skorch callbacks, default=None
-        They see what skorch documents. Those that act on batches or gradients make training take skorch's
-        slower autograd path.
+        They are called as skorch documents. A callback that acts on batches or gradients makes training take
+        skorch's slower autograd path.
 
     Attributes
     ----------
@@ -121,11 +122,12 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     sparsity_ : int or None
         Number of features that every first-layer neuron started with; None for a dense start.
     device_ : str
-        Name of the device that the network is on, which may be another after unpickling.
+        Name of the device that the network is on; unpickling may change it.
     temperature_ : float
-        What logits are divided by before members are averaged, from 1 to 20: where the loss of the rows that
-        members left out is smallest (Guo et al. 2017, arXiv:1706.04599). 1 where none are left
-        out, and for losses other than cross-entropy; ``partial_fit`` after ``fit`` leaves it as it is.
+        What logits are divided by before members are averaged. It is the number from 1 to 20 with the smallest
+        out-of-fold loss, which calibrates the probabilities of an overconfident network (Guo et al. 2017,
+        arXiv:1706.04599). 1 without out-of-fold rows, and for losses other than cross-entropy. ``partial_fit``
+        after ``fit`` does not change it.
     feature_importances_ : ndarray of shape (n_features,)
         Shares of the features in the first layer, see :func:`sparsemlp.inspection.feature_importances`.
     net_ : skorch.NeuralNet
@@ -139,7 +141,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     validation_scores_ : list of float or None
         Accuracy on the validation rows after every epoch; None where there were none.
     best_epoch_ : int
-        The epoch, from 1, whose weights the net has.
+        Number of the epoch, from 1, that the weights of the net are from.
     n_iter_ : int
         Number of epochs run.
 
@@ -351,7 +353,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         self._fitted("temperature_")
         return self._temperature
 
-    # -- what the base class asks for -------------------------------------------------------------------------
+    # -- hooks of the base class ------------------------------------------------------------------------------
 
     def _check_y(self, y: np.ndarray, name: str = "y", *, learn: bool = False) -> None:
         if learn:

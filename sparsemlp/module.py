@@ -49,7 +49,7 @@ class MemberLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(n_members, n_outputs))
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw weights and biases as ``torch.nn.Linear`` does."""
+        """Initialise weights and biases as ``torch.nn.Linear`` does."""
         torch_linear_(self.weight, generator)
         fan_in_uniform_(self.bias, self.weight.shape[-1], generator)
 
@@ -76,7 +76,7 @@ class SparseInitMLP(nn.Module):
 
     Only the start is sparse: training is dense, nothing is masked (Edelman et al. 2023, arXiv 2309.03800,
     section 3). A neuron that happens to hold relevant inputs, a "lottery ticket", needs far fewer samples to
-    find the rest, and width is a parallel search for such neurons.
+    find the rest. Width is a parallel search for such neurons.
 
     **Shape**
 
@@ -91,16 +91,15 @@ class SparseInitMLP(nn.Module):
     width : int or sequence of int
         Widths of the hidden layers; the first is the sparse one.
     sparsity : int or None
-        Number s of inputs that every first-layer neuron starts with. None: ``torch.nn.Linear``'s own dense
-        weights, those of steps and waves multiplied as usual.
+        Number s of inputs that every first-layer neuron starts with. None: dense ``torch.nn.Linear``
+        initialisation; the weights of tanh and sin neurons are still scaled by their gain.
     init : {"sign", "ones", "normal", "uniform"}, default="sign"
-        How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`.
+        Distribution of the nonzero weights, see :func:`sparsemlp.init.s_hot_`.
     bias_init : {"zeros", "uniform", "data"}, default="zeros"
-        First-layer biases: 0; U(-1/sqrt(s), 1/sqrt(s)); or thresholds through randomly drawn rows of `data`.
+        First-layer biases: 0; U(-1/sqrt(s), 1/sqrt(s)); or thresholds at random rows of `data`.
     activation : {"relu", "tanh", "sin", "relu-tanh", "mixed"}, default="relu"
-        Of the first layer: relu; "tanh", the tanh of weights that start ten times as large; "sin", the sine of
-        weights that start one to four times as large; "relu-tanh", half of the neurons each of the first two;
-        "mixed", a third each. Other hidden layers are relu.
+        Of the first layer; other hidden layers are relu. The weights of tanh neurons start ten times as large,
+        those of sin neurons one to four times. "relu-tanh": half of the neurons each; "mixed": a third each.
     richness : float or None, default=None
         None: the usual parametrisation. A number gamma: the centred mean-field one, in which the output starts
         at 0 and is divided by gamma times the last hidden layer's width, see :mod:`sparsemlp.parametrization`.
@@ -113,9 +112,9 @@ class SparseInitMLP(nn.Module):
     column_groups : sequence of sequences of int, optional
         Columns of the input that stem from the same raw feature, see :func:`sparsemlp.init.s_hot_`.
     feature_weights : Tensor of shape (n_features,) or (n_groups,), optional
-        How often neurons draw each raw feature, see :func:`sparsemlp.init.s_hot_`. Default: all alike.
+        Sampling weights of the raw features, see :func:`sparsemlp.init.s_hot_`. Default: all equal.
     generator : torch.Generator, optional
-        A CPU generator for every draw. Default: torch's global one.
+        A CPU generator for all random numbers. Default: torch's global one.
 
     Raises
     ------
@@ -224,7 +223,7 @@ class SparseInitMLP(nn.Module):
         n_groups = self.n_groups(x.shape[-2])
         if n_groups == 1:
             return self._forward(x, slice(None))
-        groups = groups_of_members(self.n_members, n_groups)
+        groups = self.groups_of_members(n_groups)
         return torch.cat([self._forward(x if x.ndim == 2 else x[members], members) for members in groups])
 
     def _forward(self, x: Tensor, members: slice) -> Tensor:
@@ -242,8 +241,7 @@ class SparseInitMLP(nn.Module):
         n_values = n_rows * sum(layer.bias.shape[-1] for layer in self.layers[:-1])
         return math.ceil(self.n_members / max(1, GROUP_VALUES // max(1, n_values)))
 
-
-def groups_of_members(n_members: int, n_groups: int) -> list[slice]:
-    """Share members out to groups as evenly as can be."""
-    edges = [round(i * n_members / n_groups) for i in range(n_groups + 1)]
-    return [slice(a, b) for a, b in pairwise(edges)]
+    def groups_of_members(self, n_groups: int) -> list[slice]:
+        """Divide the members into groups of nearly equal size."""
+        edges = [round(i * self.n_members / n_groups) for i in range(n_groups + 1)]
+        return [slice(a, b) for a, b in pairwise(edges)]

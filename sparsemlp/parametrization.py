@@ -134,8 +134,8 @@ def antisymmetric_(layers: Sequence[tuple[Tensor, Tensor]], blocks: Sequence[sli
     Parameters
     ----------
     layers : sequence of (weight, bias)
-        From input to output, weights of shape (n_members, n_units, n_inputs), as drawn for the usual network; the
-        first half of a hidden layer stays as it is. The readout is brought to variance one, its bias to 0.
+        From input to output, weights of shape (n_members, n_units, n_inputs), initialised for the usual network.
+        The first half of a hidden layer stays as it is. The readout is brought to variance one, its bias to 0.
     blocks : sequence of slice, default=()
         The first layer's neurons by activation. Default: all have the same.
 

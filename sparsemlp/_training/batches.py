@@ -1,4 +1,4 @@
-"""Training data and the batches drawn from it: every member's own random order, gathered on the device."""
+"""Training data and their batches: every member has its own random order, gathered on the device."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class TabularDataset(SkorchDataset):
 
 
 class Batch(tuple):
-    """What skorch calls a batch, the pair (X, y), and beside it the loss's view of the same rows."""
+    """What skorch calls a batch, the pair (X, y), with the loss's view of the same rows."""
 
     target: Tensor
     weight: Tensor | None
@@ -178,7 +178,7 @@ class BatchStream:
     """Every epoch's random batches: each member sees every row once, in its own order.
 
     An epoch takes ceil(n_rows / batch_size) steps, over which the rows are spread evenly, so batch sizes differ
-    by at most one and no step has to make do with a few left-over rows.
+    by at most one and no batch has only a few remaining rows.
 
     Parameters
     ----------

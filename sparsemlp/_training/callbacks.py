@@ -36,7 +36,7 @@ class KeepBest(Callback):
             Stop, and restore the best weights, after this many epochs without a better one. None: train to
             the end and keep the last weights, unless the loss becomes infinite or NaN.
         every : int
-            Look at every `every`-th epoch only, so that copying stays cheap beside epochs of few steps.
+            Look at every `every`-th epoch only, so that copying stays cheap if epochs have few steps.
         """
         self.monitors_, self.patience_, self.every_ = monitors, patience, every
 

@@ -67,7 +67,7 @@ def summing_dtype(device: torch.device) -> torch.dtype:
 def torch_as_it_comes() -> Iterator[None]:
     """Compute outside ``torch.inference_mode``, with new tensors on the CPU, whatever the caller has set.
 
-    Training needs tensors that may change in other threads, and draws what it starts from on the CPU.
+    Training needs tensors that may change in other threads, and makes its random numbers on the CPU.
     """
     with contextlib.ExitStack() as stack:
         if torch.is_inference_mode_enabled():

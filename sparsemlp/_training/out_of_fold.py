@@ -146,7 +146,7 @@ def fit_temperature(loss: Loss, out_of_fold: OutOfFold) -> float:
     """Return the temperature, from 1 to MAX_TEMPERATURE, at which the out-of-fold loss is smallest.
 
     Logits are divided by it, which calibrates the probabilities of an overconfident network. It is never below 1:
-    few rows, all classified correctly, would ask for certainty. (Guo, Pleiss, Sun and Weinberger 2017,
+    of few rows, all classified correctly, the optimum would be certainty. (Guo, Pleiss, Sun and Weinberger 2017,
     *On Calibration of Modern Neural Networks*, arXiv:1706.04599, section 4.2.)
 
     Parameters

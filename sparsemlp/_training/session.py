@@ -19,7 +19,7 @@ from sparsemlp._training.optimizers import can_split, set_learning_rate
 from sparsemlp._training.out_of_fold import OutOfFold, out_of_fold_rows, predict_out_of_fold
 from sparsemlp._training.step import BatchBuffers
 from sparsemlp._training.threads import ComputePool, compute_threads
-from sparsemlp.module import SparseInitMLP, groups_of_members
+from sparsemlp.module import SparseInitMLP
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
@@ -38,7 +38,7 @@ def training_session(net: Any, dataset: TabularDataset, n_epochs: int) -> Iterat
     n_threads = min(n_groups, torch.get_num_threads())
     average = None
     if net.weight_averaging:
-        average = WeightAverage(net.module_, groups_of_members(net.module_.n_members, n_groups))
+        average = WeightAverage(net.module_, net.module_.groups_of_members(n_groups))
     try:
         with compute_threads(n_threads, _n_inner_threads(net, n_threads)) as compute:
             yield TrainingSession(net, dataset, n_epochs, n_groups, average, compute)

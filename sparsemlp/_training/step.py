@@ -164,7 +164,7 @@ class TrainingStep:
         self._make_buffers(buffers)
         self._choose_products(n_members=len(range(module.n_members)[members]))
         self._join_optimizer(module, members, adamw)
-        # The batch is kept beside its calls, so that no other can come by its id.
+        # The batch is kept with its calls, so that no other batch can have its id.
         self._recorded: dict[int, tuple[BatchBuffers, list[Callable[[], Any]]]] = {}
         #: learning rate and weight decay of every parameter group
         self._scalars: tuple[tuple[float, float], ...] = ()

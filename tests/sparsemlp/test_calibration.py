@@ -1,4 +1,4 @@
-"""Temperature scaling of probabilities by the rows that members left out."""
+"""Temperature scaling of probabilities by the out-of-fold rows."""
 
 import numpy as np
 import pytest

@@ -22,7 +22,7 @@ def outputs(estimator, rows):
 FITTED = {
     "two classes": lambda: small_classifier(width=(64, 16)).fit(*labelled_rows(300)),
     "three classes": lambda: small_classifier(n_members=3).fit(*labelled_rows(300, 3)),
-    "relu, steps and waves": lambda: small_classifier(width=(64, 16), activation="mixed").fit(*labelled_rows(300)),
+    "relu, tanh and sin": lambda: small_classifier(width=(64, 16), activation="mixed").fit(*labelled_rows(300)),
     "hinge": lambda: small_classifier(loss="hinge", n_members=1).fit(*labelled_rows(300)),
     "regressor": lambda: small_regressor(width=(128, 32)).fit(*numbered_rows(300)),
 }

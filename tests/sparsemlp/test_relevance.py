@@ -108,7 +108,7 @@ def test_pairs_are_drawn_one_after_the_other(monkeypatch, most_repeated):
 
 def test_chunks_of_rows_are_independent_draws(monkeypatch):
     monkeypatch.setattr("sparsemlp.init.MOST_REPEATED", 0.0)
-    monkeypatch.setattr("sparsemlp.init.DRAWS_AT_ONCE", 30)
+    monkeypatch.setattr("sparsemlp.init.CHUNK_SIZE", 30)
     drawn = s_hot_(
         torch.empty(1000, 3), 1, "ones", torch.Generator().manual_seed(0), feature_weights=torch.ones(3)
     )

@@ -1,4 +1,4 @@
-"""Training that ends by itself: rows left out by members, averaged weights, and when it is long enough."""
+"""When training ends by itself: out-of-fold rows, averaged weights, and the stop rule."""
 
 from types import SimpleNamespace
 
