@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
+Activation = Literal["relu", "tanh", "sin", "relu-tanh", "mixed"]
+ACTIVATIONS: tuple[str, ...] = get_args(Activation)
 #: kinds of first-layer neurons, in the order of their places in the layer
 KINDS = ("relu", "tanh", "sin")
 #: which share of the neurons is of each kind
@@ -21,7 +23,6 @@ SHARES = {
     "relu-tanh": (1 / 2, 1 / 2, 0),
     "mixed": (1 / 3, 1 / 3, 1 / 3),
 }
-ACTIVATIONS = tuple(SHARES)
 #: what the weights of tanh neurons are multiplied by at initialisation
 TANH_GAIN = 10.0
 #: the gains of sin neurons are between these two, log-uniform

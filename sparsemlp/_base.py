@@ -26,7 +26,7 @@ from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted
 from sparsemlp._training.devices import resolve_device, torch_as_it_comes
 from sparsemlp._training.net import LR_SCHEDULES, FastNet
-from sparsemlp._training.optimizers import optimizer_options
+from sparsemlp._training.optimizers import OPTIMIZERS, optimizer_options
 from sparsemlp._training.out_of_fold import StopWhenLongEnough, assign_members, fit_temperature
 from sparsemlp._training.session import PRECISIONS
 from sparsemlp._training.threads import settle_threads
@@ -53,7 +53,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         "richness": "no_validation",  # by check_richness, which says more
         "scaling": [StrOptions({name for name in SCALINGS if name}), None],
         "n_members": [Interval(Integral, 1, None, closed="left")],
-        "optimizer": [StrOptions({"adamw", "sgd"})],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [StrOptions(set(LR_SCHEDULES))],
         "weight_averaging": ["boolean"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -14,9 +14,15 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
+from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
-from sparsemlp._training.losses import Criterion, Loss, make_loss
-from sparsemlp._training.net import ClassifierNet
+from sparsemlp._training.losses import LOSSES, Criterion, Loss, LossName, make_loss
+from sparsemlp._training.net import ClassifierNet, LrSchedule
+from sparsemlp._training.optimizers import OptimizerName
+from sparsemlp._training.session import Precision
+from sparsemlp.init import BiasInit, WeightInit
+from sparsemlp.preprocessing import Scaling
+from sparsemlp.relevance import FeatureSampling
 
 
 class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
@@ -164,36 +170,36 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 
     _parameter_constraints: ClassVar[dict[str, list | str]] = {
         **BaseSparseInitMLP._parameter_constraints,
-        "loss": [StrOptions({"cross_entropy", "hinge", "squared"})],
+        "loss": [StrOptions(set(LOSSES))],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
     def __init__(
         self,
         width: int | Sequence[int] = (512, 128),
-        sparsity: int | str | None = "auto",
-        init: str = "normal",
+        sparsity: int | Literal["auto"] | None = "auto",
+        init: WeightInit = "normal",
         *,
-        bias_init: str = "data",
-        feature_sampling: str = "relevance",
-        activation: str = "mixed",
+        bias_init: BiasInit = "data",
+        feature_sampling: FeatureSampling = "relevance",
+        activation: Activation = "mixed",
         richness: float | None = None,
-        scaling: str | None = "both",
+        scaling: Scaling | None = "both",
         n_members: int = 8,
-        loss: str = "cross_entropy",
-        optimizer: str = "adamw",
+        loss: LossName = "cross_entropy",
+        optimizer: OptimizerName = "adamw",
         learning_rate: float = 2e-3,
-        lr_schedule: str = "constant",
+        lr_schedule: LrSchedule = "constant",
         weight_averaging: bool = True,
         weight_decay: float = 0.01,
         batch_size: int = 256,
         max_epochs: int = 40,
-        early_stopping: bool | str = "out_of_fold",
+        early_stopping: bool | Literal["out_of_fold"] = "out_of_fold",
         validation_fraction: float = 0.15,
         n_iter_no_change: int = 10,
         warm_start: bool = False,
-        class_weight: str | dict | None = None,
-        precision: str = "float32",
+        class_weight: Literal["balanced"] | dict | None = None,
+        precision: Precision = "float32",
         device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,

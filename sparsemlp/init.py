@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-WEIGHT_INITS = ("sign", "ones", "normal", "uniform")
-BIAS_INITS = ("zeros", "uniform", "data")
+WeightInit = Literal["sign", "ones", "normal", "uniform"]
+BiasInit = Literal["zeros", "uniform", "data"]
+WEIGHT_INITS: tuple[str, ...] = get_args(WeightInit)
+BIAS_INITS: tuple[str, ...] = get_args(BiasInit)
 CHUNK_SIZE = 2**22
 # Repeated features are rejected and sampled again while the features sampled before have at most this share of
 # the weights.

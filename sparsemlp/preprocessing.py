@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from scipy import sparse
@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-SCALINGS = ("squash", "quantile", "both", "standard", None)
+Scaling = Literal["squash", "quantile", "both", "standard"]
+SCALINGS: tuple[str | None, ...] = (*get_args(Scaling), None)
 # Fitted and transformed this many values at a time, so that a large table is never copied in float64.
 BLOCK_VALUES = 2**18
 N_QUANTILES = 1000
@@ -42,7 +43,7 @@ class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     array([-0.949, -0.493,  0.   ,  0.493,  3.   ])
     """
 
-    def fit(self, X: np.ndarray, y: object = None) -> SquashingScaler:
+    def fit(self, X: np.ndarray, y: object = None) -> Self:
         """Find every column's median and scale.
 
         Parameters
@@ -93,7 +94,7 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def __init__(self, random_state: int | None = None) -> None:
         self.random_state = random_state
 
-    def fit(self, X: np.ndarray, y: object = None) -> MidRankScaler:
+    def fit(self, X: np.ndarray, y: object = None) -> Self:
         """Estimate every column's quantiles.
 
         Parameters
@@ -145,11 +146,11 @@ class InputScaler(TransformerMixin, BaseEstimator):
         The raw feature that each output column stems from.
     """
 
-    def __init__(self, scaling: str | None = "both", random_state: int | None = None) -> None:
+    def __init__(self, scaling: Scaling | None = "both", random_state: int | None = None) -> None:
         self.scaling = scaling
         self.random_state = random_state
 
-    def fit(self, X: Any, y: object = None, sample_weight: np.ndarray | None = None) -> InputScaler:
+    def fit(self, X: Any, y: object = None, sample_weight: np.ndarray | None = None) -> Self:
         """Estimate medians, scales and quantiles.
 
         Parameters
@@ -246,9 +247,7 @@ class _ColumnBlock(BaseEstimator):
         self.start = start
         self.stop = stop
 
-    def fit(
-        self, X: Any, scaling: str | None, sample_weight: np.ndarray | None, random_state: int | None
-    ) -> _ColumnBlock:
+    def fit(self, X: Any, scaling: str | None, sample_weight: np.ndarray | None, random_state: int | None) -> Self:
         values = _dense(X[:, self.start : self.stop]).astype(np.float64)
         missing = np.isnan(values)
         has_missing, some = missing.any(axis=0), ~missing.all(axis=0)

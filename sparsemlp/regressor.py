@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 
+from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
 from sparsemlp._training.losses import Criterion, Loss, make_loss
-from sparsemlp._training.net import RegressorNet
+from sparsemlp._training.net import LrSchedule, RegressorNet
+from sparsemlp._training.optimizers import OptimizerName
+from sparsemlp._training.session import Precision
+from sparsemlp.init import BiasInit, WeightInit
+from sparsemlp.preprocessing import Scaling
+from sparsemlp.relevance import FeatureSampling
 
 
 class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
@@ -159,28 +165,28 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     def __init__(
         self,
         width: int | Sequence[int] = (512, 128),
-        sparsity: int | str | None = "auto",
-        init: str = "normal",
+        sparsity: int | Literal["auto"] | None = "auto",
+        init: WeightInit = "normal",
         *,
-        bias_init: str = "data",
-        feature_sampling: str = "relevance",
-        activation: str = "relu-tanh",
+        bias_init: BiasInit = "data",
+        feature_sampling: FeatureSampling = "relevance",
+        activation: Activation = "relu-tanh",
         richness: float | None = None,
-        scaling: str | None = "both",
+        scaling: Scaling | None = "both",
         n_members: int = 8,
-        loss: str = "squared",
-        optimizer: str = "adamw",
+        loss: Literal["squared"] = "squared",
+        optimizer: OptimizerName = "adamw",
         learning_rate: float = 2e-3,
-        lr_schedule: str = "constant",
+        lr_schedule: LrSchedule = "constant",
         weight_averaging: bool = True,
         weight_decay: float = 0.01,
         batch_size: int = 256,
         max_epochs: int = 40,
-        early_stopping: bool | str = "out_of_fold",
+        early_stopping: bool | Literal["out_of_fold"] = "out_of_fold",
         validation_fraction: float = 0.15,
         n_iter_no_change: int = 10,
         warm_start: bool = False,
-        precision: str = "float32",
+        precision: Precision = "float32",
         device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import numpy as np
 import torch
 from torch import Tensor
 
-FEATURE_SAMPLINGS = ("relevance", "uniform")
+FeatureSampling = Literal["relevance", "uniform"]
+FEATURE_SAMPLINGS: tuple[str, ...] = get_args(FeatureSampling)
 #: share of the probability that is the same for all features, for those that matter only together
 EVEN_SHARE = 0.5
 # Rows are taken in blocks of about so many values in float64.

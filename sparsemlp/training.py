@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from sparsemlp._training.cuda_graphs import with_cuda_graph
 from sparsemlp._training.devices import resolve_device
-from sparsemlp._training.losses import LOSSES, Loss, make_loss
-from sparsemlp._training.optimizers import make_optimizer
+from sparsemlp._training.losses import LOSSES, Loss, LossName, make_loss
+from sparsemlp._training.optimizers import OPTIMIZERS, OptimizerName, make_optimizer
 from sparsemlp._training.step import BatchBuffers, TrainingStep
 from sparsemlp._training.threads import ComputePool, compute_threads
 from sparsemlp._validation import check_choice, check_int
@@ -25,10 +24,10 @@ def train(
     next_batch: Callable[[], tuple[Tensor, Tensor]],
     n_steps: int,
     *,
-    loss: Literal["cross_entropy", "hinge", "squared"],
+    loss: LossName,
     learning_rate: float,
     weight_decay: float = 0.0,
-    optimizer: Literal["sgd", "adamw"] = "sgd",
+    optimizer: OptimizerName = "sgd",
     callback: Callable[[int, Tensor], bool | None] | None = None,
 ) -> None:
     """Train a network in place on batches of your own.
@@ -88,7 +87,7 @@ def train(
     """
     check_int("n_steps", n_steps)
     check_choice("loss", loss, LOSSES)
-    check_choice("optimizer", optimizer, ("sgd", "adamw"))
+    check_choice("optimizer", optimizer, OPTIMIZERS)
     n_outputs = module.output_layer.bias.shape[-1]
     row_loss = make_loss(loss, n_classes=max(2, n_outputs))
     torch_optimizer = make_optimizer(optimizer, module, learning_rate, weight_decay)

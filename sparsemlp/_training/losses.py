@@ -6,11 +6,14 @@ number a row, summed over the outputs; the training objective is the weighted me
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LOSSES = ("cross_entropy", "hinge", "squared")
+LossName = Literal["cross_entropy", "hinge", "squared"]
+LOSSES: tuple[str, ...] = get_args(LossName)
 
 
 class Loss:

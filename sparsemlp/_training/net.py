@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -25,7 +25,8 @@ from sparsemlp._training.batches import (
 from sparsemlp._training.out_of_fold import OutOfFold
 from sparsemlp._training.session import TrainingSession, training_session
 
-LR_SCHEDULES = ("constant", "cosine")
+LrSchedule = Literal["constant", "cosine"]
+LR_SCHEDULES: tuple[str, ...] = get_args(LrSchedule)
 
 
 class FastNet(NeuralNet):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -11,6 +11,8 @@ from torch import Tensor
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.parametrization import ADAM_EPS, parameter_groups, rate_scales
 
+OptimizerName = Literal["adamw", "sgd"]
+OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 #: key of a parameter group: what the common learning rate is multiplied by for it; 1 where it is not there
 RATE_SCALE = "rate_scale"
 

@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from skorch.callbacks import Callback, EpochScoring, LRScheduler
@@ -22,6 +22,7 @@ from sparsemlp._training.threads import ComputePool, compute_threads
 from sparsemlp.module import SparseInitMLP
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+Precision = Literal["float32", "bf16"]
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
 # A matrix product of fewer multiplications is done by one thread; measured, see docs/speed.md.
 THREADING_PRODUCTS = 2**26

@@ -126,7 +126,7 @@ def test_what_a_batch_function_raises_is_raised():
         ({"n_steps": 0}, ValueError, r"n_steps=0 is too small"),
         ({"n_steps": 2.5}, TypeError, r"n_steps must be an integer of at least 1, got 2.5"),
         ({"loss": "absolute"}, ValueError, r"loss='absolute' is unknown; choose one of 'cross_entropy', 'hinge'"),
-        ({"optimizer": "adam"}, ValueError, r"optimizer='adam' is unknown; choose one of 'sgd', 'adamw'"),
+        ({"optimizer": "adam"}, ValueError, r"optimizer='adam' is unknown; choose one of 'adamw', 'sgd'"),
         (
             {"next_batch": lambda: (torch.zeros(8, 4), torch.zeros(8, 1))},
             ValueError,
