@@ -79,15 +79,15 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def _skorch_net(self, **options: Any) -> FastNet:
-        """Return a net of the loss for the targets found; `options` are the other arguments of the net's class."""
+        """Return a net with the loss for the learned targets; `options` are the other arguments of its class."""
 
     @abstractmethod
     def _check_y(self, y: np.ndarray, name: str = "y", *, learn: bool = False) -> None:
-        """Check targets, the argument called `name`; `learn` takes in which classes there are."""
+        """Check targets, the argument called `name`; `learn`: remember their classes."""
 
     @abstractmethod
     def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
-        """Learn the scale of `y`, where it has one; other values may follow, or not."""
+        """Learn the scale of `y`, if it has one; `may_change`: chunks of another scale may follow."""
 
     @abstractmethod
     def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
@@ -140,7 +140,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         else:
             self._fit_scales(rows, may_change=self.warm_start)
         dataset = self._start(rows, self.net_ if goes_on else None)
-        self._temperature = 1.0  # what callbacks predict with
+        self._temperature = 1.0  # callbacks predict with it, also after a warm start
         try:
             if self.early_stopping == "out_of_fold":
                 self._assign_folds(dataset, rows.y)
@@ -166,7 +166,6 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             # All chunks share the first one's mean weight, so that a heavier chunk counts for more.
             self._mean_weight = float(rows.weight.mean()) or 1.0
             self._fit_scales(rows, may_change=True)
-            self._temperature = 1.0  # a chunk has no out-of-fold rows to find another by
         fitted = None if first else self.net_
         dataset = self._start(rows, fitted)
         if fitted is not None and type(fitted.optimizer_) is type(self.net_.optimizer_):  # fit lets go of its own
@@ -196,7 +195,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         return rows._replace(weight=weight)
 
     def _split(self, rows: CheckedRows, X_val: Any, y_val: Any) -> tuple[CheckedRows, CheckedRows | None]:
-        """Return training rows and validation rows, the latter None where there is nothing to validate."""
+        """Return training rows, and validation rows or None."""
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together")
         if X_val is not None:
@@ -216,7 +215,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         self.scaler_.fit(rows.X, sample_weight=rows.weight if rows.weight.any() else None)
 
     def _assign_folds(self, dataset: TabularDataset, y: np.ndarray) -> None:
-        """Say which member does not train on which row, where there are several members and enough rows."""
+        """Partition rows among several members, if they are enough; each member does not train on its part."""
         if self.n_members == 1:
             return
         fold = assign_members(y, self.n_members, self._seeds["split"], stratified=is_classifier(self))
@@ -262,10 +261,10 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     # -- the network ------------------------------------------------------------------------------------------
 
     def _start(self, rows: CheckedRows, fitted: FastNet | None) -> TabularDataset:
-        """Make a net, to go on from a fitted one or with a new network; return the rows where it is."""
+        """Make a net, with the fitted network or a new one; return the rows on its device."""
         encoded = EncodedRows(rows, self.scaler_, self._encode_y)
         if fitted is None:
-            self._batch_state = None
+            self._batch_state, self._temperature = None, 1.0
             self.net_ = self._make_net(self._make_module(encoded), [])
         else:
             self.net_ = self._make_net(fitted.module_, fitted.history)

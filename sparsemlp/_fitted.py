@@ -1,4 +1,4 @@
-"""What a fitted estimator tells of its training, read from the net that it trained."""
+"""Fitted attributes of both estimators that are read from the trained net."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sparsemlp.inspection import feature_importances
 
 
 class FittedAttributes:
-    """The attributes of both estimators that are there once `fit` has made a net."""
+    """Attributes that exist once `fit` has made a net."""
 
     net_: Any
     sparsity_: int | None

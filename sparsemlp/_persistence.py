@@ -10,7 +10,7 @@ import torch
 from sparsemlp._training.optimizers import laid_out_like
 from sparsemlp.module import SparseInitMLP
 
-#: grows with every change of what the saved values mean
+#: increases with every change in the meaning of the saved values
 FORMAT = 2
 
 
@@ -71,7 +71,7 @@ def restore_optimizer(net: Any, state: dict[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Turn tensors into arrays and numpy scalars into Python's, all the way down."""
+    """Turn tensors into arrays and numpy scalars into Python's, recursively."""
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().numpy().copy()
     if isinstance(value, np.generic):

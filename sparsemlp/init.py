@@ -194,14 +194,30 @@ def torch_linear_(tensor: Tensor, generator: torch.Generator | None = None) -> T
     """Fill weights of shape (..., fan_out, fan_in) as ``torch.nn.Linear`` does.
 
     Uniform on (-1 / sqrt(fan_in), 1 / sqrt(fan_in)), which is ``kaiming_uniform_(weight, a=sqrt(5))`` on every
-    member of a batch of weight matrices.
+    member of a batch of weight matrices. `generator` is a CPU generator; default: torch's global one.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.init import torch_linear_
+    >>> weight = torch_linear_(torch.empty(3, 5, 4))
+    >>> bool(weight.abs().max() <= 0.5)
+    True
     """
     return fan_in_uniform_(tensor, tensor.shape[-1], generator)
 
 
 @torch.no_grad()
 def fan_in_uniform_(tensor: Tensor, fan_in: int, generator: torch.Generator | None = None) -> Tensor:
-    """Fill `tensor` from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as ``torch.nn.Linear`` initialises its biases."""
+    """Fill `tensor` from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as ``torch.nn.Linear`` initialises its biases.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.init import fan_in_uniform_
+    >>> bool(fan_in_uniform_(torch.empty(100), fan_in=4).abs().max() <= 0.5)
+    True
+    """
     values = torch.rand(tensor.shape, generator=generator)
     return tensor.copy_(values.mul_(2).sub_(1).div_(math.sqrt(fan_in)))
 
@@ -228,6 +244,13 @@ def data_bias_(bias: Tensor, weight: Tensor, rows: Tensor, generator: torch.Gene
     -------
     Tensor
         The same `bias`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.init import data_bias_
+    >>> data_bias_(torch.empty(2), weight=torch.tensor([[1.0], [-2.0]]), rows=torch.tensor([[3.0]]))
+    tensor([-3.,  6.])
     """
     n_features = weight.shape[-1]
     flat_weight = weight.reshape(-1, n_features)

@@ -37,6 +37,15 @@ class MemberLinear(nn.Module):
     transposed : bool, default=False
         Store the weights input by input in memory; their shape stays the same. Where inputs are few, the
         product that makes the weights' gradient takes half the time in this order.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.module import MemberLinear
+    >>> layer = MemberLinear(n_inputs=4, n_outputs=2, n_members=3)
+    >>> layer.reset_parameters(torch.Generator().manual_seed(0))
+    >>> layer(torch.zeros(5, 4)).shape
+    torch.Size([3, 5, 2])
     """
 
     def __init__(self, n_inputs: int, n_outputs: int, n_members: int, *, transposed: bool = False) -> None:
@@ -165,7 +174,7 @@ class SparseInitMLP(nn.Module):
         self.n_members = n_members
         self.activation = activation
         self.richness = richness
-        #: what the last layer's values are multiplied by
+        #: factor of the last layer's values
         self.output_scale = 1.0 if richness is None else 1 / (richness * widths[-1])
         self.input_layer = MemberLinear(n_features, widths[0], n_members, transposed=True)
         self.hidden_layers = nn.ModuleList(

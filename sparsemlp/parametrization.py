@@ -1,10 +1,10 @@
-"""The centred mean-field parametrisation, in which how far features move is a knob of its own.
+"""The centred mean-field parametrisation, in which a parameter sets how far features move.
 
 With one hidden layer of N neurons the output is f(x) = 1/(gamma N) sum_i a_i phi(w_i x + b_i), of weights a_i and
 w_i of order one, and plain gradient descent has the rate N gamma^2 eta. Then f moves at a speed that depends on
 neither N nor gamma, while weights move by the order of gamma: a small gamma leaves the network in its linear
 ("lazy") neighbourhood of the start, a gamma of one and more lets features be learned ("rich"). The output is
-divided by gamma, so that 0 is refused: lazy is a small number.
+divided by gamma, so 0 is an error: lazy is a small number.
 (Bordelon, Atanasov and Pehlevan 2025, *How Feature Learning Can Improve Neural Scaling Laws*, arXiv 2409.17858;
 the rates for gamma above one from Atanasov, Meterez, Simon and Pehlevan 2025, *The Optimization Landscape of SGD
 Across the Feature Learning Strength*, arXiv 2410.04642.)
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from sparsemlp._validation import check_choice
+
 if TYPE_CHECKING:
     from sparsemlp.module import SparseInitMLP
 
@@ -32,9 +34,9 @@ ADAM_EPS = 1e-8
 
 
 def rate_scales(module: SparseInitMLP, optimizer: str) -> dict[str, float]:
-    """Return what the learning rate is multiplied by for every parameter, by its name.
+    """Return the factor of the learning rate for every parameter, by its name.
 
-    All ones where ``richness=None``. Else, for weights of order one in a network of L layers whose last hidden
+    All ones if ``richness=None``. Else, for weights of order one in a network of L layers whose last hidden
     layer has N neurons: SGD has N gamma^2, and AdamW, whose steps do not depend on the gradient's size, has gamma
     times :data:`ADAMW_FACTOR`. Above gamma = 1 the exponents are divided by L: there weights grow to gamma^(1/L),
     and steps need grow no faster. A hidden layer's weights, of order 1/sqrt(fan-in), move by 1/fan-in of that.
@@ -49,7 +51,17 @@ def rate_scales(module: SparseInitMLP, optimizer: str) -> dict[str, float]:
     Returns
     -------
     dict of str to float
+
+    Examples
+    --------
+    >>> from sparsemlp import SparseInitMLP
+    >>> from sparsemlp.parametrization import rate_scales
+    >>> module = SparseInitMLP(n_features=10, n_outputs=1, width=(64, 16), sparsity=2, richness=0.5)
+    >>> scales = rate_scales(module, "sgd")
+    >>> scales["input_layer.weight"], scales["hidden_layers.0.weight"]  # 16 * 0.5**2, and by fan-in 64
+    (4.0, 0.0625)
     """
+    check_choice("optimizer", optimizer, POWERS)
     names = [name for name, _ in module.named_parameters()]
     if module.richness is None:
         return dict.fromkeys(names, 1.0)
@@ -145,6 +157,15 @@ def antisymmetric_(layers: Sequence[tuple[Tensor, Tensor]], blocks: Sequence[sli
        neural networks", 2020, arXiv:1905.07777.
     .. [2] L. Chizat, E. Oyallon, F. Bach, "On Lazy Training in Differentiable Programming", NeurIPS 2019,
        arXiv:1812.07956.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.parametrization import antisymmetric_
+    >>> hidden, readout = (torch.randn(1, 6, 4), torch.randn(1, 6)), (torch.randn(1, 1, 6), torch.randn(1, 1))
+    >>> antisymmetric_([hidden, readout])
+    >>> bool((readout[0][..., :3] == -readout[0][..., 3:]).all())
+    True
     """
     *hidden, (readout, readout_bias) = layers
     inputs = None  # the twins of the layer before

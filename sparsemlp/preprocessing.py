@@ -15,7 +15,7 @@ SCALINGS: tuple[str | None, ...] = (*get_args(Scaling), None)
 # Fitted and transformed this many values at a time, so that a large table is never copied in float64.
 BLOCK_VALUES = 2**18
 N_QUANTILES = 1000
-# Beyond this the squashed value is 3 to the last digit, and the square need not be had.
+# Beyond this the clipped value is 3 to the last digit; the square of larger values would overflow.
 LARGEST = 1e100
 
 
@@ -72,11 +72,11 @@ class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Replace values by their ranks among the training rows, from 0 to 1, tied values by the middle of theirs.
+    """Replace values by their ranks among the training rows, from 0 to 1; tied values have the mean rank.
 
-    scikit-learn's ``QuantileTransformer``, which estimates the quantiles of more than 1000 rows, itself sends the
-    smallest value to 0 and the largest to 1 however often they occur, and so makes a count that is nearly always 0
-    as wide as any other column. Here its zeros are in the middle, and its few other values near 1.
+    scikit-learn's ``QuantileTransformer``, which estimates the quantiles of more than 1000 rows here, maps the
+    smallest value to 0 and the largest to 1 however often they occur. A count that is nearly always 0 then spreads
+    as much as any other column. Here its zeros are near 0.5, and its few other values near 1.
 
     Parameters
     ----------
@@ -127,10 +127,10 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 class InputScaler(TransformerMixin, BaseEstimator):
-    """Everything between the user's table and the network's inputs.
+    """Scale a table to the inputs of a network.
 
-    Missing values become the median, each feature that had some in training gets an indicator column, and the
-    values are scaled.
+    Missing values are replaced by the median, and each feature with missing values in training gets an indicator
+    column. Then the columns are scaled.
 
     Parameters
     ----------
@@ -144,6 +144,17 @@ class InputScaler(TransformerMixin, BaseEstimator):
     ----------
     column_features_ : ndarray of shape (n_columns,)
         The raw feature that each output column stems from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sparsemlp.preprocessing import InputScaler
+    >>> X = np.array([[1.0], [2.0], [np.nan], [9.0]])
+    >>> InputScaler("both").fit_transform(X).round(2)  # squashed, rank, indicator
+    array([[-0.49, -1.73,  0.  ],
+           [ 0.  ,  0.  ,  0.  ],
+           [ 0.  ,  0.  ,  1.  ],
+           [ 2.28,  1.73,  0.  ]], dtype=float32)
     """
 
     def __init__(self, scaling: Scaling | None = "both", random_state: int | None = None) -> None:
@@ -224,7 +235,7 @@ class InputScaler(TransformerMixin, BaseEstimator):
         return [columns.tolist() for columns in np.split(order, np.cumsum(counts)[:-1])]
 
     def ignored_columns(self) -> np.ndarray:
-        """Say which of the columns that ``transform`` makes are always 0, as their features were constant.
+        """Return which columns of ``transform`` are always 0, because their features were constant.
 
         Returns
         -------

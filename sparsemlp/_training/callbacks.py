@@ -25,7 +25,7 @@ class KeepBest(Callback):
     """
 
     def configure(self, monitors: list[tuple[str, int]], patience: int | None, every: int = 1) -> None:
-        """Say what the coming training wants.
+        """Set what the next training needs.
 
         Parameters
         ----------
@@ -65,7 +65,7 @@ class KeepBest(Callback):
             self.exhausted_ = True
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Put the best weights back where they are wanted."""
+        """Restore the best weights, after early stopping or divergence."""
         self.diverged_ = self.diverged_ or not _finite(net.module_)
         if self.diverged_ or self.patience_ is not None:
             self._copy(net.module_, restore=True)

@@ -52,7 +52,7 @@ def make_steps(
 
 
 def with_cuda_graph(step: TrainingStep) -> Callable[..., None]:
-    """Return the step as graphs where it trains on CUDA, else as it is."""
+    """Return the step as CUDA graphs if it trains on CUDA, else as it is."""
     return CudaGraphStep(step) if step.layers[0].weight.is_cuda else step
 
 
@@ -135,7 +135,7 @@ class CudaGraphStep:
 
 @contextlib.contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Collect no garbage, in which there may be a graph: a capture does not survive that one is destroyed."""
+    """Collect no garbage: if it contains a graph, destroying that graph ends a capture."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -17,7 +17,7 @@ LOSSES: tuple[str, ...] = get_args(LossName)
 
 
 class Loss:
-    """What a loss must say of itself; targets are float tensors of shape (..., n_rows, n_outputs)."""
+    """Interface of a loss; targets are float tensors of shape (..., n_rows, n_outputs)."""
 
     #: whether outputs are logits, so that `class_columns` are probabilities
     has_probabilities = False

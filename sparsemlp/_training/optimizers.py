@@ -13,7 +13,7 @@ from sparsemlp.parametrization import ADAM_EPS, parameter_groups, rate_scales
 
 OptimizerName = Literal["adamw", "sgd"]
 OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
-#: key of a parameter group: what the common learning rate is multiplied by for it; 1 where it is not there
+#: key of a parameter group: the factor of the common learning rate; 1 if it is missing
 RATE_SCALE = "rate_scale"
 
 
@@ -45,7 +45,7 @@ def is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:
 
 
 def rate_of(group: dict[str, Any], rate: float | None) -> Any:
-    """Return a group's learning rate where the common one is `rate`; None: the group's own."""
+    """Return a group's learning rate if the common one is `rate`; None: the group's own."""
     return group["lr"] if rate is None else rate * group.get(RATE_SCALE, 1.0)
 
 
@@ -172,7 +172,7 @@ def optimizer_options(
             "weight_decay": weight_decay / scale,
         }
 
-    options: dict[str, Any] = {"lr": learning_rate * common}
+    options: dict[str, Any] = {"optimizer": _CLASSES[name], "lr": learning_rate * common}
     options |= {f"optimizer__{key}": value for key, value in rates(common).items() if is_cuda or key != "lr"}
     groups = [
         (parameter, rates(scale) | {RATE_SCALE: scale / common})
@@ -181,13 +181,9 @@ def optimizer_options(
     ]
     if groups:
         options["optimizer__param_groups"] = groups
-    if name == "sgd":
-        return options | {"optimizer": SGD}
-    options |= {"optimizer": AdamW, "optimizer__fused": device.type in ("cpu", "cuda")}
-    options["optimizer__eps"] = ADAM_EPS * module.output_scale
-    if is_cuda:
-        options["optimizer__capturable"] = True
-    return options
+    if name == "adamw":
+        options["optimizer__eps"] = ADAM_EPS * module.output_scale
+    return options | {f"optimizer__{key}": value for key, value in _kernel_options(name, device).items()}
 
 
 def make_optimizer(
@@ -195,7 +191,14 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """Return the optimizer called `name` at a constant learning rate, with what makes it fast on the device."""
     groups = parameter_groups(module, learning_rate, weight_decay, name)
+    return _CLASSES[name](groups, **_kernel_options(name, module.input_layer.weight.device))
+
+
+_CLASSES: dict[str, Any] = {"sgd": SGD, "adamw": AdamW}
+
+
+def _kernel_options(name: str, device: torch.device) -> dict[str, bool]:
+    """Return the arguments of AdamW that choose its fused kernel, and a CUDA graph's kind of it."""
     if name == "sgd":
-        return SGD(groups)
-    device = module.input_layer.weight.device.type
-    return AdamW(groups, fused=device in ("cpu", "cuda"), capturable=device == "cuda")
+        return {}
+    return {"fused": device.type in ("cpu", "cuda")} | ({"capturable": True} if device.type == "cuda" else {})

@@ -395,6 +395,24 @@ def test_a_checkpoint_may_pickle_the_whole_net(kind, early_stopping, tmp_path):
         assert torch.equal(weights_of(net), weights_of(clf.net_))
 
 
+@pytest.mark.parametrize("early_stopping", [False, "out_of_fold"])
+def test_a_session_ends_with_its_fit_and_leaves_no_attribute_behind(early_stopping):
+    class Notes(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.before = set(vars(net))
+
+        def on_epoch_end(self, net, **kwargs):
+            assert net.session.n_epochs == 5
+            assert set(vars(net)) == self.before
+
+    X, y = labelled_rows()
+    notes = Notes()
+    net = small_classifier(callbacks=[notes], early_stopping=early_stopping, weight_averaging=True).fit(X, y).net_
+    assert set(vars(net)) == notes.before
+    with pytest.raises(AttributeError, match="not training"):
+        _ = net.session
+
+
 @pytest.mark.parametrize("make", [small_classifier, small_regressor])
 def test_the_net_can_be_copied_and_pickled_and_predicts_the_same(make):
     X, y = labelled_rows()
