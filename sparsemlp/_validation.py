@@ -1,7 +1,8 @@
-"""Checks of arguments that several packages share."""
+"""Checks of arguments that several modules share."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import isfinite
 from numbers import Integral, Real
 
@@ -56,3 +57,20 @@ def check_increasing(name: str, values: ArrayLike, *, low: float = 0.0) -> NDArr
             f"{name} must increase and be at least {low:g}; it goes from {array[0]:g} to {array[-1]:g}"
         )
     return array
+
+
+def check_choice(name: str, value: object, choices: Collection[object]) -> None:
+    """Raise ValueError unless the value is one of the choices."""
+    if value not in choices:
+        raise ValueError(f"{name}={value!r} is unknown; choose one of {', '.join(map(repr, choices))}")
+
+
+def check_richness(richness: object) -> None:
+    """Raise ValueError unless `richness` is None or a positive number."""
+    if richness is None:
+        return
+    if not is_finite_number(richness) or not richness > 0:  # type: ignore[operator]
+        raise ValueError(
+            f"richness={richness!r} must be a positive number (below 1: lazy; 1 and above: rich), or None for "
+            "the usual parametrisation"
+        )

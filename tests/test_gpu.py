@@ -16,7 +16,7 @@ from scipy import sparse
 from skorch.callbacks import Callback, LRScheduler
 from torch.optim.lr_scheduler import StepLR
 
-import sparsemlp._base
+import sparsemlp._data
 import sparsemlp._training.cuda_graphs
 from sparsemlp._training.devices import has_room
 from sparsemlp._training.step import TrainingStep
@@ -160,7 +160,7 @@ def test_where_rows_are_kept_does_not_matter(monkeypatch):
     X, y = labelled_rows()
     there = on_gpu(X, y).loss_curve_
     np.testing.assert_allclose(on_gpu(sparse.csr_matrix(X), y).loss_curve_, there, rtol=1e-5)
-    monkeypatch.setattr(sparsemlp._base, "has_room", lambda *_: False)
+    monkeypatch.setattr(sparsemlp._data, "has_room", lambda *_: False)
     np.testing.assert_allclose(on_gpu(X, y).loss_curve_, there, rtol=1e-6)
 
 

@@ -13,9 +13,9 @@ from benchmarks.cli import UsageError
 from benchmarks.parity import tables as parity_store
 from benchmarks.progress import FORMAT
 from benchmarks.results.database import OTHER_FOLDER
-from sparsemlp._training.devices import resolve_device
 from sparsemlp.frontier import Outcome, Run, Setting, make_batches, train_runs
 from sparsemlp.lottery import ticket_experiment
+from sparsemlp.training import resolve_device
 
 if TYPE_CHECKING:
     from benchmarks.results.store import Store

@@ -5,6 +5,7 @@ The target is y(t) = sum_k k^-q cos(k t) of unit mean square, the network one hi
 noise from the gradient. (Bordelon, Atanasov and Pehlevan 2025, arXiv 2409.17858, section 5.)
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,15 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from torch import Tensor
 
 from benchmarks.scaling import network_figures as draw
 from benchmarks.scaling.experiment import Cell, Experiment, Row
 from benchmarks.scaling.fits import fit_or_none, fits_table, interval
 from benchmarks.scaling.parallel import run_all
 from sparsemlp import SparseInitMLP
-from sparsemlp._training.losses import make_loss
-from sparsemlp._training.step import BatchBuffers, TrainingStep
 from sparsemlp.scaling_laws import PowerLaw, fit_power_law
+from sparsemlp.training import train
 
 #: kinks that move blur what the initial kernel resolves, so that lazy is very small here
 LAZY, RICH = 0.001, 1.0
@@ -82,24 +83,23 @@ def _curve(cell: Cell, seed: int) -> list[Row]:
     m = cell["n_angles"]
     dtype = torch.float64 if cell["richness"] == LAZY else torch.float32  # small moves need the digits
     module = network(cell["width"], cell["richness"], seed).to(dtype)
-    step = TrainingStep(module, make_loss("squared"), torch.optim.SGD(module.parameter_groups(cell["rate"])), m)
     batches = []
     for i in range(N_STARTS):
         angles = 2 * np.pi * (np.arange(m) + i / N_STARTS) / m
         y = target_values(TARGETS[cell["target"]], angles, m // 2)
-        x, target = (torch.tensor(v, dtype=dtype) for v in (_points(angles), y[:, None]))
-        batches.append(BatchBuffers(x, target, None, torch.empty_like(target)))
+        batches.append(tuple(torch.tensor(v, dtype=dtype) for v in (_points(angles), y[:, None])))
     n_steps: int = cell["n_steps"]
     order = np.random.default_rng(seed).integers(N_STARTS, size=n_steps)
-    looks = set(np.unique(np.geomspace(1, cell["n_steps"], N_LOOKS).astype(int)).tolist())
+    looks = set(np.unique(np.geomspace(1, n_steps, N_LOOKS).astype(int)).tolist())
     rows: list[Row] = []
-    with torch.no_grad():
-        for i in range(1, cell["n_steps"] + 1):
-            batch = batches[int(order[i - 1])]
-            step(batch)
-            if i in looks:
-                loss = float((batch.output - batch.target).square().mean())
-                rows.append({"seed": seed, "time": i * cell["rate"], "loss": loss})
+
+    def look(n_done: int, output: Tensor) -> None:
+        if n_done in looks:
+            loss = float((output - batches[order[n_done - 1]][1]).square().mean())
+            rows.append({"seed": seed, "time": n_done * cell["rate"], "loss": loss})
+
+    next_batch = partial(next, (batches[i] for i in order))
+    train(module, next_batch, n_steps, loss="squared", learning_rate=cell["rate"], callback=look)
     return rows
 
 

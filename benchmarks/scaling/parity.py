@@ -13,15 +13,15 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from scipy import stats
+from torch import Tensor
 
 from benchmarks.scaling import network_figures as draw
 from benchmarks.scaling.experiment import Cell, Experiment, Row
 from benchmarks.scaling.fits import fits_table
 from benchmarks.scaling.parallel import run_all
 from sparsemlp import SparseInitMLP
-from sparsemlp._training.losses import make_loss
-from sparsemlp._training.step import BatchBuffers, TrainingStep
 from sparsemlp.datasets import make_sparse_parity
+from sparsemlp.training import train
 
 #: number of features n, degree k, rows m, width r
 SETTING = {"n_features": 40, "n_informative": 3, "n_samples": 3000, "width": 200}
@@ -63,25 +63,26 @@ def _runs(cell: Cell, runs: range) -> list[Row]:
         n_members=len(runs),
         generator=generator,
     )
-    optimizer = torch.optim.SGD(module.parameter_groups(cell["learning_rate"]))
-    step = TrainingStep(module, make_loss("hinge"), optimizer, cell["batch_size"])
-    x, y = rows[:, : cell["batch_size"]].clone(), labels[:, : cell["batch_size"]].clone()
-    batch = BatchBuffers(x, y, None, torch.empty_like(y))
     member = torch.arange(len(runs))[:, None]
     looks = set(np.linspace(0, cell["n_steps"], N_LOOKS + 1).astype(int).tolist()[1:])
     succeeded = np.full(len(runs), np.nan)
-    with torch.no_grad():
-        for i in range(1, cell["n_steps"] + 1):
-            index = torch.randint(n_train, (len(runs), cell["batch_size"]), generator=generator)
-            x.copy_(rows[member, index])
-            y.copy_(labels[member, index])
-            step(batch)
-            if i in looks:
-                wrong = (module(rows) * labels <= 0).float().squeeze(-1)
-                train_error, test_error = wrong[:, :n_train].mean(1).numpy(), wrong[:, n_train:].mean(1).numpy()
-                succeeded[np.isnan(succeeded) & (test_error <= SUCCESS)] = i
-                if not np.isnan(succeeded).any():
-                    break
+    train_error = test_error = succeeded
+
+    def next_batch() -> tuple[Tensor, Tensor]:
+        index = torch.randint(n_train, (len(runs), cell["batch_size"]), generator=generator)
+        return rows[member, index], labels[member, index]
+
+    def all_succeeded(n_done: int, _: Tensor) -> bool:
+        nonlocal train_error, test_error
+        if n_done not in looks:
+            return False
+        wrong = (module(rows) * labels <= 0).float().squeeze(-1)
+        train_error, test_error = wrong[:, :n_train].mean(1).numpy(), wrong[:, n_train:].mean(1).numpy()
+        succeeded[np.isnan(succeeded) & (test_error <= SUCCESS)] = n_done
+        return not np.isnan(succeeded).any()
+
+    rate = cell["learning_rate"]
+    train(module, next_batch, cell["n_steps"], loss="hinge", learning_rate=rate, callback=all_succeeded)
     return [
         {
             "run": run,

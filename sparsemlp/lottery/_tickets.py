@@ -11,15 +11,16 @@ from numpy.typing import ArrayLike
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from sparsemlp._activations import blocks
 from sparsemlp._training.cuda_graphs import with_cuda_graph
 from sparsemlp._training.losses import make_loss
 from sparsemlp._training.optimizers import SGD
 from sparsemlp._training.step import BatchBuffers, TrainingStep
 from sparsemlp._training.threads import compute_threads
 from sparsemlp._validation import check_int
-from sparsemlp.activations import blocks
 from sparsemlp.frontier._members import assembled
 from sparsemlp.module import SparseInitMLP
+from sparsemlp.parametrization import parameter_groups
 
 
 @torch.no_grad()
@@ -246,7 +247,7 @@ def retrain(
     rows, target = _rows_and_targets(module, X, y, loss)
     trained = assembled(list(module.parameters()), module)
     with compute_threads() as compute:
-        optimizer = SGD(trained.parameter_groups(learning_rate, weight_decay))
+        optimizer = SGD(parameter_groups(trained, learning_rate, weight_decay))
         step = TrainingStep(trained, make_loss(loss, n_classes=2), optimizer, batch_size)
         compute(_train_on_rows, step, rows, target, n_steps, trained.n_members, random_state)
     for parameter in trained.parameters():

@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-#: kinds of first-layer neurons, in the order in which they lie side by side
+Activation = Literal["relu", "tanh", "sin", "relu-tanh", "mixed"]
+ACTIVATIONS: tuple[str, ...] = get_args(Activation)
+#: kinds of first-layer neurons, in the order of their places in the layer
 KINDS = ("relu", "tanh", "sin")
 #: which share of the neurons is of each kind
 SHARES = {
@@ -21,17 +23,16 @@ SHARES = {
     "relu-tanh": (1 / 2, 1 / 2, 0),
     "mixed": (1 / 3, 1 / 3, 1 / 3),
 }
-ACTIVATIONS = tuple(SHARES)
-#: what the weights of a soft step are multiplied by at initialisation
+#: what the weights of tanh neurons are multiplied by at initialisation
 TANH_GAIN = 10.0
-#: between what, evenly on a logarithmic scale, the weights of every wave are
+#: the gains of sin neurons are between these two, log-uniform
 SIN_GAINS = (1.0, 4.0)
 
 
 def tanh_(values: Tensor) -> Tensor:
     """Apply tanh in place, without autograd.
 
-    In float32 on a CPU it is had from the logistic function, to 2e-7, in a third of the time.
+    In float32 on a CPU it is computed from the logistic function, to 2e-7, in a third of the time.
     """
     if values.dtype == torch.float32 and values.device.type == "cpu":
         return values.mul_(2).sigmoid_().mul_(2).sub_(1)
@@ -50,20 +51,20 @@ class Block(NamedTuple):
 
 
 def blocks(activation: str, width: int) -> list[Block]:
-    """Return the kinds of neurons that a first layer has, in the order in which they lie."""
+    """Return the kinds of neurons that a first layer has, in order."""
     stops = [round(width * share) for share in accumulate(SHARES[activation], initial=0)]
     neurons = (slice(*ends) for ends in pairwise(stops))
     return [Block(kind, part) for kind, part in zip(KINDS, neurons, strict=True) if part.start < part.stop]
 
 
 def n_sin(activation: str, width: int) -> int:
-    """Return how many of a first layer's neurons are waves."""
+    """Return how many of a first layer's neurons are sin neurons."""
     return sum(part.stop - part.start for kind, part in blocks(activation, width) if kind == "sin")
 
 
 @torch.no_grad()
 def apply_gains_(weight: Tensor, activation: str, generator: torch.Generator | None = None) -> None:
-    """Multiply freshly drawn weights, of shape (n_members, width, n_features), by what their kinds ask for."""
+    """Multiply initial weights, of shape (n_members, width, n_features), by the gains of their kinds."""
     n_members, width, _ = weight.shape
     for kind, neurons in blocks(activation, width):
         part = weight[:, neurons]
@@ -71,8 +72,8 @@ def apply_gains_(weight: Tensor, activation: str, generator: torch.Generator | N
             part *= TANH_GAIN
         elif kind == "sin":
             low, high = map(math.log, SIN_GAINS)
-            draws = torch.rand(n_members, part.shape[1], 1, generator=generator)
-            part *= torch.exp(low + (high - low) * draws).to(part)
+            exponents = torch.rand(n_members, part.shape[1], 1, generator=generator)
+            part *= torch.exp(low + (high - low) * exponents).to(part)
 
 
 def sparse_layer_activation(activation: str, x: Tensor) -> Tensor:
@@ -89,7 +90,7 @@ def sparse_layer_activation(activation: str, x: Tensor) -> Tensor:
 def sparse_layer_calls(activation: str, output: Tensor, cosines: Tensor) -> Iterator[Callable[[], Any]]:
     """Yield the calls that apply the activation to `output`, of shape (..., width), in place.
 
-    A wave's derivative is not to be had from its value; it is written to `cosines`, of shape (..., n_sin).
+    The derivative of the sine cannot be computed from its value; it is written to `cosines`, (..., n_sin).
     """
     for kind, neurons in blocks(activation, output.shape[-1]):
         values = output[..., neurons]
