@@ -3,7 +3,7 @@
 Run it beside those that are there, on the same splits, with the same number of trials:
 
     python -m benchmarks tabular --plugin examples/own_competitor.py --models knn rf sparse_mlp \
-        --tasks credit --train-size 1000 --trials 10 --seeds 2 --results results-knn
+        --tasks credit --rows 1000 --trials 10 --seeds 2 --results results-knn
 """
 
 from optuna.trial import BaseTrial
