@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli import UsageError, add_common, add_storage
+from benchmarks.cli import UsageError, add_common
 
 if TYPE_CHECKING:
     from benchmarks.report.document import Content
@@ -17,15 +17,13 @@ TEMPLATES = Path(__file__).parent / "report" / "templates"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``report``."""
     add_common(parser, profiles=())
-    add_storage(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the report, print its main tables and say where it is."""
-    from benchmarks.results.database import locate
     from benchmarks.results.store import Store
 
-    store = Store.open(locate(args.results, args.storage), create=False)
+    store = Store.open(args.results, create=False)
     folder = args.results / "report"
     try:
         content = write(store, folder, args.command_line)

@@ -12,7 +12,7 @@ from torch import nn
 from benchmarks.cli import make_folder
 from benchmarks.environment import machine, versions
 from benchmarks.parity.grids import QUICK
-from benchmarks.results import json_file
+from benchmarks.results import jsonl
 from sparsemlp.frontier import Run, Setting, train_runs
 
 FILE = "parity_cost.json"
@@ -31,7 +31,7 @@ def measure(results: Path, command: str) -> None:
     long_runs = {decay: _long_run(decay) for decay in ("coupled", "uncoupled")}
     measured: dict[str, Any] = {"command": command, "machine": machine(), "versions": versions()}
     measured |= {"rows": rows, "long_runs": long_runs}
-    json_file.write(results / FILE, measured)
+    jsonl.write(results / FILE, measured)
     for row in rows:
         print(f"width {row['width']}: loop {row['loop']:.0f} us a step, frontier {row['frontier']:.1f} us")
     for decay, row in long_runs.items():

@@ -14,7 +14,7 @@ from benchmarks.parity.cost import LONG
 from benchmarks.parity.grids import EXPERIMENTS, PROFILES, settings_of
 from benchmarks.parity.tables import rows_of
 from benchmarks.report.document import Cell, Section, Table
-from benchmarks.results import json_file
+from benchmarks.results import jsonl
 from benchmarks.results.store import Store
 
 
@@ -74,7 +74,7 @@ def headlines(store: Store) -> list[str]:
 
 def _cost(results: Path) -> dict[str, Any] | None:
     path = results / COST_FILE
-    return json_file.read(path) if path.exists() else None
+    return jsonl.read(path) if path.exists() else None
 
 
 def cost_section(cost: dict[str, Any], runs: pd.DataFrame) -> Section:

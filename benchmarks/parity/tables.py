@@ -10,6 +10,7 @@ import pandas as pd
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text, UniqueConstraint
 from sqlalchemy.exc import IntegrityError
 
+from benchmarks.results import schema
 from sparsemlp.frontier import Outcome, Run, Setting
 
 RUNS, TICKETS = "parity_runs", "parity_tickets"
@@ -62,6 +63,9 @@ def _outcome_columns(name: str) -> list[Column[Any]]:
         Column("test_error", Float, nullable=False),
         *([Column("curve", Text)] if name == RUNS else []),  # JSON: [[step, train error, test error], ...]
     ]
+
+
+define_tables(schema.metadata)
 
 
 def setting_key(setting: Setting) -> dict[str, Any]:

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from benchmarks.cli import UsageError
+from benchmarks.cli import UsageError, progress_bar
 from benchmarks.parity import tables as parity_store
-from benchmarks.progress import FORMAT
 from benchmarks.results.database import OTHER_FOLDER
 from sparsemlp.frontier import Outcome, Run, Setting, make_batches, train_runs
 from sparsemlp.lottery import ticket_experiment
@@ -30,6 +28,7 @@ TICKETS = (
     ),
 )
 TICKET_RUNS, TICKET_NEURONS = 20, 5
+BAR = "{{percentage:3.0f}}% |{{bar:20}}| {n_runs} runs [{{elapsed}}, {{remaining}} left] {{desc}}"
 
 
 def device(name: str) -> torch.device:
@@ -51,7 +50,8 @@ def train(
     if n_known:
         print(f"{n_known} of {len(settings) * n_runs} parity runs are there already", file=sys.stderr)
     total = sum(_weight(run.setting) * run.setting.max_steps for run in runs)
-    with _bar(total, len(runs)) as bar:
+    # Wide settings come last: the mean speed over all steps tells more than that of the latest.
+    with progress_bar(total, bar_format=BAR.format(n_runs=len(runs)), smoothing=0) as bar:
 
         def add(outcomes: list[Outcome]) -> None:
             parity_store.add_runs(store, outcomes)
@@ -63,18 +63,6 @@ def train(
         train_runs(runs, device, with_curves=with_curves, on_batch=add, on_progress=count)
 
 
-def _bar(total: int, n_runs: int) -> tqdm:
-    terminal = sys.stderr.isatty()
-    return tqdm(
-        total=total,
-        bar_format=FORMAT.replace("{n_fmt}/{total_fmt}", f"{n_runs} runs"),
-        mininterval=0.1 if terminal else 10.0,
-        dynamic_ncols=terminal,
-        smoothing=0,  # wide settings come last: the mean over all steps tells more than that of the latest
-        disable=not n_runs,
-    )
-
-
 def _weight(setting: Setting) -> int:
     """Return about how long a step takes; the unit is that of one neuron of 50 inputs."""
     return 60 + setting.width * (setting.n_features + 60) // 110
@@ -83,7 +71,7 @@ def _weight(setting: Setting) -> int:
 def train_tickets(store: "Store", device: torch.device) -> None:
     """Do the lottery experiment's settings of which the store has no run; all runs of one are stored at once."""
     known = store.keys(parity_store.TICKETS, parity_store.SETTING_FIELDS)
-    for setting in tqdm(TICKETS, bar_format=FORMAT, disable=not sys.stderr.isatty()):
+    for setting in progress_bar(len(TICKETS), iterable=TICKETS):
         if tuple(parity_store.setting_key(setting).values()) in known:
             continue
         table = ticket_experiment(

@@ -69,8 +69,8 @@ def experiments() -> dict[str, "Experiment"]:
 
 def compute(chosen: Mapping[str, "Experiment"], profile: str, store: "ScalingStore") -> None:
     """ComputePool and store the cells that the store does not hold."""
-    from benchmarks.data.tasks import DataUnavailableError
-    from benchmarks.progress import progress
+    from benchmarks.cli import progress
+    from benchmarks.data.table import DataUnavailableError
 
     pieces = []
     for name, experiment in chosen.items():

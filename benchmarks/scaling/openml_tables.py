@@ -8,14 +8,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmarks.data.splits import Size, make_split
+from benchmarks.data.splits import REPORT_SEED, Size, make_split
 from benchmarks.data.tasks import OPENML_NAMES, load
 from benchmarks.report.document import number
 from benchmarks.scaling import network_figures as draw
 from benchmarks.scaling.experiment import Cell, Experiment, Row
 from benchmarks.scaling.fits import fits_table
 from benchmarks.scaling.parallel import run_all
-from benchmarks.tabular.command import REPORT_SEED
 from sparsemlp import SparseInitMLPClassifier
 
 STARTS: dict[str, Any] = {"sparse": "auto", "dense": None}

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.cli import add_common, make_folder, whole_number, with_profile
 from benchmarks.environment import machine, versions
-from benchmarks.results import json_file
+from benchmarks.results import jsonl
 
 HELP = "time per step, fit and prediction against the peers and the floor"
 FILE = "speed.json"
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         measured["machine"]["gpu"] = torch.cuda.get_device_name()
     measured["slopes"] = slopes(measured["rows"])
     path = args.results / FILE
-    json_file.write(path, measured)
+    jsonl.write(path, measured)
     print(table(measured["rows"]))
     print(slopes_table(measured["slopes"]))
     print(f"\nWritten to {path}; the report of `tabular` or `parity` in the same folder has it, too.")

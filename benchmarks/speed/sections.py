@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.report.document import Best, Cell, Picture, Section, Table
-from benchmarks.results import json_file
+from benchmarks.results import jsonl
 from benchmarks.speed.command import FILE
 
 OURS = "sparsemlp"
@@ -18,7 +18,7 @@ def section(results: Path) -> Section | None:
     path = results / FILE
     if not path.exists():
         return None
-    measured = json_file.read(path)
+    measured = jsonl.read(path)
     machine = ", ".join(f"{name}: {value}" for name, value in measured["machine"].items())
     return Section(
         "Speed",

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.data.splits import REPORT_SEED
 from benchmarks.parity import sections as parity_report
 from benchmarks.report.document import Cell, Content, Section, Table
 from benchmarks.results.store import Store
 from benchmarks.tabular import duels, growth_sections, setting_sections, summary
-from benchmarks.tabular.command import REPORT_SEED
 
 TITLE = "Sparse-initialised nets against random forests"
 PARITY_TITLE = "The parity study"

@@ -13,7 +13,7 @@ from benchmarks.__main__ import main
 from benchmarks.cli import UsageError
 from benchmarks.parity import cost
 from benchmarks.report.document import Best, Cell, Table
-from benchmarks.results import json_file
+from benchmarks.results import jsonl
 from benchmarks.results.database import FILE_NAME
 from benchmarks.results.store import Store
 from benchmarks.speed import command as speed
@@ -49,7 +49,7 @@ def evaluation(task, seed, model, accuracy, trial=-1, **changes):
         "test_roc_auc": None if accuracy is None else accuracy + 0.05,
         "test_log_loss": None,
         "test_brier": None,
-        "chance_accuracy": 0.5,
+        "baseline_score": 0.5,
         "fit_seconds": {"rf": 0.25, "sparse_mlp": 1.5, "dense_mlp": 1.25}[model],
         "predict_seconds": 0.01,
         "tuning_seconds": None,
@@ -224,12 +224,12 @@ def test_damaged_measurements_are_one_line_that_names_the_file(results, capsys, 
 
 def test_measurements_that_cannot_be_finished_leave_those_before(tmp_path):
     path = tmp_path / speed.FILE
-    json_file.write(path, {"rows": [1.5]})
+    jsonl.write(path, {"rows": [1.5]})
     with pytest.raises(TypeError):
-        json_file.write(path, {"rows": [1.5, object()]})
-    assert json_file.read(path) == {"rows": [1.5]}
+        jsonl.write(path, {"rows": [1.5, object()]})
+    assert jsonl.read(path) == {"rows": [1.5]}
     with pytest.raises(UsageError, match=r"speed\.json cannot be written"):
-        json_file.write(tmp_path / "nowhere" / speed.FILE, {})
+        jsonl.write(tmp_path / "nowhere" / speed.FILE, {})
 
 
 def test_what_tuning_chose_is_a_table_only_where_a_net_was_tuned():

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmarks.__main__ import main
-from benchmarks.data.tasks import DataUnavailableError
+from benchmarks.data.table import DataUnavailableError
 from benchmarks.environment import CODE, package_code
 from benchmarks.scaling import command as scaling_laws
 from benchmarks.scaling import compute, model

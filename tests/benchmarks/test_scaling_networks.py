@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks.data.tasks import Data
+from benchmarks.data.table import Data
 from benchmarks.scaling import circle, openml_tables, parallel, parity
 from benchmarks.scaling import images as scaling_images
 from benchmarks.scaling.command import NAMES, experiments

@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 
-from benchmarks.data.tasks import Data, DataUnavailableError, Task
+from benchmarks.data.table import Data, DataUnavailableError
+from benchmarks.data.tasks import Task
 from benchmarks.models import Model
 
 
@@ -132,7 +133,7 @@ def evaluation(**changes):
         "fold_scores": [],
         "pruned": False,
         "threads": 2,
-        "chance_accuracy": 0.5,
+        "baseline_score": 0.5,
         "test_accuracy": 0.8,
     }
     return row | changes
