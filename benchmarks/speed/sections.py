@@ -5,22 +5,23 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.report.document import Best, Cell, Picture, Section, Table
+from benchmarks.report.document import Picture, Section, Table, mark
 from benchmarks.results import jsonl
+from benchmarks.results.store import Store
 from benchmarks.speed.command import FILE
 
 OURS = "sparsemlp"
 COLOURS = {"floor": "#777777", "sparsemlp, bf16": "#56b4e9", "plain PyTorch loop": "#d55e00", "skorch": "#009e73"}
 
 
-def section(results: Path) -> Section | None:
-    """Return the section, or None where speed has not been measured."""
+def sections(store: Store, results: Path) -> list[Section]:
+    """Return the section on speed, if it has been measured: in a file in ``results``, not in the store."""
     path = results / FILE
     if not path.exists():
-        return None
+        return []
     measured = jsonl.read(path)
     machine = ", ".join(f"{name}: {value}" for name, value in measured["machine"].items())
-    return Section(
+    section = Section(
         "Speed",
         [
             "Medians over interleaved rounds in one process. The floor is the time of the step's matrix products "
@@ -33,18 +34,19 @@ def section(results: Path) -> Section | None:
         [measured["command"]],
         brief=1,
     )
+    return [section]
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
     cells = []
     last = None
     for row in rows:
-        mark = Best if row["contender"] == OURS else Cell
         floor = "" if row["floor"] is None else f"{row['floor']:.2f}"
         title = row["case"] if row["case"] != last else ""
         last = row["case"]
         value = f"{row['value']:.4g} {row['unit']}"
-        cells.append([Cell(title), mark(row["contender"]), Cell(value), Cell(f"{row['ratio']:.2f}"), Cell(floor)])
+        contender = mark(row["contender"], row["contender"] == OURS)
+        cells.append([title, contender, value, f"{row['ratio']:.2f}", floor])
     head = ["what", "who", "median", "over sparsemlp", "over floor"]
     return Table("Time and memory", head, cells, words=(0, 1))
 
@@ -52,10 +54,10 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 def _slopes(found: list[dict[str, Any]]) -> Table:
     cells = [
         [
-            Cell(row["what"]),
-            Cell(row["contender"]),
-            Cell(f"{row['from']:g} to {row['to']:g}"),
-            Cell(f"{row['power']:.2f}"),
+            row["what"],
+            row["contender"],
+            f"{row['from']:g} to {row['to']:g}",
+            f"{row['power']:.2f}",
         ]
         for row in found
     ]

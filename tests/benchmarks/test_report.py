@@ -11,13 +11,18 @@ import pytest
 from benchmarks import environment
 from benchmarks.__main__ import main
 from benchmarks.cli import UsageError
+from benchmarks.models import MODELS
 from benchmarks.parity import cost
-from benchmarks.report.document import Best, Cell, Table
+from benchmarks.report.document import Best, Table, number
+from benchmarks.report.style import styles
 from benchmarks.results import jsonl
 from benchmarks.results.database import FILE_NAME
 from benchmarks.results.store import Store
 from benchmarks.speed import command as speed
-from benchmarks.tabular import content, setting_sections, summary
+from benchmarks.tabular import condition_sections, scores
+from benchmarks.tabular.comparisons import chance_of_a_verdict, compare
+from benchmarks.tabular.sections import comparison_table
+from benchmarks.write_report import compose
 
 ACCURACY = {
     ("alpha", 100): {"rf": 0.70, "sparse_mlp": 0.75, "dense_mlp": 0.71},
@@ -49,6 +54,9 @@ def evaluation(task, seed, model, accuracy, trial=-1, **changes):
         "test_roc_auc": None if accuracy is None else accuracy + 0.05,
         "test_log_loss": None,
         "test_brier": None,
+        "kind": "classification",
+        "test_r2": None,
+        "test_rmse": None,
         "baseline_score": 0.5,
         "fit_seconds": {"rf": 0.25, "sparse_mlp": 1.5, "dense_mlp": 1.25}[model],
         "predict_seconds": 0.01,
@@ -131,8 +139,11 @@ def test_the_averages_are_those_of_the_store(results):
 
 def test_the_report_says_how_weak_two_seeds_are_and_which_data_are_subsets(results):
     for text in write(results):
-        assert "with 2 seeds, two models that are in truth equal are still called a win or a loss on 50%" in text
-        assert "Subsets of the published data: beta." in text
+        assert "with 2 seeds, two models that are in truth equal are called a win or a loss on 50%" in text
+        assert "1 of 3 tables: beta (a subset: 5000 of the 9000 published rows)." in text
+        assert "Not the published data in full, see Data: beta." in text
+        assert "ranks that differ by less than the critical difference, 1.91, are not told apart" in text
+        assert "which no rank or comparison includes: Boosted trees" in text
         assert "a subset: 5000 of the 9000 published rows" in text
         assert "Seeds: 100, 101." in text
         assert "python -m benchmarks tabular --profile quick --results results" in text
@@ -143,8 +154,9 @@ def test_the_page_needs_nothing_beside_it_and_names_no_place_of_this_machine(res
     import platform
 
     text, page = write(results)
-    for source in re.findall(r'(?:src|href)="([^"]*)"', page):
-        assert source.startswith(("#", "data:")), source
+    links = [source for source in re.findall(r'(?:src|href)="([^"]*)"', page) if not source.startswith("#")]
+    assert links == ["evaluations.csv", "scores.csv", "comparisons.csv", "environments.csv"]
+    assert all((results / "report" / name).stat().st_size for name in links)
     assert "@import" not in page
     assert page.count("<svg") == 3
     ids = re.findall(r'\bid="([^"]*)"', page)
@@ -156,13 +168,84 @@ def test_the_page_needs_nothing_beside_it_and_names_no_place_of_this_machine(res
         assert platform.node() not in document
 
 
-def test_figures_are_written_as_svg_and_png_and_markdown_refers_to_them(results):
+def test_figures_are_written_as_png_and_as_svg_on_request_and_markdown_refers_to_them(results):
     text, _ = write(results)
+    assert not list((results / "report").glob("*.svg"))
+    assert main(["report", "--results", str(results), "--svg"]) == 0
     names = re.findall(r"\]\(([^)]*)\.png\)", text)
     assert len(names) == 3
     for name in names:
         assert (results / "report" / f"{name}.png").stat().st_size > 5000
         assert (results / "report" / f"{name}.svg").read_text().startswith("<?xml")
+
+
+def test_won_tied_lost_and_every_interval_can_be_recomputed_from_the_raw_rows(results):
+    store = Store.open(results)
+    store.add_evaluation(evaluation("beta", 102, "rf", None, failure="ValueError: no", baseline_score=0.55))
+    store.add_evaluation(evaluation("beta", 102, "sparse_mlp", 0.86))
+    for trial, (validation, test) in enumerate(((0.7, 0.71), (0.9, 0.74), (0.8, 0.99))):
+        store.add_evaluation(evaluation("alpha", 100, "rf", test, trial=trial, validation_score=validation))
+    store.close()
+    text, _ = write(results)
+    raw = pd.read_csv(results / "report" / "evaluations.csv")
+    raw["score"] = raw["test_accuracy"].where(raw["failure"].isna(), raw["baseline_score"])
+    default = raw[raw["trial"] == -1].pivot(index=["task", "seed"], columns="model", values="score")
+    difference = (default["sparse_mlp"] - default["rf"]).dropna().groupby("task")
+    mean, error = difference.mean(), difference.std() / np.sqrt(difference.size())
+    won, lost = int((mean > error).sum()), int((mean < -error).sum())
+    over_tasks = f"{100 * mean.mean():+.2f} ± {100 * mean.std() / np.sqrt(len(mean)):.2f}"
+    row = next(line for line in text.splitlines() if "default configurations | Untuned forest" in line)
+    assert f" {won}/{len(mean) - won - lost}/{lost} " in row
+    assert f" {over_tasks} " in row
+    of_beta = 100 * default["rf"].xs("beta")
+    assert f"{of_beta.mean():.1f} ± {of_beta.std() / np.sqrt(3):.1f} " in "".join(cells(text, "beta *"))
+    best = raw[raw["trial"] >= 0].sort_values("validation_score").groupby(["task", "seed", "model"]).tail(1)
+    assert best["score"].tolist() == [0.74]
+    chosen = pd.read_csv(results / "report" / "scores.csv")
+    assert chosen[chosen["tuned"]]["score"].tolist() == [0.74]
+    merged = chosen[~chosen["tuned"]].pivot(index=["task", "seed"], columns="model", values="score")
+    pd.testing.assert_frame_equal(merged, default)
+    written = pd.read_csv(results / "report" / "comparisons.csv").query("against == 'rf'").set_index("task")
+    np.testing.assert_allclose(written["standard_error"], error, rtol=1e-12)
+    overlap = 1 + difference.size() * 500 / 10_000  # test rows over rows of the pool
+    np.testing.assert_allclose(written["corrected_error"], error * np.sqrt(overlap), rtol=1e-12)
+
+
+def test_every_section_is_in_the_table_of_contents(results):
+    page = write(results)[1]
+    headings = re.findall(r'<h2 id="([^"]*)">', page)
+    assert headings == re.findall(r'<li><a href="#([^"]*)">', page)
+    assert len(headings) == len(set(headings)) > 3
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_the_first_screen_says_at_how_many_rows_parities_are_learned(tmp_path, tuned):
+    learned = {  # accuracy by rows, a list of seeds
+        "sparse_mlp": {100: [0.5, 0.5], 1000: [0.9, 1.0], 10_000: [1.0, 1.0]},
+        "dense_mlp": {100: [0.9, 1.0], 1000: [1.0, 1.0], 10_000: [1.0, 1.0]},
+        "rf": {100: [0.5, 0.5], 1000: [0.5, 0.5], 10_000: [0.5, 0.7]},
+    }
+    store = Store.open(tmp_path)
+    known = {"validation_score": 0.7, "tuning_seconds": 1.0} if tuned else {}
+    for model, sizes in learned.items():
+        for n_train, accuracies in sizes.items():
+            for seed, accuracy in enumerate(accuracies):
+                row = evaluation("parity-50-3", 100 + seed, model, accuracy, trial=0 if tuned else -1)
+                store.add_evaluation(row | known | {"size": f"rows:{n_train}", "n_train": n_train})
+    store.add_evaluation(evaluation("alpha", 100, "rf", 0.7))
+    store.add_evaluation(evaluation("alpha", 100, "sparse_mlp", 0.8))
+    store.close()
+    text, _ = write(tmp_path)
+    first = text.split("\n## ")[0]
+    sparse, dense = 100 * 10 ** (0.4 / 0.45), 100
+    fastest = 100 * 10 ** (0.4 / 0.5)
+    assert f"sparse net {sparse:.0f} ({fastest:.0f} to 1000)" in first
+    assert f"dense net at most {dense};" in first
+    assert "random forest not with 10000, where it is at 60%." in first
+    assert "(parity-accuracy-by-rows.png)" in first
+    assert "on 1 task: 1 won" in first, "parities do not count as tables"
+    assert re.search(r"Untuned forest \| +1 \| ", first)
+    assert "parity-50-3 |  1000 |     2 |" in text
 
 
 def test_development_seeds_are_called_out(results):
@@ -175,9 +258,9 @@ def test_development_seeds_are_called_out(results):
 def test_tasks_with_different_numbers_of_seeds_are_called_out():
     rows = [evaluation("alpha", seed, model, 0.8) for seed in (100, 101) for model in ("rf", "sparse_mlp")]
     rows += [evaluation("beta", 100, model, 0.7) for model in ("rf", "sparse_mlp")]
-    (setting,) = summary.settings(frame(rows))
-    assert "2 of 2 tasks and 1 to 2 seeds" in setting_sections.model_table(setting).caption
-    words = setting_sections.evidence(setting)
+    (condition,) = scores.conditions(frame(rows))
+    assert "2 of 2 tasks and 1 to 2 seeds" in condition_sections.model_table(condition, None).caption
+    words = condition_sections.evidence(condition)
     assert "with 2 seeds" in words
     assert "With a single seed" in words
 
@@ -242,9 +325,9 @@ def test_what_tuning_chose_is_a_table_only_where_a_net_was_tuned():
         for seed in (0, 1)
     ]
     for rows, n_tables in ((forest, 0), (forest + net, 1)):
-        (setting,) = summary.settings(frame(rows))
-        assert setting.tuned
-        tables = setting_sections.section(setting, set()).tables
+        (condition,) = scores.conditions(frame(rows))
+        assert condition.tuned
+        tables = condition_sections.section(condition, set()).tables
         found = [table for table in tables if table.caption.startswith("What tuning chose")]
         assert [bool(table.rows) for table in found] == [True] * n_tables
 
@@ -275,9 +358,9 @@ def test_a_report_can_be_written_at_any_moment_of_a_run(tmp_path, seed):
             store.add_evaluation(row | known)
     store.close()
     store = Store.open(tmp_path)
-    report = content.build(store, tmp_path, "python -m benchmarks report")
+    report = compose(store, tmp_path, "python -m benchmarks report")
     store.close()
-    shown = [*report.lead, *(table.markdown() for section in report.sections for table in section.tables)]
+    shown = [*report.summary.text, *(table.markdown() for section in report.sections for table in section.tables)]
     assert not any("nan" in text for text in shown)
 
 
@@ -297,18 +380,37 @@ def test_the_tuned_trial_is_chosen_by_validation_never_by_test_score():
             evaluation("alpha", 100, "rf", None, trial=3, failure="ValueError: no"),
         ]
     )
-    (setting,) = summary.settings(rows)
-    assert setting.tuned
-    assert setting.n_trials == (4, 4)
-    assert setting.scores["accuracy"].tolist() == [0.6]
+    (condition,) = scores.conditions(rows)
+    assert condition.tuned
+    assert condition.n_trials == (4, 4)
+    assert condition.scores["score"].tolist() == [0.6]
 
 
 def test_a_failed_fit_counts_as_saying_the_commonest_class():
     rows = frame([evaluation("alpha", 100, "rf", None, failure="no"), evaluation("alpha", 101, "rf", 0.8)])
-    (setting,) = summary.settings(rows)
-    table = summary.per_task(setting)
+    (condition,) = scores.conditions(rows)
+    table = scores.per_task(condition)
     assert table.loc[("alpha", "rf"), "mean"] == pytest.approx(0.65)
     assert table.loc[("alpha", "rf"), "n_failed"] == 1
+
+
+def test_regression_is_a_condition_of_its_own_scored_by_r2_and_failures_by_the_mean():
+    known = {"kind": "regression", "baseline_score": -0.02, "n_train": 1000}
+    rows = frame(
+        [
+            evaluation("alpha", 100, "rf", 0.7),
+            evaluation("wage", 100, "rf", None, test_r2=0.5, **known),
+            evaluation("wage", 100, "sparse_mlp", None, failure="ValueError: no", **known),
+        ]
+    )
+    classification, regression = scores.conditions(rows)
+    assert classification.tasks == ["alpha"]
+    assert regression.scores.set_index("model")["score"].to_dict() == {"rf": 0.5, "sparse_mlp": -0.02}
+    assert "R²" in condition_sections.model_table(regression, None).head
+    assert "Test R², 1 seed" in condition_sections.task_table(regression, set()).caption
+    (row,) = comparison_table([classification, regression], set()).rows
+    assert row[0] == "Regression, 1000 training rows, default configurations"
+    assert row[4:7] == ["0/0/1", "0 of 1", "-0.520 ± -"]
 
 
 def test_averages_are_over_what_every_model_has():
@@ -319,8 +421,8 @@ def test_averages_are_over_what_every_model_has():
             evaluation("beta", 100, "rf", 0.1),
         ]
     )
-    (setting,) = summary.settings(rows)
-    assert summary.per_model(setting)["accuracy"].to_dict() == {"rf": 0.7, "sparse_mlp": 0.8}
+    (condition,) = scores.conditions(rows)
+    assert scores.per_model(condition)["score"].to_dict() == {"rf": 0.7, "sparse_mlp": 0.8}
 
 
 def test_a_model_that_lacks_a_score_has_no_average_of_it():
@@ -329,11 +431,11 @@ def test_a_model_that_lacks_a_score_has_no_average_of_it():
         evaluation("easy", 100, "sparse_mlp", 0.9, test_log_loss=0.01),
         evaluation("hard", 100, "sparse_mlp", None, failure="no", test_log_loss=None),
     ]
-    (setting,) = summary.settings(frame(rows))
-    table = summary.per_model(setting)
+    (condition,) = scores.conditions(frame(rows))
+    table = scores.per_model(condition)
     assert table.loc["rf", "test_log_loss"] == pytest.approx(0.1)
     assert np.isnan(table.loc["sparse_mlp", "test_log_loss"])
-    assert table.loc["sparse_mlp", "accuracy"] == pytest.approx(0.7)
+    assert table.loc["sparse_mlp", "score"] == pytest.approx(0.7)
 
 
 def test_captions_pictures_and_headlines_of_the_markdown_stand_apart(results):
@@ -348,24 +450,38 @@ def test_captions_pictures_and_headlines_of_the_markdown_stand_apart(results):
 
 @pytest.mark.parametrize(
     ("differences", "verdict"),
-    [([0.01, 0.03], "win"), ([-0.01, -0.03], "loss"), ([-0.01, 0.03], "tie"), ([0.0], "tie"), ([0.001], "win")],
+    [
+        *(([0.01, 0.03], "win"), ([-0.01, -0.03], "loss"), ([-0.01, 0.03], "tie"), ([0.0], "tie")),
+        *(([0.001], "win"), ([0.0, 0.01], "tie"), ([0.0, -0.017], "tie"), ([1e-17], "tie")),
+    ],
 )
 def test_a_tie_is_within_one_standard_error(differences, verdict):
     rows = []
     for seed, difference in enumerate(differences):
         rows += [evaluation("alpha", seed, "rf", 0.5), evaluation("alpha", seed, "sparse_mlp", 0.5 + difference)]
-    (setting,) = summary.settings(frame(rows))
-    assert summary.paired(setting, "sparse_mlp", "rf")["verdict"].tolist() == [verdict]
+    (condition,) = scores.conditions(frame(rows))
+    assert compare(condition.of("sparse_mlp"), condition.of("rf")).tasks["verdict"].tolist() == [verdict]
 
 
 def test_equal_models_are_told_apart_as_often_as_the_report_says():
     draws = np.random.default_rng(0).normal(size=(20_000, 3))
     error = draws.std(axis=1, ddof=1) / np.sqrt(3)
-    assert np.mean(np.abs(draws.mean(axis=1)) > error) == pytest.approx(summary.chance_of_a_verdict(3), abs=0.02)
+    assert np.mean(np.abs(draws.mean(axis=1)) > error) == pytest.approx(chance_of_a_verdict(3), abs=0.02)
+
+
+def test_the_smallest_loss_that_is_shown_as_zero_has_no_sign():
+    assert number(-0.001, "{:+.2f}") == "+0.00"
+    assert number(-0.006, "{:+.2f}") == "-0.01"
+    assert number(float("nan"), "{:+.2f}") == "-"
+
+
+def test_no_two_models_look_alike():
+    looks = [tuple(style.values()) for style in styles(MODELS, MODELS).values()]
+    assert len(looks) == len(set(looks)) == len(MODELS)
 
 
 def test_a_markdown_table_is_aligned_and_escapes_bars():
-    table = Table("", ["name", "value"], [[Cell("a|b"), Best("1.0")], [Cell("c"), Cell("22.0")]])
+    table = Table("", ["name", "value"], [["a|b", Best("1.0")], ["c", "22.0"]])
     assert table.markdown().splitlines() == [
         "| name |   value |",
         "| ---- | ------: |",

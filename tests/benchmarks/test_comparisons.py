@@ -8,16 +8,19 @@ from helpers.benchmark_toys import evaluation
 
 from benchmarks.__main__ import main
 from benchmarks.results.store import Store
-from benchmarks.tabular import duels, summary
+from benchmarks.tabular import scores
+from benchmarks.tabular.comparisons import compare, stronger_of
+from benchmarks.tabular.sections import comparison_table
 
 DEFAULT, TUNED = -1, 0
 
 
-def settings(*groups):
-    """Return the settings of groups of (model, trial, accuracies[task][seed]), one training-set size."""
+def conditions(*groups):
+    """Return the conditions of groups of (model, trial, accuracies[task][seed]), one training-set size."""
     rows = [
         evaluation(
             id=number,
+            kind="classification",
             task=task,
             seed=100 + seed,
             model=model,
@@ -35,68 +38,69 @@ def settings(*groups):
             if accuracy is not None
         )
     ]
-    return summary.settings(pd.DataFrame(rows))
+    return scores.conditions(pd.DataFrame(rows))
 
 
-def accuracies(scores):
-    return {task: rows.sort_values("seed")["accuracy"].tolist() for task, rows in scores.groupby("task")}
+def stronger_forest(found):
+    """Return the stronger forest's accuracies by task."""
+    chosen = stronger_of([condition.of("rf") for condition in found])
+    return {task: rows.sort_values("seed")["score"].tolist() for task, rows in chosen.groupby("task")}
 
 
 def shown(found):
-    """Return the rows of the only table, without the setting's name."""
-    (section,) = duels.sections(found)
-    (table,) = section.tables
-    return [[str(cell) for cell in row[1:]] for row in table.rows]
+    """Return rival, seeds, points, difference and p of the table's rows."""
+    return [[row[1], row[3], *row[5:]] for row in comparison_table(found, set()).rows]
 
 
 # The stronger forest ---------------------------------------------------------------------------------
 
 
 def test_the_stronger_forest_is_chosen_task_by_task():
-    found = settings(
+    found = conditions(
         ("rf", DEFAULT, {"a": [0.7, 0.8], "b": [0.9, 0.9]}),
         ("rf", TUNED, {"a": [0.8, 0.8], "b": [0.8, 0.9]}),
     )
-    assert accuracies(duels.stronger_forest(found)) == {"a": [0.8, 0.8], "b": [0.9, 0.9]}
+    assert stronger_forest(found) == {"a": [0.8, 0.8], "b": [0.9, 0.9]}
 
 
 def test_forests_are_compared_on_the_seeds_that_both_have():
-    found = settings(
+    found = conditions(
         ("rf", DEFAULT, {"a": [0.7, 0.99], "b": [0.7, 0.1]}),  # seed 101 is not tuned
         ("rf", TUNED, {"a": [0.8], "b": [0.6]}),
     )
-    assert accuracies(duels.stronger_forest(found)) == {"a": [0.8], "b": [0.7, 0.1]}
+    assert stronger_forest(found) == {"a": [0.8], "b": [0.7, 0.1]}
 
 
 def test_a_forest_without_common_seeds_does_not_take_the_place_of_the_first():
-    found = settings(("rf", DEFAULT, {"a": [0.7]}), ("rf", TUNED, {"a": [None, 0.9]}))
-    assert accuracies(duels.stronger_forest(found)) == {"a": [0.7]}
+    found = conditions(("rf", DEFAULT, {"a": [0.7]}), ("rf", TUNED, {"a": [None, 0.9]}))
+    assert stronger_forest(found) == {"a": [0.7]}
 
 
 @pytest.mark.parametrize("trial", [DEFAULT, TUNED])
 def test_a_single_forest_is_the_stronger_one(trial):
-    found = settings(("rf", trial, {"a": [0.7], "b": [0.6]}), ("hgb", trial, {"a": [0.9], "b": [0.9]}))
-    assert accuracies(duels.stronger_forest(found)) == {"a": [0.7], "b": [0.6]}
+    found = conditions(("rf", trial, {"a": [0.7], "b": [0.6]}), ("hgb", trial, {"a": [0.9], "b": [0.9]}))
+    assert stronger_forest(found) == {"a": [0.7], "b": [0.6]}
 
 
 def test_without_forests_there_is_none():
-    assert duels.stronger_forest(settings(("hgb", DEFAULT, {"a": [0.7]}))).empty
+    found = conditions(("hgb", DEFAULT, {"a": [0.7]}), ("sparse_mlp", DEFAULT, {"a": [0.8]}))
+    assert [row[0] for row in shown(found)] == ["Boosted trees"]
 
 
 # Points and rows -------------------------------------------------------------------------------------
 
 
 def test_ties_count_half():
-    found = settings(
+    found = conditions(
         ("rf", DEFAULT, {"won": [0.5, 0.5], "tied": [0.5, 0.5], "lost": [0.5, 0.5], "equal": [0.5, 0.5]}),
         ("sparse_mlp", DEFAULT, {"won": [0.6, 0.7], "tied": [0.4, 0.6], "lost": [0.4, 0.3], "equal": [0.5, 0.5]}),
     )
-    assert duels.points(summary.paired(found[0], "sparse_mlp", "rf")) == 2
-    assert shown(found)[0][:3] == ["Stronger forest", "2", "2 of 4"]
+    assert compare(found[0].of("sparse_mlp"), found[0].of("rf")).points == 2
+    assert shown(found)[0][:3] == ["Untuned forest", "2", "2 of 4"]
 
 
 def test_one_row_for_each_forest_and_for_every_other_rival():
-    found = settings(
+    found = conditions(
         ("rf", DEFAULT, {"a": [0.6, 0.7]}),
         ("sparse_mlp", DEFAULT, {"a": [0.8, 0.8]}),
         ("dense_mlp", DEFAULT, {"a": [0.9, 0.9]}),
@@ -115,7 +119,7 @@ def test_one_row_for_each_forest_and_for_every_other_rival():
 
 
 def test_the_difference_has_its_error_over_tasks():
-    found = settings(
+    found = conditions(
         ("rf", DEFAULT, {"a": [0.5], "b": [0.5]}), ("sparse_mlp", DEFAULT, {"a": [0.52], "b": [0.56]})
     )
     ((_, seeds, points, difference, _),) = shown(found)
@@ -123,29 +127,29 @@ def test_the_difference_has_its_error_over_tasks():
 
 
 def test_with_one_seed_every_difference_counts():
-    found = settings(
+    found = conditions(
         ("rf", DEFAULT, {"a": [0.5], "b": [0.5]}), ("sparse_mlp", DEFAULT, {"a": [0.5], "b": [0.501]})
     )
     assert shown(found)[0][1:3] == ["1", "1.5 of 2"], "only the same accuracy is a tie"
 
 
 def test_tasks_of_fewer_seeds_are_told():
-    found = settings(
+    found = conditions(
         ("rf", DEFAULT, {"a": [0.5, 0.5], "b": [0.5, 0.5]}), ("sparse_mlp", DEFAULT, {"a": [0.6, 0.6], "b": [0.6]})
     )
     assert shown(found)[0][1] == "1 to 2"
 
 
 def test_where_the_net_has_met_nobody_there_is_no_section():
-    assert duels.sections([]) == []
-    assert duels.sections(settings(("rf", DEFAULT, {"a": [0.5]}))) == []
-    assert duels.sections(settings(("sparse_mlp", DEFAULT, {"a": [0.5]}))) == []
-    elsewhere = settings(("rf", DEFAULT, {"a": [0.5]}), ("sparse_mlp", DEFAULT, {"b": [0.5]}))
-    assert duels.sections(elsewhere) == []
+    assert shown([]) == []
+    assert shown(conditions(("rf", DEFAULT, {"a": [0.5]}))) == []
+    assert shown(conditions(("sparse_mlp", DEFAULT, {"a": [0.5]}))) == []
+    elsewhere = conditions(("rf", DEFAULT, {"a": [0.5]}), ("sparse_mlp", DEFAULT, {"b": [0.5]}))
+    assert shown(elsewhere) == []
 
 
 def test_rivals_are_met_without_any_forest(recwarn):
-    found = settings(("sparse_mlp", DEFAULT, {"a": [0.6]}), ("hgb", DEFAULT, {"a": [0.5]}))
+    found = conditions(("sparse_mlp", DEFAULT, {"a": [0.6]}), ("hgb", DEFAULT, {"a": [0.5]}))
     ((rival, *_, difference, _),) = shown(found)
     assert rival == "Boosted trees"
     assert difference.startswith("+10.00")
@@ -168,7 +172,7 @@ def test_the_report_has_the_section_once(tmp_path):
     store.close()
     assert main(["report", "--results", str(tmp_path)]) == 0
     text = (tmp_path / "report" / "report.md").read_text()
-    assert text.count("against each rival, in points") == 1
+    assert text.count("against every rival") == 1
     rows = [line for line in text.splitlines() if "Stronger forest " in line and line.startswith("|")]
     assert len(rows) == 2, "one at the defaults, one tuned"
     assert all("2 of 2" in row and "+10.00 ± 0.00" in row for row in rows)
