@@ -8,21 +8,21 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.parity import figures
-from benchmarks.report.document import Cell, Picture
+from benchmarks.report.document import Picture
 
 N_CURVES = 6
 
 OUTCOME = ["succeeded", "95 % interval", "median steps", "train error", "test error"]
 
 
-def outcome_cells(cell: Mapping[Any, Any]) -> list[Cell]:
+def outcome_cells(cell: Mapping[Any, Any]) -> list[str]:
     """Return what came of the runs of a cell."""
     return [
-        Cell(f"{cell['successes']}/{cell['runs']}"),
-        Cell(f"{cell['low']:.2f} to {cell['high']:.2f}"),
-        Cell(_number(cell["median_steps"], "{:.0f}")),
-        Cell(_number(cell["train_error"], "{:.3f}")),
-        Cell(_number(cell["test_error"], "{:.3f}")),
+        f"{cell['successes']}/{cell['runs']}",
+        f"{cell['low']:.2f} to {cell['high']:.2f}",
+        _number(cell["median_steps"], "{:.0f}"),
+        _number(cell["train_error"], "{:.3f}"),
+        _number(cell["test_error"], "{:.3f}"),
     ]
 
 

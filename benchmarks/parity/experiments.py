@@ -9,7 +9,7 @@ from benchmarks.parity import figures as parity_figures
 from benchmarks.parity.cells import OUTCOME, curves_picture, outcome_cells, rows_label
 from benchmarks.parity.grids import Experiment
 from benchmarks.parity.statistics import by_cell
-from benchmarks.report.document import Cell, Picture, Section, Table
+from benchmarks.report.document import Picture, Section, Table
 
 
 def experiment_section(
@@ -35,8 +35,7 @@ def experiment_section(
     if name == "seconds" and cost is not None:
         figures.append(seconds_picture(cells, cost))
     rows = [
-        [*(Cell(_field(field, cell[field])) for field in by), *outcome_cells(cell)]
-        for cell in cells.to_dict("records")
+        [*(_field(field, cell[field]) for field in by), *outcome_cells(cell)] for cell in cells.to_dict("records")
     ]
     head = [*(parity_figures.NAMES.get(field, field) for field in by), *OUTCOME]
     table = Table("Every cell.", head, rows, long=True)
@@ -82,7 +81,7 @@ def ticket_section(nets: pd.DataFrame) -> Section:
     counts["order"] = counts["net"].map(NETS.index)
     counts = counts.sort_values(["n_informative", "n_samples", "loss", "order"])
     rows = [
-        [Cell(row["setting"]), Cell(row["net"]), *outcome_cells(row)[:3], Cell(str(row["n_lucky"]))]
+        [row["setting"], row["net"], *outcome_cells(row)[:3], str(row["n_lucky"])]
         for row in counts.to_dict("records")
     ]
     width, n_neurons = (int(nets[name].iloc[0]) for name in ("width", "n_neurons"))

@@ -8,7 +8,7 @@ import pandas as pd
 from benchmarks.parity import figures, statistics, tables
 from benchmarks.parity.cells import OUTCOME, curves_picture, outcome_cells, rows_label, spaced
 from benchmarks.parity.statistics import Edges, by_cell, with_rows
-from benchmarks.report.document import Cell, Picture, Section, Table
+from benchmarks.report.document import Picture, Section, Table
 from sparsemlp.frontier import Setting
 from sparsemlp.theory import sq_threshold
 
@@ -71,9 +71,9 @@ def cell_table(cells: pd.DataFrame) -> Table:
     """Return the table of all cells."""
     rows = [
         [
-            Cell(figures.start_label(cell["sparsity"])),
-            Cell(rows_label(cell["n_samples"])),
-            Cell(str(cell["width"])),
+            figures.start_label(cell["sparsity"]),
+            rows_label(cell["n_samples"]),
+            str(cell["width"]),
             *outcome_cells(cell),
         ]
         for cell in cells.to_dict("records")
@@ -143,12 +143,12 @@ def violation_table(cells: pd.DataFrame) -> Table:
     """Return the table of pairs of widths where the wider net succeeded less often."""
     rows = [
         [
-            Cell(figures.start_label(row["sparsity"])),
-            Cell(rows_label(row["n_samples"])),
-            Cell(f"{row['narrow']} -> {row['wide']}"),
-            Cell(f"{row['narrow_rate']} -> {row['wide_rate']}"),
-            Cell(f"{row['drop']:.2f} ({row['low']:.2f} to {row['high']:.2f})"),
-            Cell("yes" if row["significant"] else "no"),
+            figures.start_label(row["sparsity"]),
+            rows_label(row["n_samples"]),
+            f"{row['narrow']} -> {row['wide']}",
+            f"{row['narrow_rate']} -> {row['wide_rate']}",
+            f"{row['drop']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
+            "yes" if row["significant"] else "no",
         ]
         for row in statistics.violations(cells).to_dict("records")
     ]
@@ -166,7 +166,7 @@ def edge_table(found: Edges, sparse: int) -> Table:
             texts += [_edge(found.edge(0, width), fewest), _ratio(found.ratio(width, sparse))]
         elif sparse:
             texts += ["-", "-"]
-        rows.append([Cell(text) for text in texts])
+        rows.append(texts)
     head = ["width", figures.start_label(sparse)] + (["dense", "dense over sparse"] if sparse else [])
     caption = f"Rows at which half of the runs succeed, up to {found.sizes.max()}, with 95 % bootstrap intervals."
     return Table(caption, head, rows)

@@ -13,7 +13,7 @@ from benchmarks.parity.cost import FILE as COST_FILE
 from benchmarks.parity.cost import LONG
 from benchmarks.parity.grids import EXPERIMENTS, PROFILES, settings_of
 from benchmarks.parity.tables import rows_of
-from benchmarks.report.document import Cell, Section, Table
+from benchmarks.report.document import Section, Table
 from benchmarks.results import json_file
 from benchmarks.results.store import Store
 
@@ -81,10 +81,10 @@ def cost_section(cost: dict[str, Any], runs: pd.DataFrame) -> Section:
     """Return the section on what training in batches saves."""
     rows = [
         [
-            Cell(str(row["width"])),
-            Cell(f"{row['loop']:.0f}"),
-            Cell(f"{row['frontier']:.1f}"),
-            Cell(f"{row['loop'] / row['frontier']:.1f}"),
+            str(row["width"]),
+            f"{row['loop']:.0f}",
+            f"{row['frontier']:.1f}",
+            f"{row['loop'] / row['frontier']:.1f}",
         ]
         for row in cost["rows"]
     ]

@@ -1,5 +1,6 @@
 """The parts a report is made of, before any markup: sections, tables, pictures."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,26 +8,35 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 
-class Cell(str):
-    """The text of a table cell, which may be the best of its row."""
-
-    best = False
+class Best(str):
+    """The text of a table cell that is the best of its row or column: bold."""
 
 
-class Best(Cell):
-    """The best of its row: bold."""
-
-    best = True
-
-
-def mark(text: str, best: bool) -> Cell:
-    """Return a cell, bold if it is the best."""
-    return Best(text) if best else Cell(text)
+def mark(text: str, best: bool) -> str:
+    """Return the text of a table cell, bold if it is the best."""
+    return Best(text) if best else text
 
 
 def number(value: Any, form: str) -> str:
-    """Return a number in a format, or a dash where there is none."""
-    return "-" if pd.isna(value) else form.format(value)
+    """Return a number in a format, or a dash where there is none; what rounds to zero has no minus."""
+    if pd.isna(value):
+        return "-"
+    text = form.format(value)
+    return form.format(0.0) if isinstance(value, float) and float(text) == 0 else text
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], words: Collection[int] = ()) -> str:
+    """Return a Markdown table with aligned columns: the first and those in ``words`` to the left, others right."""
+    marked = [[f"**{cell}**" if isinstance(cell, Best) else cell for cell in row] for row in rows]
+    texts = [[text.replace("|", "\\|").replace("\n", " ") for text in row] for row in [head, *marked]]
+    widths = [max(3, *(len(row[column]) for row in texts)) for column in range(len(head))]
+    left = {0, *words}
+    rule = ["-" * width if n in left else "-" * (width - 1) + ":" for n, width in enumerate(widths)]
+    padded = [
+        [text.ljust(width) if n in left else text.rjust(width) for n, (text, width) in enumerate(pairs)]
+        for pairs in (zip(row, widths, strict=True) for row in texts)
+    ]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [padded[0], rule, *padded[1:]])
 
 
 @dataclass
@@ -34,51 +44,44 @@ class Table:
     """A table of texts; columns in ``words`` hold sentences, a ``long`` table stands after the figures."""
 
     caption: str
-    head: list[str]
-    rows: list[list[Cell]]
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
     words: tuple[int, ...] = ()
     long: bool = False
 
     def markdown(self) -> str:
-        """Return the table as markdown whose columns stand under each other."""
-        rows = [[f"**{cell}**" if cell.best else str(cell) for cell in row] for row in self.rows]
-        texts = [[text.replace("|", "\\|").replace("\n", " ") for text in row] for row in [self.head, *rows]]
-        widths = [max(3, *(len(row[column]) for row in texts)) for column in range(len(self.head))]
-        left = {0, *self.words}
-        rule = ["-" * width if n in left else "-" * (width - 1) + ":" for n, width in enumerate(widths)]
-        padded = [
-            [text.ljust(width) if n in left else text.rjust(width) for n, (text, width) in enumerate(pairs)]
-            for pairs in (zip(row, widths, strict=True) for row in texts)
-        ]
-        return "\n".join("| " + " | ".join(row) + " |" for row in [padded[0], rule, *padded[1:]])
+        """Return the table in Markdown, without its caption."""
+        return markdown_table(self.head, self.rows, self.words)
 
 
 @dataclass
 class Picture:
-    """A figure with its file name and caption; ``svg`` is filled in when it is written."""
+    """A figure with its file name and caption."""
 
     name: str
     caption: str
     figure: Figure
-    svg: str = ""
 
 
 @dataclass
 class Section:
-    """A section of the report; ``brief`` says which of its tables the terminal shows too."""
+    """A section: paragraphs, tables, figures, commands to run again, and files beside the page by name.
+
+    ``brief`` says how many of its tables the terminal shows too.
+    """
 
     title: str
     text: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     figures: list[Picture] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
     brief: int = 0
 
 
 @dataclass
-class Content:
-    """The whole report."""
+class Document:
+    """A whole report: ``summary`` is its first screen, whose title is that of the report."""
 
-    title: str
-    lead: list[str]
+    summary: Section
     sections: list[Section]

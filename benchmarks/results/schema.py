@@ -16,7 +16,7 @@ from sqlalchemy import (
 from benchmarks.parity import tables as parity_store
 
 APPLICATION = "sparsemlp benchmarks"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 DEFAULT_TRIAL = -1
 
 metadata = MetaData()
@@ -49,7 +49,7 @@ datasets = Table(
     "datasets",
     metadata,
     Column("task", String(64), primary_key=True),
-    Column("n_rows", Integer, nullable=False),
+    Column("n_rows", Integer, nullable=False),  # 0: every seed samples as many as are asked for
     Column("n_features", Integer, nullable=False),
     Column("n_published", Integer),
     Column("statement", Text, nullable=False),
@@ -67,6 +67,7 @@ evaluations = Table(
     Column("seed", Integer, nullable=False),
     Column("model", String(64), nullable=False),
     Column("trial", Integer, nullable=False),  # DEFAULT_TRIAL: the untuned pipeline
+    Column("kind", String(16), nullable=False, default="classification"),  # of the task, or "regression"
     Column("n_train", Integer, nullable=False),
     Column("fraction", Float, nullable=False),  # n_train as a share of the whole training pool
     Column("n_test", Integer, nullable=False),
@@ -74,14 +75,16 @@ evaluations = Table(
     Column("suggestions", Text, nullable=False),  # JSON: the same in Optuna's words, for replaying a study
     Column("validation", String(64)),  # how the validation score came about: "5-fold", "holdout 25%"
     Column("validation_score", Float),  # none where the trial was pruned
-    Column("fold_scores", Text, nullable=False),  # JSON: accuracy on each fold, in order
+    Column("fold_scores", Text, nullable=False),  # JSON: accuracy, or R2, on each fold, in order
     Column("pruned", Boolean, nullable=False),  # given up after some folds; not fitted on all training rows
     Column("test_accuracy", Float),
     Column("test_roc_auc", Float),
     Column("test_log_loss", Float),
     Column("test_brier", Float),
     Column("calibration", Text),  # JSON: rows, summed confidence and hits by bin of confidence
-    Column("chance_accuracy", Float, nullable=False),  # of always saying the commonest training class
+    Column("test_r2", Float),  # of regression; the five before are of classification
+    Column("test_rmse", Float),
+    Column("baseline_score", Float, nullable=False),  # accuracy of the majority class, or R2 of the training mean
     Column("fit_seconds", Float),
     Column("predict_seconds", Float),
     Column("tuning_seconds", Float),  # of the fits on validation folds
@@ -96,7 +99,7 @@ evaluations = Table(
 # What an evaluation finds out, on validation folds and on the test rows; the other columns are known before it.
 VALIDATED = ("validation", "validation_score", "fold_scores", "pruned", "tuning_seconds")
 MEASURED = (
-    *("test_accuracy", "test_roc_auc", "test_log_loss", "test_brier", "calibration"),
+    *("test_accuracy", "test_roc_auc", "test_log_loss", "test_brier", "calibration", "test_r2", "test_rmse"),
     *("fit_seconds", "predict_seconds", "peak_memory", "warnings", "failure"),
 )
 

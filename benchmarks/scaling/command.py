@@ -103,7 +103,7 @@ class _Piece:
 def write_report(
     finished: Mapping[str, "Experiment"], profile: str, store: "ScalingStore", folder: Path, command: str
 ) -> None:
-    """Write report.md, the figures as SVG and PNG, and a CSV file of the rows of each experiment."""
+    """Write report.md, the figures as PNG, and a CSV file of the rows of each experiment."""
     from benchmarks.environment import machine, versions
     from benchmarks.report import style
 

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from benchmarks.report.document import Cell as Text
 from benchmarks.report.document import Table
 from benchmarks.report.style import STYLE
 from benchmarks.scaling.experiment import Cell, Experiment, Row
@@ -177,7 +176,7 @@ def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
     return text, {"scaling-compute": _figure(rows, found)}
 
 
-def _lines(key: Any, one: Frontier, rows: pd.DataFrame) -> list[list[Text]]:
+def _lines(key: Any, one: Frontier, rows: pd.DataFrame) -> list[list[str]]:
     alpha, beta, richness = key
     theory = compute_exponents(alpha, beta, rich=richness > 0)
     expected = expected_frontier(alpha, beta, richness, np.array(sorted(rows["width"].unique())))
@@ -194,7 +193,7 @@ def _lines(key: Any, one: Frontier, rows: pd.DataFrame) -> list[list[Text]]:
         ]
         line += [f"{sign * getattr(theory, name):.3f}", f"{law.exponent:.3f}", f"{law.low:.3f} to {law.high:.3f}"]
         line += [f"{same.exponent:.3f}", f"{law.x_min:.2g} to {law.x_max:.2g}"]
-        lines.append([Text(text) for text in line])
+        lines.append(line)
     return lines
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.report.document import Cell as Text
 from benchmarks.report.document import Table
 from benchmarks.scaling import model_figures as draw
 from benchmarks.scaling.experiment import Cell, Experiment, Row
@@ -296,7 +295,7 @@ def _table(caption: str, fits: pd.DataFrame, part: str) -> str:
         line += [f"{100 * (fit['value'] / fit['theory'] - 1):+.1f} %"]
         line += [f"{fit['equivalent']:.3f}"] if with_equivalent else []
         line += [f"{fit['x_min']:.2g} to {fit['x_max']:.2g}"]
-        lines.append([Text(text) for text in line])
+        lines.append(line)
     return f"{caption}\n\n{Table('', head, lines).markdown()}"
 
 
@@ -315,7 +314,7 @@ def _sgd_table(rows: pd.DataFrame) -> str:
         ratio = (group["loss"] / group["flow"]).map(np.log).groupby(group["time"]).mean().map(np.exp)
         line = [f"{alpha:g}", f"{beta:g}", f"{richness:g}", f"{group['learning_rate'].iloc[0]:.3g}"]
         line += [f"{ratio.iloc[0]:.3f}", f"{ratio.max():.3f}", f"{ratio.iloc[-1]:.3f}"]
-        lines.append([Text(text) for text in line])
+        lines.append(line)
     first = chosen.iloc[0]
     head = ["alpha", "beta", "richness", "learning rate", "at the start", "at most", "at the end"]
     return (

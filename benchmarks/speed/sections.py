@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.report.document import Best, Cell, Picture, Section, Table
+from benchmarks.report.document import Picture, Section, Table, mark
 from benchmarks.results import json_file
 from benchmarks.speed.command import FILE
 
@@ -39,12 +39,12 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     cells = []
     last = None
     for row in rows:
-        mark = Best if row["contender"] == OURS else Cell
         floor = "" if row["floor"] is None else f"{row['floor']:.2f}"
         title = row["case"] if row["case"] != last else ""
         last = row["case"]
         value = f"{row['value']:.4g} {row['unit']}"
-        cells.append([Cell(title), mark(row["contender"]), Cell(value), Cell(f"{row['ratio']:.2f}"), Cell(floor)])
+        contender = mark(row["contender"], row["contender"] == OURS)
+        cells.append([title, contender, value, f"{row['ratio']:.2f}", floor])
     head = ["what", "who", "median", "over sparsemlp", "over floor"]
     return Table("Time and memory", head, cells, words=(0, 1))
 
@@ -52,10 +52,10 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 def _slopes(found: list[dict[str, Any]]) -> Table:
     cells = [
         [
-            Cell(row["what"]),
-            Cell(row["contender"]),
-            Cell(f"{row['from']:g} to {row['to']:g}"),
-            Cell(f"{row['power']:.2f}"),
+            row["what"],
+            row["contender"],
+            f"{row['from']:g} to {row['to']:g}",
+            f"{row['power']:.2f}",
         ]
         for row in found
     ]

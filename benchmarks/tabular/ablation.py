@@ -131,7 +131,7 @@ def measured(
 
 def _fits(task: str, data: Any, pieces: pd.MultiIndex, parameters: dict[str, str]) -> Iterator[dict[str, Any]]:
     from benchmarks.data.splits import Size, make_split
-    from benchmarks.tabular.measure import chance_accuracy, measure
+    from benchmarks.tabular.measure import baseline_score, measure
 
     for piece in pieces:
         _, n_rows, seed, name = piece
@@ -142,7 +142,7 @@ def _fits(task: str, data: Any, pieces: pd.MultiIndex, parameters: dict[str, str
         if found["failure"]:
             print(f"{task} {n_rows} {seed} {name}: {found['failure']}", file=sys.stderr)
             # what always saying the commonest class would score, as in the report
-            found["test_accuracy"] = chance_accuracy(rows[1], rows[3])
+            found["test_accuracy"] = baseline_score(rows[1], rows[3])
         kept = {name: found[name] for name in MEASURES}
         yield dict(zip(KEY, piece, strict=True)) | {"parameters": parameters[name]} | kept
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.parity import sections as parity_report
-from benchmarks.report.document import Cell, Content, Section, Table
+from benchmarks.report.document import Document, Section, Table
 from benchmarks.results.store import Store
 from benchmarks.tabular import duels, growth_sections, setting_sections, summary
 from benchmarks.tabular.command import REPORT_SEED
@@ -16,7 +16,7 @@ TITLE = "Sparse-initialised nets against random forests"
 PARITY_TITLE = "The parity study"
 
 
-def build(store: Store, results: Path, report_command: str) -> Content:
+def build(store: Store, results: Path, report_command: str) -> Document:
     """Read the store and make the report's content of it; ``report_command`` is what asked for it."""
     evaluations, datasets = (store.frame(name) for name in ("evaluations", "datasets"))
     found = summary.settings(evaluations)
@@ -31,7 +31,8 @@ def build(store: Store, results: Path, report_command: str) -> Content:
     sections.append(method_section(store, evaluations, report_command))
     lead = [line for setting in found for line in setting_sections.headlines(setting)]
     lead += parity_report.headlines(store)
-    return Content(TITLE if len(evaluations) else PARITY_TITLE, lead or [_without_duels(evaluations)], sections)
+    title = TITLE if len(evaluations) else PARITY_TITLE
+    return Document(Section(title, lead or [_without_duels(evaluations)]), sections)
 
 
 def _without_duels(evaluations: pd.DataFrame) -> str:
@@ -50,10 +51,10 @@ def data_section(datasets: pd.DataFrame, evaluations: pd.DataFrame) -> Section:
     incomplete = used[~used["complete"].astype(bool)]
     rows = [
         [
-            Cell(row["task"] if row["complete"] else f"{row['task']} *"),
-            Cell(str(row["n_rows"])),
-            Cell(str(row["n_features"])),
-            Cell(row["statement"]),
+            row["task"] if row["complete"] else f"{row['task']} *",
+            str(row["n_rows"]),
+            str(row["n_features"]),
+            row["statement"],
         ]
         for _, row in used.iterrows()
     ]
@@ -84,8 +85,7 @@ def trouble_sections(evaluations: pd.DataFrame) -> list[Section]:
             continue
         groups = rows.groupby(["model", column])["task"].agg(["size", "unique"]).reset_index()
         table = [
-            [Cell(row["model"]), Cell(str(row["size"])), Cell(", ".join(row["unique"])), Cell(row[column])]
-            for _, row in groups.iterrows()
+            [row["model"], str(row["size"]), ", ".join(row["unique"]), row[column]] for _, row in groups.iterrows()
         ]
         head = ["model", "evaluations", "tasks", "message"]
         sections.append(Section(title, [text], [Table(f"{title} by model.", head, table, (2, 3))]))

@@ -33,7 +33,7 @@ def by_size(settings: Sequence[Setting]) -> pd.DataFrame:
                     "n_train": scores["n_train"].mean(),
                     "mean": scores["accuracy"].mean(),
                     "standard_error": standard_error(scores["accuracy"]),
-                    "chance": scores["chance_accuracy"].mean(),
+                    "chance": scores["baseline_score"].mean(),
                 }
             )
     table = pd.DataFrame(rows)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmarks.models import label
-from benchmarks.report.document import Cell, Section, Table
+from benchmarks.report.document import Section, Table
 from benchmarks.tabular import summary
 from benchmarks.tabular.setting_sections import SUBJECT, difference_cells
 from benchmarks.tabular.summary import Setting
@@ -68,7 +68,7 @@ def sections(settings: Sequence[Setting]) -> list[Section]:
     return [Section(f"{label(SUBJECT)} against each rival, in points", tables=[table])]
 
 
-def _rows(settings: Sequence[Setting], size: str) -> list[list[Cell]]:
+def _rows(settings: Sequence[Setting], size: str) -> list[list[str]]:
     same_size = [one for one in settings if one.size == size]
     forests = _forests(same_size)
     rows = []
@@ -97,12 +97,12 @@ def _forests(same_size: Sequence[Setting]) -> pd.DataFrame:
     return pd.concat([scores.assign(model=name) for name, scores in named.items()])
 
 
-def _row(setting: Setting, rival: str, comparison: pd.DataFrame) -> list[Cell]:
+def _row(setting: Setting, rival: str, comparison: pd.DataFrame) -> list[str]:
     n_seeds = comparison["values"].map(len)
     return [
-        Cell(setting.title),
-        Cell(rival if rival in (STRONGER, *FORESTS.values()) else label(rival)),
-        Cell(summary.span(n_seeds.min(), n_seeds.max())),
-        Cell(f"{points(comparison):g} of {len(comparison)}"),
+        setting.title,
+        rival if rival in (STRONGER, *FORESTS.values()) else label(rival),
+        summary.span(n_seeds.min(), n_seeds.max()),
+        f"{points(comparison):g} of {len(comparison)}",
         *difference_cells(comparison),
     ]

@@ -15,7 +15,7 @@ from benchmarks.data.tasks import Data, DataUnavailableError, load
 from benchmarks.environment import n_cores
 from benchmarks.models import MODELS, Parameters
 from benchmarks.results.schema import MEASURED
-from benchmarks.tabular.measure import chance_accuracy, measure, reason
+from benchmarks.tabular.measure import baseline_score, measure, reason
 from benchmarks.tabular.plan import Evaluation, Row, Study
 from benchmarks.tabular.tuning import Tuning
 from benchmarks.tabular.validation import validate
@@ -78,10 +78,11 @@ class Evaluator:
         """
         rows = self._train_test(evaluation.study)
         row = {
+            "kind": "classification",
             "n_train": len(rows.y),
             "fraction": rows.fraction,
             "n_test": len(rows.y_test),
-            "chance_accuracy": chance_accuracy(rows.y, rows.y_test),
+            "baseline_score": baseline_score(rows.y, rows.y_test),
             "threads": n_cores(),
             **UNTUNED,
             **UNMEASURED,

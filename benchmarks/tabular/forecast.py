@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.report.document import Cell, Table
+from benchmarks.report.document import Table
 from benchmarks.results.database import NoResultsError, locate
 from benchmarks.results.schema import DEFAULT_TRIAL
 from benchmarks.results.store import Store
@@ -61,13 +61,13 @@ def _table(plan: Plan, missing: list[Evaluation]) -> Table:
     models = list(dict.fromkeys(study.model for study in plan.studies))
     rows = []
     for model in models:
-        cells = [Cell(model)]
+        cells = [model]
         for size in sizes:
             n_all = sum((study.size, study.model) == (size, model) for study in plan.studies) * (1 + plan.n_trials)
             n_missing = sum(
                 (evaluation.study.size, evaluation.study.model) == (size, model) for evaluation in missing
             )
-            cells.append(Cell(f"{n_missing} of {n_all}"))
+            cells.append(f"{n_missing} of {n_all}")
         rows.append(cells)
     return Table("Evaluations that are missing.", ["model", *map(str, sizes)], rows)
 

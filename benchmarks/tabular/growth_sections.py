@@ -6,7 +6,7 @@ import pandas as pd
 
 from benchmarks.data.splits import Size
 from benchmarks.models import label
-from benchmarks.report.document import Cell, Picture, Section, Table, number
+from benchmarks.report.document import Picture, Section, Table, number
 from benchmarks.tabular import curves, figures
 from benchmarks.tabular.summary import Setting
 
@@ -62,9 +62,7 @@ def _averages(averaged: pd.DataFrame, labels: dict[str, str]) -> list[Table]:
     rows = []
     for size, of_size in averaged.groupby("size", sort=False):
         means = of_size.set_index("model")["mean"]
-        rows.append(
-            [Cell(str(Size.parse(str(size)))), *(Cell(number(means.get(model), "{:.3f}")) for model in models)]
-        )
+        rows.append([str(Size.parse(str(size))), *(number(means.get(model), "{:.3f}") for model in models)])
     return [Table("Normalised accuracy, mean over tasks.", ["training set", *(labels[m] for m in models)], rows)]
 
 

@@ -51,8 +51,8 @@ def measure(
     return row
 
 
-def chance_accuracy(y: Labels, y_test: Labels) -> float:
-    """Return the test accuracy of always saying the commonest class of the training rows."""
+def baseline_score(y: Labels, y_test: Labels) -> float:
+    """Return the test accuracy of always predicting the majority class of the training rows."""
     return float(np.mean(y_test == np.bincount(y).argmax()))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.models import label
-from benchmarks.report.document import Cell, Picture, Section, Table, mark, number
+from benchmarks.report.document import Picture, Section, Table, mark, number
 from benchmarks.tabular import calibration, chosen, figures, summary
 from benchmarks.tabular.ranking import LEVEL, Ranking, as_good_as_the_best, ranking, wilcoxon
 from benchmarks.tabular.summary import Setting
@@ -42,10 +42,10 @@ def _p_value(comparison: pd.DataFrame) -> str:
     return number(wilcoxon(comparison["difference"]), "{:.2g}")
 
 
-def difference_cells(comparison: pd.DataFrame) -> list[Cell]:
+def difference_cells(comparison: pd.DataFrame) -> list[str]:
     """Return the mean difference in percentage points with its standard error over tasks, and Wilcoxon's p."""
     mean, error = comparison["difference"].mean(), summary.standard_error(comparison["difference"])
-    return [Cell(f"{100 * mean:+.2f} ± {number(100 * error, '{:.2f}')}"), Cell(_p_value(comparison))]
+    return [f"{100 * mean:+.2f} ± {number(100 * error, '{:.2f}')}", _p_value(comparison)]
 
 
 def overview(settings: Sequence[Setting]) -> list[Section]:
@@ -56,10 +56,10 @@ def overview(settings: Sequence[Setting]) -> list[Section]:
             comparison = summary.paired(setting, SUBJECT, rival)
             rows.append(
                 [
-                    Cell(setting.title),
-                    Cell(label(rival).lower()),
-                    Cell(str(len(comparison))),
-                    Cell("/".join(map(str, summary.counts(comparison)))),
+                    setting.title,
+                    label(rival).lower(),
+                    str(len(comparison)),
+                    "/".join(map(str, summary.counts(comparison))),
                     *difference_cells(comparison),
                 ]
             )
@@ -140,8 +140,7 @@ def chosen_table(setting: Setting) -> Table:
     found = {model: chosen.parameters(setting, model) for model in models}
     names = list(dict.fromkeys(name for table in found.values() for name in table.columns))
     rows = [
-        [Cell(name), *(Cell(chosen.in_words(found[m][name]) if name in found[m] else "-") for m in models)]
-        for name in names
+        [name, *(chosen.in_words(found[m][name]) if name in found[m] else "-" for m in models)] for name in names
     ]
     caption = "What tuning chose: shares of the studies, or median and quartiles."
     return Table(caption, ["parameter", *map(label, models)], rows, words=(1, 2), long=True)
@@ -189,13 +188,13 @@ def model_table(setting: Setting) -> Table:
         duels = [_duel(setting, str(model), rival) for rival in against]
         rows.append(
             [
-                Cell(f"{label(str(model))} ({model})"),
+                f"{label(str(model))} ({model})",
                 mark(number(100 * row["accuracy"], "{:.2f}"), row["accuracy"] == best_accuracy),
                 mark(number(row["rank"], "{:.2f}"), row["rank"] == best_rank),
-                *map(Cell, duels),
-                *(Cell(number(row[name], "{:.3f}")) for name in SCORES),
-                *(Cell(number(row[name], "{:.2f}")) for name in ("fit_seconds", "predict_seconds")),
-                *(Cell(number(row[name], "{:.0f}")) for name in ("peak_memory", "n_failed")),
+                *duels,
+                *(number(row[name], "{:.3f}") for name in SCORES),
+                *(number(row[name], "{:.2f}") for name in ("fit_seconds", "predict_seconds")),
+                *(number(row[name], "{:.0f}") for name in ("peak_memory", "n_failed")),
             ]
         )
     complete = setting.complete()
@@ -223,10 +222,10 @@ def task_table(setting: Setting, incomplete: set[str]) -> Table:
         best = of_task["mean"].max()
         n_train = setting.scores.loc[setting.scores["task"] == task, "n_train"].iloc[0]
         cells = [
-            _accuracy(of_task.loc[model], best, (task, model) in as_good) if model in of_task.index else Cell("-")
+            _accuracy(of_task.loc[model], best, (task, model) in as_good) if model in of_task.index else "-"
             for model in models
         ]
-        rows.append([Cell(f"{task} *" if task in incomplete else task), Cell(str(n_train)), *cells])
+        rows.append([f"{task} *" if task in incomplete else task, str(n_train), *cells])
     caption = (
         f"Test accuracy in percent, {_mean_words(setting)}; the best mean of a task is bold; rows: training rows."
     )
@@ -239,7 +238,7 @@ def task_table(setting: Setting, incomplete: set[str]) -> Table:
     return Table(caption, ["task", "rows", *map(label, models)], rows)
 
 
-def _accuracy(row: Any, best: float, as_good: bool) -> Cell:
+def _accuracy(row: Any, best: float, as_good: bool) -> str:
     text = f"{100 * row['mean']:.1f}"
     if np.isfinite(row["standard_error"]):
         text += f" ± {100 * row['standard_error']:.1f}"

@@ -114,7 +114,7 @@ def choose_trials(trials: pd.DataFrame) -> pd.DataFrame:
 def with_accuracy(rows: pd.DataFrame) -> pd.DataFrame:
     """Add ``failed``, and ``accuracy``: on the test rows or, where it failed, of saying the commonest class."""
     failed = rows["failure"].notna() | rows["test_accuracy"].isna()
-    accuracy = rows["test_accuracy"].where(~failed, rows["chance_accuracy"]).astype(float)
+    accuracy = rows["test_accuracy"].where(~failed, rows["baseline_score"]).astype(float)
     return rows.assign(accuracy=accuracy, failed=failed)
 
 

@@ -12,7 +12,7 @@ from benchmarks import environment
 from benchmarks.__main__ import main
 from benchmarks.cli import UsageError
 from benchmarks.parity import cost
-from benchmarks.report.document import Best, Cell, Table
+from benchmarks.report.document import Best, Table
 from benchmarks.results import json_file
 from benchmarks.results.database import FILE_NAME
 from benchmarks.results.store import Store
@@ -49,7 +49,7 @@ def evaluation(task, seed, model, accuracy, trial=-1, **changes):
         "test_roc_auc": None if accuracy is None else accuracy + 0.05,
         "test_log_loss": None,
         "test_brier": None,
-        "chance_accuracy": 0.5,
+        "baseline_score": 0.5,
         "fit_seconds": {"rf": 0.25, "sparse_mlp": 1.5, "dense_mlp": 1.25}[model],
         "predict_seconds": 0.01,
         "tuning_seconds": None,
@@ -156,8 +156,10 @@ def test_the_page_needs_nothing_beside_it_and_names_no_place_of_this_machine(res
         assert platform.node() not in document
 
 
-def test_figures_are_written_as_svg_and_png_and_markdown_refers_to_them(results):
+def test_figures_are_written_as_png_and_as_svg_on_request_and_markdown_refers_to_them(results):
     text, _ = write(results)
+    assert not list((results / "report").glob("*.svg"))
+    assert main(["report", "--results", str(results), "--svg"]) == 0
     names = re.findall(r"\]\(([^)]*)\.png\)", text)
     assert len(names) == 3
     for name in names:
@@ -277,7 +279,7 @@ def test_a_report_can_be_written_at_any_moment_of_a_run(tmp_path, seed):
     store = Store.open(tmp_path)
     report = content.build(store, tmp_path, "python -m benchmarks report")
     store.close()
-    shown = [*report.lead, *(table.markdown() for section in report.sections for table in section.tables)]
+    shown = [*report.summary.text, *(table.markdown() for section in report.sections for table in section.tables)]
     assert not any("nan" in text for text in shown)
 
 
@@ -365,7 +367,7 @@ def test_equal_models_are_told_apart_as_often_as_the_report_says():
 
 
 def test_a_markdown_table_is_aligned_and_escapes_bars():
-    table = Table("", ["name", "value"], [[Cell("a|b"), Best("1.0")], [Cell("c"), Cell("22.0")]])
+    table = Table("", ["name", "value"], [["a|b", Best("1.0")], ["c", "22.0"]])
     assert table.markdown().splitlines() == [
         "| name |   value |",
         "| ---- | ------: |",

@@ -186,7 +186,7 @@ def test_a_failing_model_is_a_row_with_its_reason_and_the_rest_go_on(toys, tmp_p
     assert main(["report", "--results", str(tmp_path)]) == 0
     text = (tmp_path / "report" / "report.md").read_text()
     assert "this one never fits" in text
-    chance = rows.loc[("broken", -1), "chance_accuracy"]
+    chance = rows.loc[("broken", -1), "baseline_score"]
     assert f"{100 * chance:.1f} †" in text
 
 

@@ -132,7 +132,7 @@ def evaluation(**changes):
         "fold_scores": [],
         "pruned": False,
         "threads": 2,
-        "chance_accuracy": 0.5,
+        "baseline_score": 0.5,
         "test_accuracy": 0.8,
     }
     return row | changes
