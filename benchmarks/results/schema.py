@@ -13,7 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from benchmarks.parity import tables as parity_store
+from benchmarks.parity import stored_runs
 
 APPLICATION = "sparsemlp benchmarks"
 SCHEMA_VERSION = 4
@@ -117,4 +117,4 @@ leases = Table(
     Column("n_lost", Integer, nullable=False),  # workers that were lost during this very evaluation
 )
 
-parity_store.define_tables(metadata)
+stored_runs.define_tables(metadata)
