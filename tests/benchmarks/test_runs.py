@@ -283,7 +283,7 @@ def test_data_that_cannot_be_had_are_named_and_the_rest_go_on(toys, tmp_path, ca
         ("parity --learning-rate 0", "--learning-rate.*'0'"),
         ("parity --weight-decay -1", "--weight-decay.*'-1'"),
         ("parity --widths 0", "--widths.*'0'"),
-        ("parity --rows 0", "--sizes.*at least 1, or 'online'.*'0'"),
+        ("parity --rows 0", "--rows.*at least 1, or 'online'.*'0'"),
         ("parity --max-steps -100", "--max-steps.*at least 1.*'-100'"),
         ("parity --flip-y 0.5", "--flip-y.*below 0.5.*'0.5'"),
         ("parity --target parity xor", "--target.*'xor'.*staircase"),
