@@ -1,5 +1,6 @@
 """What a grid shows of the paper's claims: width, sparse starts, and the rows at which success begins."""
 
+from math import comb
 from typing import Any
 
 import pandas as pd
@@ -7,7 +8,6 @@ import pandas as pd
 from benchmarks.parity import figures
 from benchmarks.parity.success import Edges, informative_pairs, violations
 from benchmarks.report.document import Picture, Section, Table
-from sparsemlp.theory import sq_threshold
 
 # The bound lets a learner be lucky with this probability; it is that of the edge of success.
 DELTA = 0.5
@@ -16,11 +16,11 @@ DELTA = 0.5
 def section(shared: dict[str, Any], runs: pd.DataFrame, rates: pd.DataFrame, slug: str) -> Section:
     """Return what a grid says about width, sparse starts, and the edge of success."""
     edges = Edges(runs)
-    threshold = sq_threshold(shared["n_features"], shared["n_informative"])
+    n, k = shared["n_features"], shared["n_informative"]
 
-    def bound(width: int) -> float:
-        n_parameters = width * (shared["n_features"] + 2) + 1
-        return DELTA * threshold / (n_parameters * shared["max_steps"])
+    def bound(width: int) -> float:  # sparsemlp.theory.sq_lower_bound before it is made a whole number
+        n_parameters = width * (n + 2) + 1
+        return DELTA * comb(n, k) / 2 / (n_parameters * shared["max_steps"])
 
     picture = Picture(
         f"{slug}-edge",

@@ -15,8 +15,9 @@ from benchmarks.parity.grids import EXPERIMENTS, PROFILES, settings_of
 from benchmarks.parity.sections import _frontiers, _whole_experiments, sections
 from benchmarks.parity.success import Edges, informative_pairs, rates, rising_rates, violations, with_starts
 from benchmarks.results.store import Store
+from sparsemlp import SparseInitMLP
 from sparsemlp.frontier import Outcome, Run, Setting
-from sparsemlp.theory import sq_min_samples
+from sparsemlp.theory import sq_lower_bound
 
 SPARSE, DENSE = "sparse, s = 2", "dense, torch's biases"
 
@@ -322,6 +323,7 @@ def test_the_bound_in_the_figure_is_that_of_the_theory(results, monkeypatch):
 
     monkeypatch.setattr(figures, "edges", noting)
     report(results)
-    for width, rows in seen.items():  # of 20 000 steps; of one step, the bound is no fraction of a row
-        n_parameters = 52 * width + 1
-        assert math.floor(20_000 * rows) + 1 == sq_min_samples(50, 3, width=n_parameters, n_steps=1, delta=0.5)
+    for width, rows in seen.items():
+        n_parameters = sum(value.numel() for value in SparseInitMLP(50, 1, width, 2).parameters())
+        # 20 000 steps ask for a fraction of a row, so rows times steps are compared
+        assert math.floor(rows * 20_000) + 1 == sq_lower_bound(50, 3, n_parameters=n_parameters, delta=0.5)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sparsemlp._validation import check_int
 
 MAX_ENUMERATED = 20
-DEFAULT_DRAWS = 100_000
+DEFAULT_SAMPLES = 100_000
 _CHUNK_ROWS = 2**14
 
 
@@ -62,9 +62,9 @@ def population_gradient(
     support : array-like of int
         The hidden inputs S.
     n_samples : int, optional
-        Draws of x to average over. Default: the exact sum for up to 20 nonzero weights, 100000 draws for more.
+        Random x to average over. Default: the exact sum for up to 20 nonzero weights, 100000 samples for more.
     random_state : int or numpy Generator, optional
-        Where the draws come from.
+        Source of the samples.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def fourier_gap(
     error = 0.0
     if sampled:
         signs = np.sign(gradient.values)
-        # From the draws themselves, since both coefficients come from the same ones.
+        # From the samples themselves, since both coefficients come from the same ones.
         terms = signs[relevant] * neuron.terms(x, active, relevant)
         terms -= signs[irrelevant] * neuron.terms(x, active, irrelevant)
         error = float(terms.std() / np.sqrt(len(terms)))
@@ -179,7 +179,7 @@ class _Neuron:
     ) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
         """Return signs of the held inputs, all combinations or random ones, and whether the neuron is active."""
         if self.is_sampled(n_samples):
-            n_rows = DEFAULT_DRAWS if n_samples is None else n_samples
+            n_rows = DEFAULT_SAMPLES if n_samples is None else n_samples
             check_int("n_samples", n_rows, low=2)
             rng = np.random.default_rng(random_state)
             bits = rng.integers(0, 2, (n_rows, len(self.held)), dtype=np.int8)
@@ -220,7 +220,7 @@ def _gradient(
         else:
             total = sum(signed[rows].astype(np.float64) @ x[rows] for rows in _chunks(len(x)))
             values[reached] = total / len(x)
-        if sampled:  # the terms are -1, 0 and 1, so that their mean square is the share of active draws
+        if sampled:  # the terms are -1, 0 and 1, so that their mean square is the share of active samples
             error[reached] = np.sqrt((active.mean() - values[reached] ** 2) / len(x))
     return PopulationGradient(values, error)
 

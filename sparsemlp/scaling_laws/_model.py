@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsemlp._validation import check_int
-from sparsemlp.scaling_laws.checks import check_task
-from sparsemlp.scaling_laws.spectrum import INFINITE_WIDTH_MODES, binned_modes, first_modes
+from sparsemlp.scaling_laws._spectrum import INFINITE_WIDTH_MODES, binned_modes, check_task, first_modes
 
 Array = NDArray[np.float64]
 
@@ -47,7 +46,7 @@ class SolvableModel:
 
     @property
     def n_instances(self) -> int:
-        """How many draws there are."""
+        """Number of instances."""
         return len(self.rates)
 
 
@@ -60,7 +59,7 @@ def solvable_model(
     n_instances: int = 1,
     random_state: int | np.random.Generator | None = None,
 ) -> SolvableModel:
-    r"""Draw instances of the solvable model of lazy and rich learning.
+    r"""Return random instances of the solvable model of lazy and rich learning.
 
     Inputs are features :math:`\psi_k`, k = 1, 2, ..., independent, normal, of variance
     :math:`\lambda_k = k^{-\alpha}`. The target is :math:`y = \sum_k w^*_k \psi_k`, where the share of a mode
@@ -83,9 +82,9 @@ def solvable_model(
         width those beyond act through their sums (their law of large numbers), at infinite width they are
         never learned and make the floor.
     n_instances : int, default=1
-        Independent draws of A; at infinite width there is one instance only.
+        Independent random matrices A; at infinite width there is one instance only.
     random_state : int or numpy Generator, optional
-        Where the draws come from.
+        Source of randomness.
 
     Returns
     -------
@@ -129,8 +128,10 @@ def solvable_model(
     n_modes = max(_MODES_PER_NEURON * width, _MIN_MODES) if n_modes is None else n_modes
     check_int("n_modes", n_modes, low=width)
     rng = np.random.default_rng(random_state)
-    draws = [_finite_width(float(alpha), float(beta), int(width), int(n_modes), rng) for _ in range(n_instances)]
-    rates, targets, floors = zip(*draws, strict=True)
+    instances = [
+        _finite_width(float(alpha), float(beta), int(width), int(n_modes), rng) for _ in range(n_instances)
+    ]
+    rates, targets, floors = zip(*instances, strict=True)
     return SolvableModel(alpha, beta, width, np.array(rates), np.array(targets), np.array(floors))
 
 
@@ -189,7 +190,7 @@ def draw_sample_limited_losses(
 def _finite_width(
     alpha: float, beta: float, width: int, n_modes: int, rng: np.random.Generator
 ) -> tuple[Array, Array, float]:
-    """Return rates, targets and floor of one draw: the least-squares problem on N random features."""
+    """Return rates, targets and floor of one instance: the least-squares problem on N random features."""
     eigenvalues, target, tail = first_modes(alpha, beta, n_modes)
     features = rng.standard_normal((width, n_modes)) * np.sqrt(eigenvalues / width)
     # Modes beyond n_modes, of which there are many more than neurons, add variance of its own to every feature ...

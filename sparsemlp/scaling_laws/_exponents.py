@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from sparsemlp.scaling_laws.checks import check_source, check_task
+from sparsemlp.scaling_laws._spectrum import check_capacity, check_source, check_task
 
 
 class ComputeExponents(NamedTuple):
@@ -19,7 +19,8 @@ def difficulty(alpha: float, beta: float) -> Literal["hard", "easy", "super-easy
     r"""Return how hard a task is for the kernel that a network starts with.
 
     Hard is beta < 1: the target has infinite norm in the kernel's space. Easy is 1 <= beta < 2 - 1/alpha, and
-    super-easy what is beyond, where the noise of SGD decays more slowly than the loss itself [1]_.
+    super-easy what is beyond, where the noise of SGD decays more slowly than the loss itself [1]_
+    (:func:`noise_exponent`).
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def difficulty(alpha: float, beta: float) -> Literal["hard", "easy", "super-easy
     check_task(alpha, beta)
     if beta < 1:
         return "hard"
-    return "easy" if beta < 2 - 1 / alpha else "super-easy"
+    return "easy" if beta < noise_exponent(alpha) else "super-easy"
 
 
 def time_exponent(beta: float, *, rich: bool = False) -> float:
@@ -142,23 +143,64 @@ def sample_exponent(alpha: float, beta: float) -> float:
     return float(alpha * min(2.0, beta))
 
 
+def noise_exponent(alpha: float) -> float:
+    r"""Return the exponent of t^-e with which the noise of SGD falls, at a constant learning rate and batch size.
+
+    It is :math:`2 - 1/\alpha`: a batch at time s adds noise to mode k in proportion to :math:`L(s) \lambda_k^2`,
+    which decays as :math:`e^{-2 \lambda_k (t - s)}`, and :math:`\sum_k \lambda_k^2 e^{-2 \lambda_k t}` falls
+    as :math:`t^{-(2 - 1/\alpha)}` [1]_ [2]_. Online SGD therefore learns at the smaller of this exponent and
+    :func:`time_exponent`: the noise decides on super-easy tasks.
+
+    Parameters
+    ----------
+    alpha : float
+        Capacity, above 1.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    .. [1] E. Paquette, C. Paquette, L. Xiao, J. Pennington. "4+3 Phases of Compute-Optimal Neural Scaling Laws".
+       NeurIPS 2024. arXiv:2405.15074.
+    .. [2] B. Bordelon, A. Atanasov, C. Pehlevan. ICLR 2025, arXiv:2409.17858.
+
+    Examples
+    --------
+    >>> from sparsemlp.scaling_laws import noise_exponent
+    >>> round(noise_exponent(1.5), 3)
+    1.333
+    """
+    check_capacity(alpha)
+    return float(2 - 1 / alpha)
+
+
 def compute_exponents(alpha: float, beta: float, *, rich: bool = False) -> ComputeExponents:
-    r"""Return the exponents of the best loss, width and time for a compute C = N t.
+    r"""Return the exponents of the best loss, width and time of gradient flow for a compute C = N t.
 
-    Where :math:`L \approx t^{-\chi} + N^{-\omega}`, both terms are of one size at the best, so that
+    At the best width the two largest terms of the loss are of one size. One is always :math:`t^{-\chi}`, with chi
+    from :func:`time_exponent`. On hard tasks the other is the loss :math:`N^{-\alpha\beta}` that the width leaves
+    after infinite time [1]_:
 
-    .. math:: L^* \sim C^{-\omega \chi / (\omega + \chi)}, \quad N^* \sim C^{\chi / (\omega + \chi)}, \quad
-              t^* \sim C^{\omega / (\omega + \chi)},
+    .. math:: L^* \sim C^{-\alpha\beta \chi / (\alpha\beta + \chi)}, \quad
+              N^* \sim C^{\chi / (\alpha\beta + \chi)}.
 
-    with chi from :func:`time_exponent` and omega from :func:`width_exponent`; for hard tasks omega = alpha beta,
-    as in the paper [1]_.
+    On easy and super-easy tasks (:math:`\beta \ge 1`) it is :math:`N^{-1} t^{-(1 - 1/\alpha)}`, by which a
+    network of finite width comes down to its floor [2]_:
+
+    .. math:: L^* \sim C^{-\alpha\beta / (\alpha\beta + 1)}, \quad
+              N^* \sim C^{(\beta - 1 + 1/\alpha) / (\beta + 1/\alpha)}.
+
+    Time is what is left, :math:`t^* \sim C / N^*`. The minimum of :func:`lazy_loss` over widths agrees. The noise
+    of SGD is not part of it; on super-easy tasks it decays more slowly (:func:`noise_exponent`).
 
     Parameters
     ----------
     alpha, beta : float
         Capacity and source.
     rich : bool, default=False
-        Whether features are learned.
+        Whether features are learned. For beta of at least 1 the kernel grows by a constant, and exponents stay.
 
     Returns
     -------
@@ -168,14 +210,18 @@ def compute_exponents(alpha: float, beta: float, *, rich: bool = False) -> Compu
     References
     ----------
     .. [1] B. Bordelon, A. Atanasov, C. Pehlevan. ICLR 2025, arXiv:2409.17858.
+    .. [2] E. Paquette, C. Paquette, L. Xiao, J. Pennington. "4+3 Phases of Compute-Optimal Neural Scaling Laws".
+       NeurIPS 2024. arXiv:2405.15074.
 
     Examples
     --------
     >>> from sparsemlp.scaling_laws import compute_exponents
     >>> compute_exponents(1.5, 0.5)
     ComputeExponents(loss=0.3, width=0.4, time=0.6)
+    >>> print(f"{compute_exponents(1.5, 1.2).loss:.3f}")
+    0.643
     """
-    chi, omega = time_exponent(beta, rich=rich), width_exponent(alpha, beta)
-    return ComputeExponents(
-        loss=omega * chi / (omega + chi), width=chi / (omega + chi), time=omega / (omega + chi)
-    )
+    check_task(alpha, beta)
+    chi = time_exponent(beta, rich=rich)
+    width = chi / (alpha * beta + chi) if beta < 1 else (beta - 1 + 1 / alpha) / (beta + 1 / alpha)
+    return ComputeExponents(loss=chi * (1 - width), width=width, time=1 - width)

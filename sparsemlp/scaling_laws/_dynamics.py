@@ -1,14 +1,15 @@
-"""Gradient flow of the solvable model over any number of decades: exact where lazy, stiff steps where rich."""
+"""Training of the solvable model: gradient flow over any number of decades, and online SGD."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sparsemlp.scaling_laws.checks import check_positive, check_richness, increasing
-from sparsemlp.scaling_laws.model import SolvableModel
+from sparsemlp._validation import check_increasing, check_int, check_positive, is_finite_number
+from sparsemlp.scaling_laws._model import SolvableModel
 
 Array = NDArray[np.float64]
 
@@ -62,14 +63,14 @@ def gradient_flow(
     >>> print(f"a hundredfold time divides the loss by {lazy[0] / lazy[1]:.0f} lazy, {rich[0] / rich[1]:.0f} rich")
     a hundredfold time divides the loss by 10 lazy, 20 rich
     """
-    check_richness(richness)
+    _check_richness(richness)
     check_positive("rtol", rtol)
-    grid = increasing("times", times)
+    grid = check_increasing("times", times)
     if richness == 0:
-        return _lazy(model, grid)
+        return _lazy_flow(model, grid)
     losses = np.empty((model.n_instances, len(grid)))
     flow = _Flow(model, float(richness))
-    step = 1e-3 / flow.with_cuda_graph()
+    step = 1e-3 / flow.largest_rate()
     now = 0.0
     for i, time in enumerate(grid):
         while now < time:
@@ -86,7 +87,7 @@ def gradient_flow(
     return losses
 
 
-def _lazy(model: SolvableModel, times: Array) -> Array:
+def _lazy_flow(model: SolvableModel, times: Array) -> Array:
     start = model.rates * model.targets**2
     return (
         np.stack([(start * np.exp(-2 * model.rates * t)).sum(axis=1) for t in times], axis=1)
@@ -109,7 +110,7 @@ class _Flow:
         self.richness = richness
         self.errors = model.targets.copy()
 
-    def with_cuda_graph(self) -> float:
+    def largest_rate(self) -> float:
         """Return the largest rate at the start and a bound on the rate at which the kernel begins to grow."""
         growth = np.sqrt(self.richness * _dot(self.rates * self.targets, self.rates * self.targets).max())
         return float(self.rates.max() + growth)
@@ -177,3 +178,114 @@ class _Flow:
 def _dot(a: Array, b: Array) -> Array:
     """Return the inner products of the instances, of shape (n_instances, 1)."""
     return np.asarray(np.einsum("ij,ij->i", a, b)[:, None])
+
+
+class Trajectory(NamedTuple):
+    """Times (learning rate times steps), of shape (n_times,), and losses, of shape (n_instances, n_times)."""
+
+    times: NDArray[np.float64]
+    losses: NDArray[np.float64]
+
+
+def online_sgd(
+    model: SolvableModel,
+    steps: ArrayLike,
+    *,
+    learning_rate: float,
+    batch_size: int = 32,
+    richness: float = 0.0,
+    random_state: int | np.random.Generator | None = None,
+) -> Trajectory:
+    r"""Train instances of finite width by online SGD and return the population loss after the given steps.
+
+    The readout w takes steps of the learning rate and the hidden layer :math:`\tilde{A}` of `richness` times it,
+    on the squared error of batches of fresh samples. Nothing is approximated: features and target are normal, so
+    that they can be sampled in the model's own coordinates, with what the features do not explain as label noise.
+
+    Parameters
+    ----------
+    model : SolvableModel
+        Of finite width.
+    steps : array-like of int, shape (n_times,)
+        After how many steps the loss is wanted: increasing, from 0 or later.
+    learning_rate : float
+        Above 0; below about 1 over the kernel's growth, or the readout diverges.
+    batch_size : int, default=32
+        Fresh samples of a step, for each instance.
+    richness : float, default=0.0
+        0 is lazy: the hidden layer stands still.
+    random_state : int or numpy Generator, optional
+        Where the samples come from.
+
+    Returns
+    -------
+    Trajectory
+        Times to compare with those of :func:`gradient_flow`, and the losses (infinite where training diverged).
+
+    Raises
+    ------
+    TypeError
+        For a batch size that is no integer.
+    ValueError
+        For a model of infinite width, a negative richness, or numbers out of range.
+
+    Examples
+    --------
+    >>> from sparsemlp.scaling_laws import gradient_flow, online_sgd, solvable_model
+    >>> model = solvable_model(1.5, 0.5, width=30, random_state=0)
+    >>> sgd = online_sgd(model, [100, 1000], learning_rate=0.05, batch_size=64, richness=1.0, random_state=0)
+    >>> flow = gradient_flow(model, sgd.times, richness=1.0)
+    >>> bool((abs(sgd.losses / flow - 1) < 0.2).all())
+    True
+    """
+    if model.width is None:
+        raise ValueError("online_sgd needs a model of finite width; pass width to solvable_model")
+    check_positive("learning_rate", learning_rate)
+    check_int("batch_size", batch_size)
+    _check_richness(richness)
+    evaluations = check_increasing("steps", steps)
+    if (evaluations != np.round(evaluations)).any():
+        raise ValueError("steps must be whole numbers")
+    rng = np.random.default_rng(random_state)
+    n_instances, width = model.rates.shape
+    w = np.zeros((n_instances, width))
+    hidden = np.tile(np.eye(width), (n_instances, 1, 1))
+    losses = np.empty((n_instances, len(evaluations)))
+    done = 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for i, end in enumerate(evaluations.astype(int)):
+            for _ in range(done, end):
+                b = _student(w, hidden, richness)
+                gradient = _gradient(model, b, batch_size, rng)
+                if richness == 0:
+                    w += learning_rate * gradient
+                    continue
+                moved = np.einsum("ijk,ik->ij", hidden, gradient)
+                hidden += (learning_rate * richness * w)[:, :, None] * gradient[:, None, :]
+                w += learning_rate * moved
+            done = int(end)
+            error = model.targets - _student(w, hidden, richness)
+            losses[:, i] = model.floor + (model.rates * error**2).sum(axis=1)
+    return Trajectory(learning_rate * evaluations, np.where(np.isfinite(losses), losses, np.inf))
+
+
+def _student(w: NDArray[np.float64], hidden: NDArray[np.float64], richness: float) -> NDArray[np.float64]:
+    """Return the coefficients b = A~^T w of the function that the two layers make."""
+    return w if richness == 0 else np.asarray(np.einsum("ijk,ij->ik", hidden, w))
+
+
+def _gradient(
+    model: SolvableModel, b: NDArray[np.float64], batch_size: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return the batch's mean of error times feature."""
+    n_instances, width = model.rates.shape
+    features = rng.standard_normal((n_instances, batch_size, width)) * np.sqrt(model.rates)[:, None]
+    noise = np.sqrt(model.floor)[:, None] * rng.standard_normal((n_instances, batch_size))
+    residual = np.einsum("ijk,ik->ij", features, model.targets - b) + noise
+    return np.asarray(np.einsum("ij,ijk->ik", residual, features) / batch_size)
+
+
+def _check_richness(richness: float) -> None:
+    """Raise where a richness is negative or no number."""
+    if not is_finite_number(richness) or richness < 0:
+        raise ValueError(f"richness={richness!r} must be a finite number of at least 0; 0 is lazy")

@@ -1,12 +1,14 @@
-"""Luck: how likely it is that a neuron starts with the inputs that it takes."""
+"""Luck: how likely a neuron is to start with the inputs that it needs."""
 
 from __future__ import annotations
 
-from fractions import Fraction
-from math import ceil, comb, expm1, log1p
+from decimal import Decimal
+from math import ceil, expm1, log1p
 
-from sparsemlp._validation import check_int
-from sparsemlp.theory.checks import check_probability, check_task
+from scipy.stats import hypergeom
+
+from sparsemlp._validation import check_int, check_probability
+from sparsemlp.theory._bounds import check_task
 
 
 def lucky_probability(n_features: int, n_informative: int, sparsity: int, *, at_least: int | None = None) -> float:
@@ -43,13 +45,13 @@ def lucky_probability(n_features: int, n_informative: int, sparsity: int, *, at_
     >>> round(lucky_probability(50, 3, 2, at_least=1), 3)
     0.118
     """
-    return float(_lucky(n_features, n_informative, sparsity, at_least))
+    return float(hypergeom.sf(*_hypergeometric(n_features, n_informative, sparsity, at_least)))
 
 
 def approximate_lucky_probability(n_features: int, n_informative: int, sparsity: int) -> float:
     """Return the paper's approximation: (s/n)^k for s >= k, and (k/n)^s for s <= k.
 
-    It replaces draws without replacement by draws with replacement, and so is above the exact
+    It replaces sampling without replacement by sampling with replacement, and so is above the exact
     :func:`lucky_probability`, the less so the larger n (Edelman et al. 2023, arXiv:2309.03800).
 
     Parameters
@@ -132,22 +134,23 @@ def width_for_luck(
     >>> width, round(any_lucky_probability(50, 3, 2, width), 4)
     (940, 0.9002)
     """
-    wanted = check_probability("probability", probability)
-    p = _lucky(n_features, n_informative, sparsity, at_least)
-    if float(p) == 1:
+    misses_wanted = -log1p(-check_probability("probability", probability))
+    arguments = _hypergeometric(n_features, n_informative, sparsity, at_least)
+    p = float(hypergeom.sf(*arguments))
+    if p == 1:
         return 1
-    # log(1 - p) is -p to all digits where p is as small as to vanish in a float.
-    misses = Fraction(-log1p(-float(p))) if float(p) > 1e-300 else p
-    n_draws = Fraction(-log1p(-wanted)) / misses
-    return max(1, ceil(n_draws * (1 - Fraction(1, 10**12))))
+    if p < 1e-300:  # log(1 - p) is -p to all digits, and p may be too small for a float
+        return ceil(Decimal(misses_wanted) * Decimal(-hypergeom.logsf(*arguments)).exp())
+    return max(1, ceil(misses_wanted / -log1p(-p) * (1 - 1e-12)))
 
 
-def _lucky(n_features: int, n_informative: int, sparsity: int, at_least: int | None) -> Fraction:
+def _hypergeometric(
+    n_features: int, n_informative: int, sparsity: int, at_least: int | None
+) -> tuple[int, int, int, int]:
+    """Return scipy's arguments: the largest number of hidden inputs that is no luck, n, k and s."""
     check_task(n_features, n_informative)
     check_int("sparsity", sparsity, high=n_features, high_name="n_features")
-    n, k, s = int(n_features), int(n_informative), int(sparsity)
-    if at_least is None:
-        at_least = min(s, k)
-    check_int("at_least", at_least, low=0, high=min(s, k), high_name="min(sparsity, n_informative)")
-    lucky = sum(comb(k, i) * comb(n - k, s - i) for i in range(int(at_least), min(s, k) + 1))
-    return Fraction(lucky, comb(n, s))
+    most = min(int(sparsity), int(n_informative))
+    lucky = most if at_least is None else at_least
+    check_int("at_least", lucky, low=0, high=most, high_name="min(sparsity, n_informative)")
+    return int(lucky) - 1, int(n_features), int(n_informative), int(sparsity)

@@ -1,4 +1,4 @@
-"""The modes of a power-law task: the first ones one by one, or all of them in bins."""
+"""A power-law task: what its two exponents must be, its first modes one by one, or all of them in bins."""
 
 from __future__ import annotations
 
@@ -8,11 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import zeta
 
+from sparsemlp._validation import is_finite_number
+
 Array = NDArray[np.float64]
 
 INFINITE_WIDTH_MODES = 10**14
 _SINGLE_MODES = 200
 _BIN_RATIO = 1.03
+
+
+def check_task(alpha: float, beta: float) -> None:
+    """Raise where (alpha, beta) is no capacity and source: alpha > 1 and beta > 0."""
+    check_capacity(alpha)
+    check_source(beta)
+
+
+def check_capacity(alpha: float) -> None:
+    """Raise where alpha is no capacity exponent."""
+    if not is_finite_number(alpha) or not alpha > 1:
+        raise ValueError(
+            f"alpha={alpha!r} must be a finite number above 1, or the features have no finite variance"
+        )
+
+
+def check_source(beta: float) -> None:
+    """Raise where beta is no source exponent."""
+    if not is_finite_number(beta) or not beta > 0:
+        raise ValueError(f"beta={beta!r} must be a finite number above 0, or the target has no finite variance")
 
 
 class Tail(NamedTuple):

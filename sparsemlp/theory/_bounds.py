@@ -1,15 +1,90 @@
-"""Theorems 4 and 5: what sparse initialisation needs, up to constants."""
+"""The paper's bounds: Proposition 3 (what any learner needs) and Theorems 4 and 5 (what a sparse start needs)."""
 
 from __future__ import annotations
 
-from math import inf, log
+from fractions import Fraction
+from math import comb, floor, inf, log
 from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 
-from sparsemlp._validation import check_int
-from sparsemlp.theory.checks import check_even, check_task
+from sparsemlp._validation import check_int, check_probability
+
+
+def check_task(n_features: int, n_informative: int) -> None:
+    """Raise where (n, k) is no parity."""
+    check_int("n_features", n_features)
+    check_int("n_informative", n_informative, high=n_features, high_name="n_features")
+
+
+def sq_lower_bound(
+    n_features: int,
+    n_informative: int,
+    *,
+    n_parameters: int = 1,
+    n_steps: int = 1,
+    n_samples: int = 1,
+    delta: float = 0.5,
+) -> int:
+    r"""Return the smallest whole factor by which resources must grow to pass the statistical-query bound.
+
+    Proposition 3 of the paper [1]_: where
+
+    .. math:: \frac{r T}{\tau^2 \delta} \le \frac{1}{2} \binom{n}{k},
+
+    there is an (n, k)-parity of which the first T iterates of SGD are statistically independent, with
+    probability :math:`1 - \delta`. Here r is the number of parameters, :math:`\theta \in \mathbb{R}^r`: each of
+    them has a gradient, which is a query. The precision :math:`\tau` of the gradients is that of averages over m
+    rows, so that :math:`\tau^2` stands for 1/m. The resources :math:`r T m / \delta` trade against each other: a
+    learner must be rich, patient, knowledgeable or lucky.
+
+    The factor is the smallest integer q with :math:`q\, r T m / \delta > \binom{n}{k} / 2`. Leave out one of the
+    resources, and q is the smallest value of it that the bound allows. Pass all, and q = 1 says that the bound
+    does not rule the setting out. The bound is necessary, not sufficient: above it nothing is promised, and real
+    runs need far more.
+
+    Parameters
+    ----------
+    n_features, n_informative : int
+        The (n, k) of the parity.
+    n_parameters : int, default=1
+        Trained parameters r; a network with one hidden layer of N neurons and one output has N (n + 2) + 1.
+    n_steps, n_samples : int, default=1
+        Steps T and training rows m.
+    delta : float, default=0.5
+        Luck: the probability with which the learner may beat the bound, in (0, 1).
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError
+        If a number that must be an integer is none.
+    ValueError
+        If a number is out of range.
+
+    References
+    ----------
+    .. [1] B. L. Edelman et al., NeurIPS 2023, arXiv:2309.03800, Proposition 3.
+
+    Examples
+    --------
+    >>> from sparsemlp.theory import sq_lower_bound
+    >>> sq_lower_bound(50, 3, n_parameters=53, n_steps=10)  # rows for one neuron and ten steps
+    10
+    >>> sq_lower_bound(50, 3, n_parameters=53, n_steps=10, n_samples=100)  # not ruled out
+    1
+    """
+    check_task(n_features, n_informative)
+    for name, value in (("n_parameters", n_parameters), ("n_steps", n_steps), ("n_samples", n_samples)):
+        check_int(name, value)
+    # As written: the float nearest to 0.1 lies a little above it, which would show where the bound is met exactly.
+    luck = Fraction(repr(check_probability("delta", delta)))
+    resources = Fraction(int(n_parameters) * int(n_steps) * int(n_samples)) / luck
+    return floor(Fraction(comb(n_features, n_informative), 2) / resources) + 1
 
 
 class Scaling(NamedTuple):
@@ -58,7 +133,7 @@ def over_sparse_scaling(
     """
     check_task(n_features, n_informative)
     check_int("sparsity", sparsity, high=n_features, high_name="n_features")
-    check_even("n_informative", n_informative, "Theorem 4")
+    _check_even("n_informative", n_informative, "Theorem 4")
     if sparsity <= n_informative:
         raise ValueError(
             f"sparsity={sparsity} must be more than n_informative={n_informative} for Theorem 4; "
@@ -105,8 +180,8 @@ def under_sparse_scaling(n_features: int, n_informative: int, sparsity: int) -> 
     """
     check_task(n_features, n_informative)
     check_int("sparsity", sparsity, high=n_features, high_name="n_features")
-    check_even("n_informative", n_informative, "Theorem 5")
-    check_even("sparsity", sparsity, "Theorem 5")
+    _check_even("n_informative", n_informative, "Theorem 5")
+    _check_even("sparsity", sparsity, "Theorem 5")
     if sparsity >= n_informative:
         raise ValueError(
             f"sparsity={sparsity} must be less than n_informative={n_informative} for Theorem 5; "
@@ -114,6 +189,12 @@ def under_sparse_scaling(n_features: int, n_informative: int, sparsity: int) -> 
         )
     n, k, s = int(n_features), int(n_informative), int(sparsity)
     return Scaling(width=_power(n / k, s), n_samples=_power(n / k, k - s - 1), n_steps=1.0)
+
+
+def _check_even(name: str, value: int, theorem: str) -> None:
+    """Raise where a number is odd, which the theorem does not cover."""
+    if value % 2:
+        raise ValueError(f"{name}={value} is odd; {theorem} is for even numbers only")
 
 
 def _power(base: float, exponent: int) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student_t
 
-from sparsemlp.scaling_laws.checks import check_positive, increasing
+from sparsemlp._validation import check_increasing, check_positive, check_probability
 
 MIN_POINTS = 4
 _N_BLOCKS = 8
@@ -63,14 +63,14 @@ def fit_power_law(
     curve which leaves out one of up to eight consecutive blocks of points at a time: it covers scatter and the
     drift of the exponent within the range. The second, with several curves, is Student's over their exponents (of
     which the exponent returned is the mean, the same as that of their geometric mean): it covers what changes
-    from one draw to the next, which a single curve says nothing about.
+    from one instance to the next, which a single curve says nothing about.
 
     Parameters
     ----------
     x : array-like of shape (n_points,)
         Where the curve was measured: positive, increasing.
     y : array-like of shape (n_points,) or (n_instances, n_points)
-        The curve, or one for each instance (seed, draw): positive.
+        The curve, or one for each instance (seed): positive.
     x_min, x_max : float, optional
         Only points in this range are fitted, both ends included. Default: all. :func:`straightest_range` finds
         one by a rule.
@@ -96,8 +96,7 @@ def fit_power_law(
     0.500 for x from 10 to 1000, 21 points
     """
     points, curves = _curves(x, y)
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence={confidence!r} must be a probability between 0 and 1, without the two")
+    check_probability("confidence", confidence)
     # Points of a grid may miss the end of a range by rounding.
     low = points[0] if x_min is None else x_min * (1 - 1e-9)
     high = points[-1] if x_max is None else x_max * (1 + 1e-9)
@@ -143,7 +142,7 @@ def straightest_range(
     x : array-like of shape (n_points,)
         Positive and increasing; about evenly spaced in the logarithm.
     y : array-like of shape (n_points,) or (n_instances, n_points)
-        Positive. Of several curves the geometric mean is looked at.
+        Positive. Of several curves the geometric mean is taken.
     decades : float, default=2.0
         Length of the window, in powers of ten of x. Where less than that is left, or no window has four points,
         all that is left is the range.
@@ -229,7 +228,7 @@ def local_exponents(x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
 
 def _curves(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return x as (n_points,) and y as (n_instances, n_points)."""
-    points = increasing("x", x)
+    points = check_increasing("x", x)
     curves = np.asarray(y, dtype=np.float64)
     if curves.ndim not in (1, 2) or not curves.size or curves.shape[-1] != len(points):
         raise ValueError(
