@@ -3,15 +3,16 @@
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from benchmarks.cli import UsageError, progress_bar
-from benchmarks.parity import tables as parity_store
+from benchmarks.parity import stored_runs
 from benchmarks.results.database import OTHER_FOLDER
-from sparsemlp.frontier import Outcome, Run, Setting, make_batches, train_runs
+from sparsemlp.frontier import Run, Setting, make_batches, train_runs
 from sparsemlp.lottery import ticket_experiment
 from sparsemlp.training import resolve_device
 
@@ -43,9 +44,9 @@ def train(
     settings: Sequence[Setting], n_runs: int, store: "Store", device: torch.device, *, with_curves: bool = False
 ) -> None:
     """Train the runs that the store does not hold; a batch of them is stored as soon as it has ended."""
-    runs = parity_store.missing_runs(store, settings, n_runs)
-    if with_curves and (n_bare := parity_store.n_without_curve(store, settings, n_runs)):
-        raise UsageError(f"{n_bare} of these runs are stored without their errors at every look; {OTHER_FOLDER}")
+    runs = stored_runs.missing_runs(store, settings, n_runs)
+    if with_curves and (n_bare := stored_runs.n_without_curve(store, settings, n_runs)):
+        raise UsageError(f"{n_bare} of these runs are stored without errors at every evaluation; {OTHER_FOLDER}")
     n_known = len(settings) * n_runs - len(runs)
     if n_known:
         print(f"{n_known} of {len(settings) * n_runs} parity runs are there already", file=sys.stderr)
@@ -53,14 +54,13 @@ def train(
     # Wide settings come last: the mean speed over all steps tells more than that of the latest.
     with progress_bar(total, bar_format=BAR.format(n_runs=len(runs)), smoothing=0) as bar:
 
-        def add(outcomes: list[Outcome]) -> None:
-            parity_store.add_runs(store, outcomes)
-
         def count(setting: Setting, n_steps: int) -> None:
             bar.set_description_str(f"width {setting.width}", refresh=False)
             bar.update(_weight(setting) * n_steps)
 
-        train_runs(runs, device, with_curves=with_curves, on_batch=add, on_progress=count)
+        train_runs(
+            runs, device, with_curves=with_curves, on_batch=partial(stored_runs.add_runs, store), on_progress=count
+        )
 
 
 def _weight(setting: Setting) -> int:
@@ -70,9 +70,9 @@ def _weight(setting: Setting) -> int:
 
 def train_tickets(store: "Store", device: torch.device) -> None:
     """Do the lottery experiment's settings of which the store has no run; all runs of one are stored at once."""
-    known = store.keys(parity_store.TICKETS, parity_store.SETTING_FIELDS)
+    known = store.keys(stored_runs.TICKETS, stored_runs.SETTING_FIELDS)
     for setting in progress_bar(len(TICKETS), iterable=TICKETS):
-        if tuple(parity_store.setting_key(setting).values()) in known:
+        if tuple(stored_runs.setting_key(setting).values()) in known:
             continue
         table = ticket_experiment(
             setting.n_features,
@@ -88,7 +88,7 @@ def train_tickets(store: "Store", device: torch.device) -> None:
             weight_decay=setting.weight_decay,
             device=device,
         )
-        parity_store.add_tickets(store, setting, TICKET_NEURONS, table)
+        stored_runs.add_tickets(store, setting, TICKET_NEURONS, table)
 
 
 def cost(settings: Sequence[Setting], n_runs: int, device: torch.device) -> str:

@@ -13,6 +13,8 @@ from benchmarks.tabular import command
 if TYPE_CHECKING:
     import pandas as pd
 
+    from benchmarks.tabular.scores import Metric
+
 MODELS = ["rf", "sparse_mlp"]
 
 
@@ -52,45 +54,35 @@ class Preset:
         wanted = rows["model"].isin(models) & rows["task"].isin(args.tasks)
         wanted &= rows["size"].isin(sizes) & rows["seed"].isin(seeds) & (rows["trial"] == DEFAULT_TRIAL)
         if wanted.any():
-            print(table(rows[wanted], args.against))
+            print(tables(rows[wanted], args.against))
         return status
 
 
-def differences(rows: "pd.DataFrame", against: str) -> "pd.DataFrame":
-    """Return the paired differences of the score, a row for each size, task and model.
+def tables(rows: "pd.DataFrame", against: str) -> str:
+    """Return the differences from one model as text, a table for each training size: tasks down, models across."""
+    from benchmarks.report.document import markdown_table
+    from benchmarks.tabular.comparisons import compare
+    from benchmarks.tabular.scores import conditions
 
-    The score is accuracy in points, or R2; that of a failed evaluation is the baseline's. Columns: score (of
-    ``against``), difference (mean over seeds), error (its standard error; NaN for one seed).
-    """
-    score = (100 * rows["test_accuracy"]).fillna(rows["test_r2"])
-    baseline = rows["baseline_score"] * rows["kind"].map({"classification": 100.0, "regression": 1.0})
-    rows = rows.assign(score=score.where(rows["failure"].isna(), baseline).astype(float))
-    wide = rows.pivot_table(index=["size", "task", "seed"], columns="model", values="score", sort=False)
-    long = wide.drop(columns=against).sub(wide[against], axis=0).reset_index()
-    long = long.melt(["size", "task", "seed"], var_name="model", value_name="difference").dropna()
-    found = long.groupby(["size", "task", "model"], sort=False)["difference"].agg(difference="mean", error="sem")
-    scores = rows[rows["model"] == against].groupby(["size", "task"], as_index=False)["score"].mean()
-    return found.reset_index().merge(scores, on=["size", "task"])
-
-
-def table(rows: "pd.DataFrame", against: str) -> str:
-    """Return the differences as text: tasks down, models across, means over tasks below."""
-    from benchmarks.report.document import Cell, Table
-
-    found = differences(rows, against)
-    form = "{:+.3f} ({:.3f})" if (rows["kind"] == "regression").all() else "{:+.2f} ({:.2f})"
     parts = []
-    for size, group in found.groupby("size", sort=False):
-        models = list(dict.fromkeys(group["model"]))
+    for condition in conditions(rows):
+        metric, baseline = condition.metric, condition.of(against)
+        compared = {name: compare(condition.of(name), baseline) for name in condition.models if name != against}
+
+        def cell(difference: float, error: float, metric: "Metric" = metric) -> str:
+            return f"{metric.factor * difference:+.{metric.digits + 1}f} ({metric.text(error, metric.digits + 1)})"
+
         lines = []
-        for task, by_task in group.groupby("task", sort=False):
-            by_model = by_task.set_index("model")
-            cells = [form.format(*by_model.loc[name, ["difference", "error"]]) for name in models]
-            lines.append([Cell(task), Cell(f"{by_task['score'].iloc[0]:.4g}"), *map(Cell, cells)])
-        means = group.groupby("model")["difference"].agg(["mean", "sem"])
-        lines.append([Cell("mean"), Cell(""), *(Cell(form.format(*means.loc[name])) for name in models)])
-        caption = f"{Size.parse(str(size))}: score of {against}, and differences from it (standard error)"
-        parts.append(f"{caption}\n\n{Table(caption, ['task', against, *models], lines).markdown()}")
+        for task, scores in baseline.groupby("task", sort=False):
+            by_model = [one.tasks.loc[task, ["difference", "standard_error"]] for one in compared.values()]
+            lines.append([str(task), metric.text(scores["score"].mean()), *(cell(*values) for values in by_model)])
+        lines.append(["mean", "", *(cell(one.difference, one.standard_error) for one in compared.values())])
+        lines.append(["won/tied/lost", "", *("/".join(map(str, one.record)) for one in compared.values())])
+        caption = (
+            f"{condition.title}: {metric.name} of {against}, and differences from it (standard error: of a task "
+            "over seeds, of the mean over tasks)"
+        )
+        parts.append(f"{caption}\n\n{markdown_table(['task', against, *compared], lines)}")
     return "\n\n".join(parts)
 
 

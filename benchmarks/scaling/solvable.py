@@ -5,13 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from benchmarks.report.document import Table
-from benchmarks.scaling import model_figures as draw
-from benchmarks.scaling.experiment import Cell, Experiment, Row
+from benchmarks.report.document import Picture, Section, Table
+from benchmarks.scaling import figures
+from benchmarks.scaling.experiment import Experiment, Row, Setting
 from sparsemlp.scaling_laws import (
-    Decay,
     PowerLaw,
     difficulty,
     draw_sample_limited_losses,
@@ -63,10 +61,10 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 
 
-def cells(profile: str) -> list[Cell]:
-    """Return the pieces of work: curves at infinite width, draws of each width and sample size, SGD."""
+def settings(profile: str) -> list[Setting]:
+    """Return the pieces of work: curves at infinite width, networks of each width and sample size, SGD."""
     plan = PROFILES[profile]
-    found: list[Cell] = []
+    found: list[Setting] = []
     for alpha, beta in plan["tasks"]:
         task = {"alpha": alpha, "beta": beta}
         drawn = task | {"n_instances": plan["n_instances"], "seed": 0}
@@ -84,23 +82,23 @@ def cells(profile: str) -> list[Cell]:
     return found
 
 
-def run_cell(cell: Cell) -> list[Row]:
-    """ComputePool one cell: losses by time, width or samples, a row for each instance and point."""
+def compute(setting: Setting) -> list[Row]:
+    """Compute one setting: losses by time, width or samples, a row for each instance and point."""
     parts = {"time": _time, "width": _width, "samples": _samples, "sgd": _sgd}
-    return parts[cell["part"]](cell)
+    return parts[setting["part"]](setting)
 
 
-def _time(cell: Cell) -> list[Row]:
-    model = solvable_model(cell["alpha"], cell["beta"])
-    losses = gradient_flow(model, TIMES, richness=cell["richness"])[0]
+def _time(setting: Setting) -> list[Row]:
+    model = solvable_model(setting["alpha"], setting["beta"])
+    losses = gradient_flow(model, TIMES, richness=setting["richness"])[0]
     floor = float(model.floor[0])
     return [{"time": t, "loss": loss, "floor": floor} for t, loss in _points(TIMES, losses)]
 
 
-def _width(cell: Cell) -> list[Row]:
-    model = _finite(cell)
+def _width(setting: Setting) -> list[Row]:
+    model = _finite(setting)
     rows: list[Row] = [{"instance": i, "floor": float(floor)} for i, floor in enumerate(model.floor)]
-    if cell["curves"]:
+    if setting["curves"]:
         for richness in (0.0, RICH):
             losses = gradient_flow(model, FINITE_TIMES, richness=richness)
             rows += [
@@ -111,32 +109,32 @@ def _width(cell: Cell) -> list[Row]:
     return rows
 
 
-def _samples(cell: Cell) -> list[Row]:
+def _samples(setting: Setting) -> list[Row]:
     losses = draw_sample_limited_losses(
-        cell["alpha"],
-        cell["beta"],
-        cell["n_samples"],
-        n_instances=cell["n_instances"],
-        random_state=_generator(cell, cell["n_samples"]),
+        setting["alpha"],
+        setting["beta"],
+        setting["n_samples"],
+        n_instances=setting["n_instances"],
+        random_state=_generator(setting, setting["n_samples"]),
     )
     return [{"instance": i, "loss": float(loss)} for i, loss in enumerate(losses)]
 
 
-def _sgd(cell: Cell) -> list[Row]:
-    model = _finite(cell)
-    steps = np.unique(np.geomspace(1, cell["n_steps"], 40).round().astype(int))
-    # Half of what the with_cuda_graph direction could bear where the kernel has grown as much as it will.
+def _sgd(setting: Setting) -> list[Row]:
+    model = _finite(setting)
+    steps = np.unique(np.geomspace(1, setting["n_steps"], 40).round().astype(int))
+    # Half of what the fastest direction could bear where the kernel has grown as much as it will.
     norm = float((model.targets**2).sum(axis=1).max())
-    learning_rate = 0.5 / (float(model.rates.max()) * (1 + np.sqrt(1 + 4 * cell["richness"] * norm)) / 2)
+    learning_rate = 0.5 / (float(model.rates.max()) * (1 + np.sqrt(1 + 4 * setting["richness"] * norm)) / 2)
     sgd = online_sgd(
         model,
         steps,
         learning_rate=learning_rate,
-        batch_size=cell["batch_size"],
-        richness=cell["richness"],
-        random_state=_generator(cell, 1),
+        batch_size=setting["batch_size"],
+        richness=setting["richness"],
+        random_state=_generator(setting, 1),
     )
-    flow = gradient_flow(model, sgd.times, richness=cell["richness"])
+    flow = gradient_flow(model, sgd.times, richness=setting["richness"])
     return [
         {"instance": i, "learning_rate": learning_rate, "time": t, "loss": loss, "flow": float(flow[i, j])}
         for i in range(model.n_instances)
@@ -144,63 +142,61 @@ def _sgd(cell: Cell) -> list[Row]:
     ]
 
 
-def _finite(cell: Cell) -> Any:
+def _finite(setting: Setting) -> Any:
     return solvable_model(
-        cell["alpha"],
-        cell["beta"],
-        width=cell["width"],
-        n_instances=cell["n_instances"],
-        random_state=_generator(cell, cell["width"]),
+        setting["alpha"],
+        setting["beta"],
+        width=setting["width"],
+        n_instances=setting["n_instances"],
+        random_state=_generator(setting, setting["width"]),
     )
 
 
-def _generator(cell: Cell, size: int) -> np.random.Generator:
-    return np.random.default_rng([cell["seed"], size, round(1000 * cell["alpha"]), round(1000 * cell["beta"])])
+def _generator(setting: Setting, size: int) -> np.random.Generator:
+    return np.random.default_rng(
+        [setting["seed"], size, round(1000 * setting["alpha"]), round(1000 * setting["beta"])]
+    )
 
 
 def _points(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
     return [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
 
 
-# Summary -------------------------------------------------------------------------------------------------
+# The report -------------------------------------------------------------------------------------------------
 
 
-def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
-    """Return the fitted exponents beside theory, and the figures."""
+def section(rows: pd.DataFrame) -> Section:
+    """Return the fitted exponents beside theory."""
     fits = pd.concat(
         [time_fits(rows), finite_time_fits(rows), size_fits(rows, "width"), size_fits(rows, "samples")]
     )
-    sections = [
+    text = (
         "Features of variance k^-alpha, a target with k^-(alpha beta + 1) of its variance in the k-th. Exponents "
         "are those of falling losses, L ~ t^-e and so on, with 95 % intervals; the range is that of the fit, "
-        "taken by a rule that knows no theory (see the page on scaling laws).",
-        _table(
-            "Time, infinite width. The interval is the drift within the range: nothing is random.", fits, "time"
-        ),
-        _table(
-            f"Time at width {_widest(rows)}, in the decade before the floor that the width sets: intervals over "
-            "draws of the network; `equivalent` is infinite width in the same range, and shows how much of a "
-            "deviation is that range. Tasks without such a range are left out.",
-            fits,
-            "time, finite width",
-        ),
-        _table(
-            "Width, after infinite time; `equivalent` is the exponent of the deterministic equivalent over the "
-            "same widths, and shows how much of a deviation is finite size.",
-            fits,
-            "width",
-        ),
-        _table("Samples, lazy, after infinite time at infinite width.", fits, "samples"),
-        _sgd_table(rows),
-    ]
-    figures = {
-        "scaling-model-time": draw.time_curves(rows, fits),
-        "scaling-model-crossover": draw.crossover(rows),
-        "scaling-model-sizes": draw.sizes(rows, fits),
+        "taken by a rule that knows no theory (see the page on scaling laws)."
+    )
+    captions = {
+        "time": "Time, infinite width. The interval is the drift within the range: nothing is random.",
+        "time, finite width": f"Time at width {_widest(rows)}, in the decade before the floor that the width "
+        "sets: intervals over networks; `equivalent` is infinite width in the same range, and shows how much of a "
+        "deviation is that range. Tasks without such a range are left out.",
+        "width": "Width, after infinite time; `equivalent` is the exponent of the deterministic equivalent over "
+        "the same widths, and shows how much of a deviation is finite size.",
+        "samples": "Samples, lazy, after infinite time at infinite width.",
     }
-    if (rows["part"] == "sgd").any():
-        figures["scaling-model-sgd"] = draw.sgd(rows)
-    return "\n\n".join(part for part in sections if part), figures
+    tables = [_table(caption, fits[fits["part"] == part]) for part, caption in captions.items()]
+    pictures = [
+        Picture("scaling-model-time", "Loss by time.", figures.time_curves(rows, fits)),
+        Picture("scaling-model-crossover", "The local exponent by time.", figures.crossover(rows)),
+        Picture(
+            "scaling-model-sizes", "Loss after infinite time, by width and samples.", figures.sizes(rows, fits)
+        ),
+    ]
+    sgd = rows[rows["part"] == "sgd"]
+    if len(sgd):
+        tables.append(_sgd_table(sgd))
+        pictures.append(Picture("scaling-model-sgd", "Online SGD and gradient flow.", figures.sgd(sgd)))
+    return Section(EXPERIMENT.title, [text], [table for table in tables if table.rows], pictures)
 
 
 def grouped(rows: pd.DataFrame, *names: str) -> Iterator[tuple[tuple[float, ...], pd.DataFrame]]:
@@ -279,49 +275,39 @@ def _widest(rows: pd.DataFrame) -> int:
     return int(rows.loc[rows["part"] == "width", "width"].max())
 
 
-def _table(caption: str, fits: pd.DataFrame, part: str) -> str:
-    chosen = fits[fits["part"] == part]
-    if chosen.empty:
-        return ""
-    with_equivalent = chosen["equivalent"].notna().any()
-    with_richness = chosen["richness"].notna().any()
+def _table(caption: str, fits: pd.DataFrame) -> Table:
+    with_equivalent = fits["equivalent"].notna().any()
+    with_richness = fits["richness"].notna().any()
     head = ["task", "alpha", "beta", *(["richness"] if with_richness else []), "theory", "fitted", "95 % interval"]
     head += ["off by", *(["equivalent"] if with_equivalent else []), "range"]
     lines = []
-    for fit in chosen.to_dict("records"):
+    for fit in fits.to_dict("records"):
+        digits = 3 if fit["high"] - fit["low"] > 0.004 else 5
         line = [fit["difficulty"], f"{fit['alpha']:g}", f"{fit['beta']:g}"]
         line += [f"{fit['richness']:g}"] if with_richness else []
-        line += [f"{fit['theory']:.3f}", f"{fit['value']:.3f}", interval(Decay(0, fit["low"], fit["high"]))]
+        line += [f"{fit['theory']:.3f}", f"{fit['value']:.3f}"]
+        line += [f"{fit['low']:.{digits}f} to {fit['high']:.{digits}f}"]
         line += [f"{100 * (fit['value'] / fit['theory'] - 1):+.1f} %"]
         line += [f"{fit['equivalent']:.3f}"] if with_equivalent else []
         line += [f"{fit['x_min']:.2g} to {fit['x_max']:.2g}"]
         lines.append(line)
-    return f"{caption}\n\n{Table('', head, lines).markdown()}"
+    return Table(caption, head, lines)
 
 
-def interval(decay: Decay) -> str:
-    """Return an interval as text, with a digit more where it is narrow."""
-    digits = 3 if decay.high - decay.low > 0.004 else 5
-    return f"{decay.low:.{digits}f} to {decay.high:.{digits}f}"
-
-
-def _sgd_table(rows: pd.DataFrame) -> str:
-    chosen = rows[rows["part"] == "sgd"]
-    if chosen.empty:
-        return ""
+def _sgd_table(rows: pd.DataFrame) -> Table:
     lines = []
-    for (alpha, beta, richness), group in grouped(chosen, "alpha", "beta", "richness"):
+    for (alpha, beta, richness), group in grouped(rows, "alpha", "beta", "richness"):
         ratio = (group["loss"] / group["flow"]).map(np.log).groupby(group["time"]).mean().map(np.exp)
         line = [f"{alpha:g}", f"{beta:g}", f"{richness:g}", f"{group['learning_rate'].iloc[0]:.3g}"]
-        line += [f"{ratio.iloc[0]:.3f}", f"{ratio.max():.3f}", f"{ratio.iloc[-1]:.3f}"]
-        lines.append(line)
-    first = chosen.iloc[0]
+        lines.append([*line, f"{ratio.iloc[0]:.3f}", f"{ratio.max():.3f}", f"{ratio.iloc[-1]:.3f}"])
+    first = rows.iloc[0]
     head = ["alpha", "beta", "richness", "learning rate", "at the start", "at most", "at the end"]
-    return (
+    return Table(
         f"Online SGD on both layers, width {first['width']:.0f}, batches of {first['batch_size']:.0f}: loss over "
-        f"that of gradient flow on the same network, geometric mean of {first['n_instances']:.0f} draws.\n\n"
-        f"{Table('', head, lines).markdown()}"
+        f"that of gradient flow on the same network, geometric mean of {first['n_instances']:.0f} networks.",
+        head,
+        lines,
     )
 
 
-EXPERIMENT = Experiment("The solvable model against theory", cells, run_cell, summary)
+EXPERIMENT = Experiment("The solvable model against theory", settings, compute, section)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,25 +13,15 @@ from sqlalchemy.exc import IntegrityError
 from benchmarks.results import schema
 from sparsemlp.frontier import Outcome, Run, Setting
 
+if TYPE_CHECKING:
+    from benchmarks.results.store import Store
+
 RUNS, TICKETS = "parity_runs", "parity_tickets"
 SETTING_FIELDS = tuple(field.name for field in fields(Setting))
 RUN_KEY = (*SETTING_FIELDS, "run")
 TICKET_KEY = (*RUN_KEY, "n_neurons", "net")
 
 _TYPES: dict[Any, Any] = {"int": Integer, "int | None": Integer, "float": Float, "str": String(32)}
-
-
-class Rows(Protocol):
-    """What is asked of the store."""
-
-    def keys(self, table: str, columns: Sequence[str]) -> set[tuple[Any, ...]]:
-        """Return some columns of all rows."""
-
-    def add_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add rows in one transaction."""
-
-    def frame(self, name: str) -> pd.DataFrame:
-        """Return a whole table."""
 
 
 def define_tables(metadata: MetaData) -> None:
@@ -68,19 +58,22 @@ def _outcome_columns(name: str) -> list[Column[Any]]:
 define_tables(schema.metadata)
 
 
+define_tables(schema.metadata)
+
+
 def setting_key(setting: Setting) -> dict[str, Any]:
     """Return the fields of a setting as the store has them: no key may be null, so online and dense are 0."""
     return {name: 0 if value is None else value for name, value in asdict(setting).items()}
 
 
-def missing_runs(store: Rows, settings: Iterable[Setting], n_runs: int) -> list[Run]:
+def missing_runs(store: "Store", settings: Iterable[Setting], n_runs: int) -> list[Run]:
     """Return the runs that the store does not hold."""
     finished = store.keys(RUNS, RUN_KEY)
     return [run for run, key in _keyed_runs(settings, n_runs).items() if key not in finished]
 
 
-def n_without_curve(store: Rows, settings: Iterable[Setting], n_runs: int) -> int:
-    """Count the runs of which the store holds the outcome, but not the errors at every look."""
+def n_without_curve(store: "Store", settings: Iterable[Setting], n_runs: int) -> int:
+    """Count the runs of which the store holds the outcome, but not the errors at every evaluation."""
     without = {row[:-1] for row in store.keys(RUNS, (*RUN_KEY, "curve")) if row[-1] is None}
     return sum(key in without for key in _keyed_runs(settings, n_runs).values())
 
@@ -90,7 +83,7 @@ def _keyed_runs(settings: Iterable[Setting], n_runs: int) -> dict[Run, tuple[Any
     return {Run(setting, i): (*key, i) for setting, key in keys.items() for i in range(n_runs)}
 
 
-def add_runs(store: Rows, outcomes: Iterable[Outcome]) -> None:
+def add_runs(store: "Store", outcomes: Iterable[Outcome]) -> None:
     """Add finished runs in one transaction, so that a batch is there or not."""
     _add_new(store, RUNS, RUN_KEY, [_run_row(outcome) for outcome in outcomes])
 
@@ -106,7 +99,7 @@ def _run_row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def add_tickets(store: Rows, setting: Setting, n_neurons: int, table: pd.DataFrame) -> None:
+def add_tickets(store: "Store", setting: Setting, n_neurons: int, table: pd.DataFrame) -> None:
     """Add the nets of a batch of the lottery experiment."""
     rows = [
         setting_key(setting)
@@ -125,7 +118,7 @@ def add_tickets(store: Rows, setting: Setting, n_neurons: int, table: pd.DataFra
     _add_new(store, TICKETS, TICKET_KEY, rows)
 
 
-def _add_new(store: Rows, table: str, key: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+def _add_new(store: "Store", table: str, key: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """Add the rows in one transaction, but for those that another command has added meanwhile."""
     while rows:
         try:

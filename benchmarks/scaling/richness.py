@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from scipy import stats
 from torch import Tensor
 
-from benchmarks.scaling import network_figures as draw
-from benchmarks.scaling.experiment import Cell, Experiment, Row
-from benchmarks.scaling.fits import fits_table
-from benchmarks.scaling.parallel import run_all
+from benchmarks.report.document import Picture, Section, Table
+from benchmarks.scaling import figures
+from benchmarks.scaling.experiment import Experiment, Row, Setting, run_all
 from sparsemlp import SparseInitMLP
 from sparsemlp.datasets import make_sparse_parity
 from sparsemlp.training import train
@@ -36,40 +34,40 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 
 
-def cells(profile: str) -> list[Cell]:
+def settings(profile: str) -> list[Setting]:
     """Return a piece of work for every richness and start."""
     plan = PROFILES[profile]
     sizes = SETTING | TRAINING | {"n_steps": plan["n_steps"], "n_runs": plan["n_runs"]}
     return [{"start": start, "richness": g, **sizes} for start, g in product(STARTS, plan["richness"])]
 
 
-def run_cell(cell: Cell) -> list[Row]:
-    """Train the networks of a cell, some at once as the members of one."""
-    firsts = range(0, cell["n_runs"], BATCH_RUNS)
-    found = run_all(_runs, [(cell, range(i, min(i + BATCH_RUNS, cell["n_runs"]))) for i in firsts])
+def compute(setting: Setting) -> list[Row]:
+    """Train the networks of a setting, some at once as the members of one."""
+    firsts = range(0, setting["n_runs"], BATCH_RUNS)
+    found = run_all(_runs, [(setting, range(i, min(i + BATCH_RUNS, setting["n_runs"]))) for i in firsts])
     return [row for rows in found for row in rows]
 
 
-def _runs(cell: Cell, runs: range) -> list[Row]:
+def _runs(setting: Setting, runs: range) -> list[Row]:
     """Train a network on rows of its own for every number of a run; it starts the same at every richness."""
-    drawn = [_data(cell, run) for run in runs]
+    drawn = [_data(setting, run) for run in runs]
     rows, labels = (torch.from_numpy(np.stack([data[i] for data in drawn])) for i in (0, 1))
-    n_train = cell["n_samples"]
+    n_train = setting["n_samples"]
     generator = torch.Generator().manual_seed(runs[0])
     module = SparseInitMLP(
-        *(cell["n_features"], 1, cell["width"], STARTS[cell["start"]]),
+        *(setting["n_features"], 1, setting["width"], STARTS[setting["start"]]),
         bias_init="uniform",
-        richness=cell["richness"],
+        richness=setting["richness"],
         n_members=len(runs),
         generator=generator,
     )
     member = torch.arange(len(runs))[:, None]
-    looks = set(np.linspace(0, cell["n_steps"], N_LOOKS + 1).astype(int).tolist()[1:])
+    looks = set(np.linspace(0, setting["n_steps"], N_LOOKS + 1).astype(int).tolist()[1:])
     succeeded = np.full(len(runs), np.nan)
     train_error = test_error = succeeded
 
     def next_batch() -> tuple[Tensor, Tensor]:
-        index = torch.randint(n_train, (len(runs), cell["batch_size"]), generator=generator)
+        index = torch.randint(n_train, (len(runs), setting["batch_size"]), generator=generator)
         return rows[member, index], labels[member, index]
 
     def all_succeeded(n_done: int, _: Tensor) -> bool:
@@ -81,8 +79,8 @@ def _runs(cell: Cell, runs: range) -> list[Row]:
         succeeded[np.isnan(succeeded) & (test_error <= SUCCESS)] = n_done
         return not np.isnan(succeeded).any()
 
-    rate = cell["learning_rate"]
-    train(module, next_batch, cell["n_steps"], loss="hinge", learning_rate=rate, callback=all_succeeded)
+    rate = setting["learning_rate"]
+    train(module, next_batch, setting["n_steps"], loss="hinge", learning_rate=rate, callback=all_succeeded)
     return [
         {
             "run": run,
@@ -94,14 +92,14 @@ def _runs(cell: Cell, runs: range) -> list[Row]:
     ]
 
 
-def _data(cell: Cell, run: int) -> tuple[np.ndarray, np.ndarray]:
-    n_rows = cell["n_samples"] + N_TEST
-    X, y = make_sparse_parity(n_rows, cell["n_features"], cell["n_informative"], random_state=run)[:2]
+def _data(setting: Setting, run: int) -> tuple[np.ndarray, np.ndarray]:
+    n_rows = setting["n_samples"] + N_TEST
+    X, y = make_sparse_parity(n_rows, setting["n_features"], setting["n_informative"], random_state=run)[:2]
     return X, (2 * y[:, None] - 1).astype(np.float32)
 
 
-def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
-    """Return how many networks learned at every richness, and the figure."""
+def section(rows: pd.DataFrame) -> Section:
+    """Return how many networks learned at every richness."""
     counted = []
     for (start, richness), group in rows.groupby(["start", "richness"], sort=False):
         n = int(group["steps"].notna().sum())
@@ -125,13 +123,13 @@ def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
     n, k = int(first["n_features"]), int(first["n_informative"])
     title = f"({n}, {k})-parity, {first['n_samples']} rows, width {first['width']}"
     head = ["start", "richness", "learned", "95 % interval", "median steps", "train error", "test error"]
-    text = [
+    text = (
         f"{title}, SGD of {first['n_steps']} steps at the same learning rate. A network has learned when its "
         f"error on fresh rows is {SUCCESS:g} or less. There are {comb(n, k)} parities of {k} out of {n} inputs; a "
-        "kernel needs about as many rows.",
-        fits_table(head, lines),
-    ]
-    return "\n\n".join(text), {"parity-richness": draw.success(table, title)}
+        "kernel needs about as many rows."
+    )
+    picture = Picture("parity-richness", "Networks that learn, by richness.", figures.success(table, title))
+    return Section(EXPERIMENT.title, [text], [Table("By start and richness.", head, lines)], [picture])
 
 
-EXPERIMENT = Experiment("Sparse parity: success against richness", cells, run_cell, summary)
+EXPERIMENT = Experiment("Sparse parity: success against richness", settings, compute, section)
