@@ -1,4 +1,4 @@
-"""Run the Python blocks of README.md and docs/*.md, and the docstrings' examples, as tests."""
+"""Run the Python blocks of README.md and of the pages in docs/, and the docstrings' examples, as tests."""
 
 import os
 import tempfile
@@ -30,7 +30,7 @@ def leave_folder(namespace: dict[str, Any]) -> None:
 
 pages = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS | NORMALIZE_WHITESPACE), SkipParser()],
-    patterns=["README.md", "docs/*.md"],
+    patterns=["README.md", "docs/*.md", "docs/guide/*.md"],
     setup=enter_empty_folder,
     teardown=leave_folder,
 )

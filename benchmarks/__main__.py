@@ -1,26 +1,27 @@
 """The command line: ``python -m benchmarks COMMAND``.
 
-A command is a module with ``HELP``, ``add_arguments(parser)`` and ``run(args)``, named in COMMANDS.
+A command is a module or an object with ``HELP``, ``add_arguments(parser)`` and ``run(args)``, named in COMMANDS.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from benchmarks import everything, write_report
 from benchmarks.cli import Parser, UsageError, command_line
 from benchmarks.parity import command as parity
 from benchmarks.scaling import command as scaling_laws
 from benchmarks.speed import command as speed
-from benchmarks.tabular import ablation, regression
 from benchmarks.tabular import command as tabular
+from benchmarks.tabular import presets
 
-COMMANDS = {
+COMMANDS: dict[str, Any] = {
     "tabular": tabular,
     "parity": parity,
     "speed": speed,
-    "ablation": ablation,
-    "regression": regression,
+    "ablation": presets.ABLATION,
+    "regression": presets.REGRESSION,
     "scaling-laws": scaling_laws,
     "report": write_report,
     "all": everything,

@@ -1,11 +1,16 @@
-"""What the subcommands share on the command line: one-line errors, checked numbers, profiles."""
+"""What the subcommands share on the command line: options, one-line errors, checked numbers, a progress bar."""
 
 import argparse
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
 
 PROFILE_NAMES = ("smoke", "quick", "full")
 DEFAULT_RESULTS = Path("results")
@@ -129,22 +134,28 @@ def add_common(parser: argparse.ArgumentParser, *, profiles: Sequence[str] = PRO
         )
 
 
+#: Options that mean the same in every command that has them.
+SHARED: dict[str, dict[str, Any]] = {
+    "--seeds": {"type": whole_number(1), "metavar": "N", "help": "how many seeds"},
+    "--first-seed": {"type": whole_number(0), "metavar": "SEED", "help": "the first of the seeds"},
+    "--rows": {"nargs": "+", "type": whole_number(2), "metavar": "N", "help": "training-set sizes in rows"},
+    "--jobs": {"type": whole_number(1), "metavar": "N", "help": "how much is computed at a time"},
+    "--threads": {"type": whole_number(1), "metavar": "N", "help": "cores that each computation may use"},
+    "--scheduler": {"metavar": "ADDRESS", "help": "a dask cluster's scheduler, such as tcp://host:8786"},
+}
+
+
+def add_shared(parser: argparse.ArgumentParser, name: str, **changes: Any) -> None:
+    """Add one of the SHARED options; without a default it is left out where it is not given."""
+    parser.add_argument(name, **({"default": argparse.SUPPRESS} | SHARED[name] | changes))
+
+
 def make_folder(folder: Path) -> None:
     """Make the folder of the results; one that cannot be made is a UsageError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--results {folder} cannot be made: {error.strerror}") from error
-
-
-def add_storage(parser: argparse.ArgumentParser) -> None:
-    """Add ``--storage``."""
-    parser.add_argument(
-        "--storage",
-        metavar="URL",
-        help="where the results are kept: any SQLAlchemy URL, such as postgresql://user@host/database "
-        "(default: a SQLite file in DIR)",
-    )
 
 
 def with_profile(args: argparse.Namespace, profiles: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -185,3 +196,21 @@ def command_line(arguments: Sequence[str]) -> str:
             value = str(path.relative_to(Path.cwd())) if inside else path.name
         shown.append(f"{option}{equals}{value}")
     return shlex.join(["python", "-m", "benchmarks", *shown])
+
+
+def progress_bar(total: int, **changes: Any) -> "tqdm[Any]":
+    """Return a bar on stderr with the time left, which a file that is no terminal gets every few seconds only."""
+    terminal = sys.stderr.isatty()
+    form = "{percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left] {desc}"
+    options = {"bar_format": form, "mininterval": 0.1 if terminal else 10.0, "dynamic_ncols": terminal}
+    return tqdm(total=total, disable=not total, **(options | changes))
+
+
+def progress(items: Sequence[Item]) -> Iterator[Item]:
+    """Yield the items under a bar that names the one that is being worked on."""
+    with progress_bar(len(items)) as bar:
+        for item in items:
+            bar.set_description_str(str(item), refresh=sys.stderr.isatty())
+            yield item
+            bar.update()
+        bar.set_description_str("")

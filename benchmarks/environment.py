@@ -24,6 +24,11 @@ def n_cores() -> int:
     return int(joblib.cpu_count())
 
 
+def here() -> dict[str, dict[str, str]]:
+    """Return versions and machine of this process, as the store keeps them."""
+    return {"versions": versions(), "machine": machine()}
+
+
 @cache
 def versions() -> dict[str, str]:
     """Return the version of Python and of every package that a result depends on, and our code's fingerprint."""

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cli import UsageError, add_common, add_storage
+from benchmarks.cli import UsageError, add_common
 
 if TYPE_CHECKING:
     from benchmarks.report.document import Document
@@ -16,17 +16,15 @@ HELP = "write the report of the results: index.html, report.md, figures and CSV 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``report``."""
     add_common(parser, profiles=())
-    add_storage(parser)
     parser.add_argument("--svg", action="store_true", help="write every figure as an SVG file too")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the report, print its main tables and say where it is."""
     from benchmarks.report import render
-    from benchmarks.results.database import locate
     from benchmarks.results.store import Store
 
-    store = Store.open(locate(args.results, args.storage), create=False)
+    store = Store.open(args.results, create=False)
     folder = args.results / "report"
     try:
         document = compose(store, args.results, args.command_line)

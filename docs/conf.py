@@ -27,6 +27,7 @@ templates_path = ["_templates"]
 nitpicky = False
 
 autosummary_generate = True
+autosummary_ignore_module_all = False  # a module's page lists its public names, wherever they are defined
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # numpydoc's Parameters sections have the types
 numpydoc_show_class_members = False  # the class template lists the methods
@@ -37,18 +38,19 @@ html_title = "sparsemlp"
 html_static_path = ["_static"]
 html_show_sourcelink = False
 html_theme_options = {
+    "navbar_center": [],  # the sidebar has all pages
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": []}
+html_sidebars = {"**": ["sidebar-pages"]}
 
 
 def skip_members_from_elsewhere(
     app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object
 ) -> bool | None:
-    """Leave out what scikit-learn, skorch and torch document: their docstrings refer to their own manuals."""
+    """Skip what scikit-learn, skorch and torch document: their docstrings refer to their own manuals."""
     defined_in = getattr(obj, "__module__", None) or getattr(getattr(obj, "fget", None), "__module__", None)
     return True if defined_in and not defined_in.startswith("sparsemlp") else None
 

@@ -7,7 +7,7 @@ loss of test rows, five permutations a feature) of
 
 - the plain mass: the sum of the absolute first-layer weights on a feature;
 - the net's ``feature_importances_``;
-- the impurity importances of a random forest on the same training rows, which look at another model.
+- the impurity importances of a random forest on the same training rows, which is another model.
 
 Means over the seeds are printed as a markdown table.
 """

@@ -1,9 +1,9 @@
 """A competitor of your own for the benchmark: nearest neighbours with a tuned k.
 
-Run it beside those that are there, on the same splits, with the same number of trials:
+Run it with built-in competitors, on the same splits and with the same number of trials:
 
     python -m benchmarks tabular --plugin examples/own_competitor.py --models knn rf sparse_mlp \
-        --tasks credit --train-size 1000 --trials 10 --seeds 2 --results results-knn
+        --tasks credit --rows 1000 --trials 10 --seeds 2 --results results-knn
 """
 
 from optuna.trial import BaseTrial
@@ -21,7 +21,7 @@ def build(seed: int, n_samples: int, n_features: int) -> Pipeline:
 
 
 def space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
-    """Draw what tuning may change, as ``Pipeline.set_params`` takes it."""
+    """Sample what tuning may change, as ``Pipeline.set_params`` takes it."""
     # A validation fold leaves as little as half of a small training set.
     return {
         "model__n_neighbors": trial.suggest_int("n_neighbors", 1, max(1, min(200, n_samples // 2)), log=True),
@@ -30,7 +30,7 @@ def space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
 
 
 def default() -> Parameters:
-    """Return the defaults in the words of the space; they are the first trial."""
+    """Return the defaults in terms of the space; they are the first trial."""
     return {"n_neighbors": 5, "weights": "uniform"}
 
 

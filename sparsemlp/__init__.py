@@ -1,8 +1,10 @@
 """Wide neural networks whose first layer starts sparse, as scikit-learn estimators."""
 
+from importlib.metadata import version
+
 from sparsemlp.classifier import SparseInitMLPClassifier, paper_net
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.regressor import SparseInitMLPRegressor
 
 __all__ = ["SparseInitMLP", "SparseInitMLPClassifier", "SparseInitMLPRegressor", "paper_net"]
-__version__ = "0.1.0"
+__version__ = version("sparsemlp")

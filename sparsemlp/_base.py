@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from abc import abstractmethod
+from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from scipy import sparse
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
-from sklearn.utils import Tags, _safe_indexing, check_consistent_length
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.helper import predefined_split
 
+from sparsemlp._activations import ACTIVATIONS
+from sparsemlp._data import X_OPTIONS, CheckedRows, EncodedRows, check_rows, hold_out
 from sparsemlp._fitted import FittedAttributes
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
-from sparsemlp._training.batches import DeviceRows, Rows, SparseRows, TabularDataset
-from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted, StopWhenLongEnough
-from sparsemlp._training.devices import has_room, resolve_device, torch_as_it_comes
-from sparsemlp._training.losses import Criterion, Loss
-from sparsemlp._training.net import LR_SCHEDULES, PRECISIONS, optimizer_options
-from sparsemlp._training.out_of_fold import assign_members
+from sparsemlp._training.batches import TabularDataset
+from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted
+from sparsemlp._training.devices import resolve_device, torch_as_it_comes
+from sparsemlp._training.net import LR_SCHEDULES, FastNet
+from sparsemlp._training.optimizers import OPTIMIZERS, optimizer_options
+from sparsemlp._training.out_of_fold import StopWhenLongEnough, assign_members, fit_temperature
+from sparsemlp._training.session import PRECISIONS
 from sparsemlp._training.threads import settle_threads
-from sparsemlp.activations import ACTIVATIONS
+from sparsemlp._validation import check_richness
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.preprocessing import SCALINGS, InputScaler
@@ -37,31 +38,22 @@ from sparsemlp.relevance import FEATURE_SAMPLINGS, relevance_weights
 
 # Keep a copy of the weights for divergence at most once in this many steps.
 STEPS_BETWEEN_COPIES = 16
-# The first layer is made for at most this many rows, and values of them: thresholds are placed there, relevance is
-# measured on them. Rows are dense here, so that a wide sparse table must not be taken whole.
-MAX_INIT_ROWS = 100_000
-MAX_INIT_VALUES = 2**27
-X_OPTIONS: dict[str, Any] = {
-    "accept_sparse": "csr",
-    "dtype": [np.float64, np.float32],
-    "ensure_all_finite": "allow-nan",
-}
 
 
-class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
+class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     """Base of both estimators; see :class:`SparseInitMLPClassifier` for the parameters."""
 
-    _parameter_constraints: ClassVar[dict[str, list]] = {
+    _parameter_constraints: ClassVar[dict[str, list | str]] = {
         "width": [Interval(Integral, 1, None, closed="left"), tuple, list],
         "sparsity": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "init": [StrOptions(set(WEIGHT_INITS))],
         "bias_init": [StrOptions(set(BIAS_INITS))],
         "feature_sampling": [StrOptions(set(FEATURE_SAMPLINGS))],
         "activation": [StrOptions(set(ACTIVATIONS))],
-        "richness": [Interval(Real, 0, None, closed="neither"), None],
+        "richness": "no_validation",  # by check_richness, which says more
         "scaling": [StrOptions({name for name in SCALINGS if name}), None],
         "n_members": [Interval(Integral, 1, None, closed="left")],
-        "optimizer": [StrOptions({"adamw", "sgd"})],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [StrOptions(set(LR_SCHEDULES))],
         "weight_averaging": ["boolean"],
@@ -82,34 +74,28 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
     # -- what a subclass adds ---------------------------------------------------------------------------------
 
     @abstractmethod
-    def _check_y(self, y: np.ndarray) -> None:
-        """Validate `y`, and learn the classes."""
-
-    @abstractmethod
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return what skorch sees of `y`, shape (n,), and what the loss sees, shape (n, n_outputs)."""
+
+    @abstractmethod
+    def _skorch_net(self, **options: Any) -> FastNet:
+        """Return a net with the loss for the learned targets; `options` are the other arguments of its class."""
+
+    @abstractmethod
+    def _check_y(self, y: np.ndarray, name: str = "y", *, learn: bool = False) -> None:
+        """Check targets, the argument called `name`; `learn`: remember their classes."""
+
+    @abstractmethod
+    def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
+        """Learn the scale of `y`, if it has one; `may_change`: chunks of another scale may follow."""
 
     @abstractmethod
     def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
         """Return the weights of the rows with those of their classes multiplied in."""
 
-    @abstractmethod
-    def _make_loss(self) -> Loss:
-        """Return the loss for the classes found."""
-
-    @abstractmethod
-    def _net_class(self) -> tuple[type, dict[str, Any]]:
-        """Return the skorch class and its own parameters."""
-
-    #: columns of the history that rank epochs for early stopping
-    _monitors: ClassVar[list[tuple[str, int]]]
-    _stratified = False
-
     # -- fitting ----------------------------------------------------------------------------------------------
 
-    def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
-    ) -> BaseSparseInitMLP:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
         """Train the network.
 
         Parameters
@@ -122,8 +108,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
             Non-negative weights. Rows of zero weight are dropped before anything else. The objective is the
             weighted mean of the loss.
         X_val, y_val : optional
-            Your own validation data. With ``early_stopping=True`` they stand in for the rows that would be held
-            out. Otherwise, so by default, they decide nothing: scores on them are recorded after every epoch
+            Your own validation data. With ``early_stopping=True`` they replace the rows that would be held out.
+            Otherwise training does not depend on them: their scores are recorded after every epoch
             (`validation_scores_`).
 
         Returns
@@ -134,79 +120,107 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data are unusable; the message names which, and what would be right.
+            If a parameter or the data cannot be used; the message names which, and what would be right.
         """
         self._validate_params()
-        again = self.warm_start and hasattr(self, "net_")
-        X, y, weight = self._check_rows(X, y, sample_weight, reset=not again)
-        if again:
+        goes_on = self.warm_start and hasattr(self, "net_")
+        rows = self._check_rows(X, y, sample_weight, reset=not goes_on)
+        if goes_on:
             self._check_same_network("warm_start=True", "set warm_start=False")
-        else:
-            self._check_y(y)
+        self._check_y(rows.y, learn=not goes_on)
+        if not goes_on:
             self._seed()
-        weight = self._row_weights(y, weight)
-        if not weight.any():
+        rows = self._with_class_weights(rows)
+        if not rows.weight.any():
             raise ValueError("class_weight is zero for every class in y: nothing is left to train on")
-        X, y, weight, validation = self._split(X, y, weight, X_val, y_val)
-        if again:
-            module = self.net_.module_.to(resolve_device(self.device))
+        rows, validation = self._split(rows, X_val, y_val)
+        self._mean_weight = float(rows.weight.mean())
+        if goes_on:
+            self.net_.module_.to(resolve_device(self.device))
         else:
-            self._fit_y_scale(y, weight, may_change=self.warm_start)
-            module = self._make_module(X, y, weight)
-        self._weight_scale = float(weight.mean())
-        history = self.net_.history if again else []
-        self.net_ = self._make_net(module, history)
+            self._fit_scales(rows, may_change=self.warm_start)
+        dataset = self._start(rows, self.net_ if goes_on else None)
+        self._temperature = 1.0  # callbacks predict with it, also after a warm start
         try:
-            folds = self._folds(y) if self.early_stopping == "out_of_fold" else None
-            self._train(X, y, weight, validation, self.max_epochs, folds)
+            if self.early_stopping == "out_of_fold":
+                self._assign_folds(dataset, rows.y)
+            self._train(dataset, validation, self.max_epochs)
+            self._temperature = self._fit_temperature()
         finally:
             self.net_.release()
         return self
 
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> BaseSparseInitMLP:
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
         if self._holds_out:
             raise ValueError(
                 "early_stopping=True cannot work with partial_fit, which sees one chunk at a time and so has "
                 "no validation rows; pass early_stopping=False"
             )
-        X, y, weight = self._check_rows(X, y, sample_weight, reset=first)
+        rows = self._check_rows(X, y, sample_weight, reset=first)
         if not first:
             self._check_same_network("partial_fit", "call fit, or partial_fit on a clone,")
-        weight = self._row_weights(y, weight)
+        self._check_y(rows.y)
+        rows = self._with_class_weights(rows)
         if first:
             self._seed()
-            self._fit_y_scale(y, weight, may_change=True)
-            # All chunks share the first one's scale, so that a heavier chunk counts for more.
-            self._weight_scale = float(weight.mean()) or 1.0
-            self.net_ = self._make_net(self._make_module(X, y, weight), [])
-        else:
-            self.net_ = self._net_to_go_on_with()
+            # All chunks share the first one's mean weight, so that a heavier chunk counts for more.
+            self._mean_weight = float(rows.weight.mean()) or 1.0
+            self._fit_scales(rows, may_change=True)
+        fitted = None if first else self.net_
+        dataset = self._start(rows, fitted)
+        if fitted is not None and type(fitted.optimizer_) is type(self.net_.optimizer_):  # fit lets go of its own
+            self.net_.optimizer_.state.update(fitted.optimizer_.state)
         # The number of chunks to come is not known.
         self.net_.lr_schedule, self.net_.weight_averaging = "constant", False
-        self._train(X, y, weight, None, 1, None)
+        self._train(dataset, None, 1)
         self.net_.release(keep_optimizer=True)
         return self
 
-    def _check_rows(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> tuple[Any, np.ndarray, np.ndarray]:
-        settle_threads()
-        X, y, sample_weight = _without_zero_weights(X, y, sample_weight)
-        X, y = validate_data(self, X, y, reset=reset, y_numeric=not self._stratified, **X_OPTIONS)
-        if sample_weight is None:
-            weight = np.broadcast_to(1.0, len(y))  # takes no memory
-        else:
-            weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        self._check_architecture(X.shape[1])
-        return X, y, weight
+    # -- the data ---------------------------------------------------------------------------------------------
 
-    def _row_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
+    def _check_rows(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> CheckedRows:
+        settle_threads()
+        rows = check_rows(self, X, y, sample_weight, reset=reset)
+        self._check_architecture(rows.X.shape[1])
+        return rows
+
+    def _with_class_weights(self, rows: CheckedRows) -> CheckedRows:
         with np.errstate(over="ignore", under="ignore"):
-            weight = self._class_weights(y, sample_weight)
+            weight = self._class_weights(rows.y, rows.weight)
             if not np.isfinite(weight.sum()):
                 raise ValueError(
                     "sample_weight or class_weight is so large that its sum overflows; only ratios count, so "
                     "divide by the largest"
                 )
-        return weight
+        return rows._replace(weight=weight)
+
+    def _split(self, rows: CheckedRows, X_val: Any, y_val: Any) -> tuple[CheckedRows, CheckedRows | None]:
+        """Return training rows, and validation rows or None."""
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val must be given together")
+        if X_val is not None:
+            validation = check_rows(self, X_val, y_val)
+            self._check_y(validation.y, "y_val")
+            return rows, validation
+        if not self._holds_out:
+            return rows, None
+        return hold_out(rows, self.validation_fraction, self._seeds["split"], stratified=is_classifier(self))
+
+    @np.errstate(under="ignore")
+    def _fit_scales(self, rows: CheckedRows, *, may_change: bool) -> None:
+        """Learn the scales of inputs and targets, for all rows to come."""
+        self._fit_y_scale(rows.y, rows.weight, may_change=may_change)
+        self.scaler_ = InputScaler(self.scaling, random_state=self._seeds["scaler"])
+        # the rows of a first chunk may all have the weight 0
+        self.scaler_.fit(rows.X, sample_weight=rows.weight if rows.weight.any() else None)
+
+    def _assign_folds(self, dataset: TabularDataset, y: np.ndarray) -> None:
+        """Partition rows among several members, if they are enough; each member does not train on its part."""
+        if self.n_members == 1:
+            return
+        fold = assign_members(y, self.n_members, self._seeds["split"], stratified=is_classifier(self))
+        if (fold >= 0).any():
+            dataset.fold = torch.from_numpy(fold).to(dataset.target.device)
 
     def _check_architecture(self, n_features: int) -> None:
         widths = self._widths()
@@ -217,6 +231,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
                 f"sparsity={self.sparsity} is more than the {n_features} features of X: a neuron "
                 "cannot start with more inputs than there are"
             )
+        check_richness(self.richness)
         resolve_device(self.device)
 
     def _network(self) -> dict[str, Any]:
@@ -229,70 +244,49 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
             if (its := self._fitted_network[name]) != asked:
                 raise ValueError(
                     f"{caller} goes on with the fitted network of {name}={its!r}, "
-                    f"but the parameters say {asked!r}; {way_out} to start anew"
+                    f"but the parameters say {asked!r}; {way_out} to start again"
                 )
 
     def _widths(self) -> tuple[int, ...]:
         return tuple(self.width) if isinstance(self.width, tuple | list) else (self.width,)
 
     def _seed(self) -> None:
-        """Draw independent seeds for initialisation, batches, split and quantiles; touch nothing global."""
+        """Make independent seeds for initialisation, batches, split and quantiles; touch nothing global."""
         state = self.random_state
         if isinstance(state, np.random.RandomState):
             state = state.randint(2**31 - 1)
         seeds = np.random.SeedSequence(state).generate_state(4)
         self._seeds = dict(zip(("init", "batches", "split", "scaler"), map(int, seeds), strict=True))
 
-    def _split(self, X: Any, y: np.ndarray, weight: np.ndarray, X_val: Any, y_val: Any) -> tuple:
-        """Return training rows and validation rows, the latter None where there is nothing to validate."""
-        if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val must be given together")
-        if X_val is not None:
-            X_val, y_val = validate_data(
-                self, X_val, y_val, reset=False, y_numeric=not self._stratified, **X_OPTIONS
-            )
-            self._check_y_val(y_val)
-            return X, y, weight, (X_val, y_val, np.ones(len(y_val)))
-        if not self._holds_out:
-            return X, y, weight, None
-        try:
-            X, X_val, y, y_val, weight, weight_val = train_test_split(
-                X,
-                y,
-                weight,
-                test_size=self.validation_fraction,
-                stratify=y if self._stratified else None,
-                random_state=self._seeds["split"],
-            )
-        except ValueError as error:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} cannot split the {len(y)} rows so that every "
-                f"class is in both parts ({error}); give X_val and y_val, or pass early_stopping=False"
-            ) from error
-        return X, y, weight, (X_val, y_val, weight_val)
-
-    def _check_y_val(self, y_val: np.ndarray) -> None:
-        """Check what only some estimators must of the user's validation targets."""
-
-    def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
-        """Learn the scale of `y`, where it has one; other values may follow, or not."""
-
     # -- the network ------------------------------------------------------------------------------------------
 
+    def _start(self, rows: CheckedRows, fitted: FastNet | None) -> TabularDataset:
+        """Make a net, with the fitted network or a new one; return the rows on its device."""
+        encoded = EncodedRows(rows, self.scaler_, self._encode_y)
+        if fitted is None:
+            self._batch_state, self._temperature = None, 1.0
+            self.net_ = self._make_net(self._make_module(encoded), [])
+        else:
+            self.net_ = self._make_net(fitted.module_, fitted.history)
+        return encoded.to_dataset(self._device, self._mean_weight)
+
     @torch_as_it_comes()
-    @np.errstate(under="ignore")  # next to nothing is nothing, also where a program asks numpy for errors
-    def _make_module(self, X: Any, y: np.ndarray, weight: np.ndarray) -> SparseInitMLP:
-        """Fit the scaling, then draw the network."""
+    @np.errstate(under="ignore")
+    def _make_module(self, rows: EncodedRows) -> SparseInitMLP:
+        """Make the network, whose first layer starts from the rows."""
         self._fitted_network = self._network()
-        self.scaler_ = InputScaler(self.scaling, random_state=self._seeds["scaler"])
-        self.scaler_.fit(X, sample_weight=weight if weight.any() else None)  # a first chunk may count for nothing
+        self.sparsity_ = min(2, self.n_features_in_) if self.sparsity == "auto" else self.sparsity
         generator = torch.Generator().manual_seed(self._seeds["init"])
-        self._batch_state = None
-        self.sparsity_ = min(2, X.shape[1]) if self.sparsity == "auto" else self.sparsity
-        rows, feature_weights = self._first_layer_data(X, y, weight, generator)
+        column_features = self.scaler_.column_features_
+        inputs = feature_weights = None
+        by_relevance = self.feature_sampling == "relevance" and self.sparsity_ is not None
+        if by_relevance or self.bias_init == "data":
+            inputs, target, weight = rows.sample(generator)
+            if by_relevance:
+                feature_weights = relevance_weights(inputs.numpy(), target, column_features, weight)
         module = SparseInitMLP(
-            len(self.scaler_.column_features_),
-            self._n_outputs(),
+            len(column_features),
+            rows.target.shape[1],
             self._widths(),
             self.sparsity_,
             init=self.init,
@@ -300,40 +294,18 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
             activation=self.activation,
             richness=self.richness,
             n_members=self.n_members,
-            data=rows,
+            data=inputs,
             column_groups=self.scaler_.column_groups(),
             feature_weights=feature_weights,
             generator=generator,
         )
         return module.to(resolve_device(self.device), torch.float32)  # torch's default may be another
 
-    def _first_layer_data(
-        self, X: Any, y: np.ndarray, weight: np.ndarray, generator: torch.Generator
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Return scaled rows for thresholds, and how often features are drawn; None where it does not matter."""
-        is_weighted = self.feature_sampling == "relevance" and self.sparsity_ is not None
-        if not is_weighted and self.bias_init != "data":
-            return None, None
-        column_features = self.scaler_.column_features_
-        n_rows = min(MAX_INIT_ROWS, max(1, MAX_INIT_VALUES // len(column_features)))
-        some = torch.randperm(X.shape[0], generator=generator)[:n_rows].numpy()
-        rows = self.scaler_.transform(X[some])
-        if not is_weighted:
-            return torch.from_numpy(rows), None
-        target = self._encode_y(y[some])[1]
-        return torch.from_numpy(rows), relevance_weights(rows, target, column_features, weight[some])
-
-    def _n_outputs(self) -> int:
-        return 1
-
     @torch_as_it_comes()
     def _make_net(self, module: SparseInitMLP, history: list) -> Any:
         """Wrap `module` in a skorch net that is ready to train, and goes on from `history`."""
-        net_class, options = self._net_class()
-        loss = self._make_loss()
-        net = net_class(
-            module,
-            criterion=Criterion(loss),
+        net = self._skorch_net(
+            module=module,
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
             lr_schedule=self.lr_schedule,
@@ -345,18 +317,14 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
             device=str(module.input_layer.weight.device),  # safetensors takes no torch.device
             verbose=self.verbose,
             chunk_size=rows_a_chunk(module),
-            **options,
         ).initialize()
         net.history.extend(history)
         return net
 
-    def _net_to_go_on_with(self) -> Any:
-        """Return a net of the fitted weights and what the parameters say now, with the optimizer's state."""
-        old = self.net_
-        net = self._make_net(old.module_, old.history)
-        if old.can_train() and type(old.optimizer_) is type(net.optimizer_):  # fit lets go of the optimizer
-            net.optimizer_.state.update(old.optimizer_.state)
-        return net
+    @property
+    def _device(self) -> torch.device:
+        """The device that the network is on."""
+        return self.net_.module_.input_layer.weight.device
 
     def _callbacks(self) -> list:
         bar = [("progress", Progress())] if self.verbose else []
@@ -364,54 +332,19 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
         stop = [("stop", StopWhenExhausted(keep_best)), ("long_enough", StopWhenLongEnough())]
         return [*bar, ("keep_best", keep_best), *(self.callbacks or []), *stop]
 
-    @torch_as_it_comes()
-    @np.errstate(under="ignore")
-    def _dataset(self, X: Any, y: np.ndarray, relative_weight: np.ndarray) -> TabularDataset:
-        """Scale rows and put them, their targets and weights where the network is."""
-        device = self.net_.module_.input_layer.weight.device
-        rows: Rows
-        if sparse.issparse(X):
-            rows = SparseRows(X, self.scaler_.transform, len(self.scaler_.column_features_))
-        else:
-            values = torch.from_numpy(self.scaler_.transform(X))
-            rows = DeviceRows(values.to(device) if has_room(device, values.nbytes) else values)
-        seen, target = (torch.from_numpy(values).to(device) for values in self._encode_y(y))
-        weight = relative_weight.astype(np.float32)
-        if (weight == 1).all():
-            return TabularDataset(rows, seen, target)
-        return TabularDataset(rows, seen, target, torch.from_numpy(weight).unsqueeze(1).to(device))
-
     @property
     def _holds_out(self) -> bool:
         """Whether rows are held out from all members."""
         return bool(self.early_stopping) and self.early_stopping != "out_of_fold"
 
-    def _folds(self, y: np.ndarray) -> np.ndarray | None:
-        """Return the member that does not see a row, -1 where all do; None where all see all."""
-        if self.n_members == 1:
-            return None
-        folds = assign_members(y, self.n_members, self._seeds["split"], stratified=self._stratified)
-        return folds if (folds >= 0).any() else None
-
-    def _train(
-        self,
-        X: Any,
-        y: np.ndarray,
-        weight: np.ndarray,
-        validation: tuple | None,
-        epochs: int,
-        folds: np.ndarray | None,
-    ) -> None:
+    def _train(self, dataset: TabularDataset, validation: CheckedRows | None, epochs: int) -> None:
         """Train the net for some epochs, and say so if the loss diverges."""
         net = self.net_
         net.train_split = None
         if validation is not None:
-            X_val, y_val, weight_val = validation
-            net.train_split = predefined_split(self._dataset(X_val, y_val, weight_val / weight_val.mean()))
-        dataset = self._dataset(X, y, weight / self._weight_scale)
-        device = dataset.target.device
-        dataset.out_of_fold = None if folds is None else torch.from_numpy(folds).to(device)
-        net.batch_generator = torch.Generator(device).manual_seed(self._seeds["batches"] + len(net.history))
+            encoded = EncodedRows(validation, self.scaler_, self._encode_y)
+            net.train_split = predefined_split(encoded.to_dataset(self._device, validation.weight.mean()))
+        net.batch_generator = torch.Generator(self._device).manual_seed(self._seeds["batches"] + len(net.history))
         if self._batch_state is not None:
             with contextlib.suppress(RuntimeError):  # the state of another kind of device: start a new order
                 net.batch_generator.set_state(torch.tensor(self._batch_state, device="cpu"))
@@ -419,8 +352,9 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
         patience = self.n_iter_no_change if self._holds_out else None
         n_steps = -(-len(dataset) // self.batch_size)
         every = 1 if patience is not None else max(1, STEPS_BETWEEN_COPIES // n_steps)
-        keep_best.configure(self._monitors if patience is not None else [("train_loss", -1)], patience, every)
-        self._train_net(dataset, epochs)
+        keep_best.configure(net.monitors if patience is not None else [("train_loss", -1)], patience, every)
+        with torch_as_it_comes():
+            net.partial_fit(dataset, epochs=epochs)
         self._batch_state = net.batch_generator.get_state().numpy()
         self.best_epoch_ = keep_best.best_epoch_
         if keep_best.diverged_:
@@ -431,9 +365,12 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
                 stacklevel=3,
             )
 
-    @torch_as_it_comes()
-    def _train_net(self, dataset: TabularDataset, epochs: int) -> None:
-        self.net_.partial_fit(dataset, epochs=epochs)
+    def _fit_temperature(self) -> float:
+        """Return what outputs are divided by before members are combined: 1 unless they are logits."""
+        loss, out_of_fold = self.net_.criterion_.loss, self.net_.out_of_fold_
+        if out_of_fold is None or not loss.has_probabilities or not bool(out_of_fold.output.isfinite().all()):
+            return 1.0
+        return fit_temperature(loss, out_of_fold)
 
     # -- prediction -------------------------------------------------------------------------------------------
 
@@ -447,7 +384,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
 
     def _combine(self, output: torch.Tensor) -> torch.Tensor:
         """Merge the members' outputs (n_members, n_rows, n_outputs) into decision values (n_rows, n_outputs)."""
-        return self.net_.criterion_.loss.combine(output)
+        return self.net_.criterion_.loss.combine(output / self._temperature)
 
     # -- persistence ------------------------------------------------------------------------------------------
 
@@ -471,17 +408,3 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _without_zero_weights(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-    """Drop rows of zero weight before anything looks at them, even at whether they are finite."""
-    weight = np.asarray(sample_weight)
-    if sample_weight is None or y is None or weight.ndim != 1 or weight.dtype.kind not in "biuf" or weight.all():
-        return X, y, sample_weight
-    check_consistent_length(X, y, weight)
-    if sparse.issparse(X):
-        X = X.tocsr()  # not every format can be indexed
-    used = np.flatnonzero(weight)
-    if not len(used):
-        raise ValueError("sample_weight is zero in every row: nothing is left to train on")
-    return _safe_indexing(X, used), _safe_indexing(y, used), weight[used]

@@ -1,8 +1,8 @@
-"""What a fitted estimator tells of its training, read from the net that it trained."""
+"""Fitted attributes of both estimators that are read from the trained net."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -10,12 +10,10 @@ from sparsemlp.inspection import feature_importances
 
 
 class FittedAttributes:
-    """The attributes of both estimators that are there once `fit` has made a net."""
+    """Attributes that exist once `fit` has made a net."""
 
     net_: Any
     sparsity_: int | None
-    #: the column of the history with the scores on validation rows
-    _score_name: ClassVar[str]
 
     @property
     def history_(self) -> Any:
@@ -30,8 +28,8 @@ class FittedAttributes:
     @property
     def validation_scores_(self) -> list[float] | None:
         """Accuracy or R^2 on the validation rows after every epoch; None where there were none."""
-        name, history = self._score_name, self._fitted("validation_scores_").history
-        scores = [float(epoch[name]) for epoch in history if name in epoch]
+        net = self._fitted("validation_scores_")
+        scores = [float(epoch[net.score_name]) for epoch in net.history if net.score_name in epoch]
         return scores or None
 
     @property

@@ -1,4 +1,4 @@
-"""A fitted net as plain values and numpy arrays, so that pickle, joblib and skops all can store it."""
+"""A fitted net as plain values and numpy arrays, which pickle, joblib and skops can store."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from sparsemlp._training.optimizers import laid_out_like
 from sparsemlp.module import SparseInitMLP
 
-#: grows with every change of what the saved values mean
+#: increases with every change in the meaning of the saved values
 FORMAT = 2
 
 
 def net_state(net: Any) -> dict[str, Any]:
-    """Return parameters, history and, where training is to go on, the optimizer of a skorch net."""
+    """Return parameters, history and, where training can go on, the optimizer of a skorch net."""
     state: dict[str, Any] = {
         "format": FORMAT,
         "parameters": {name: _plain(values) for name, values in net.module_.state_dict().items()},
@@ -47,7 +47,7 @@ def restore_module(state: dict[str, Any], device: torch.device) -> SparseInitMLP
         activation=state["activation"],
         richness=state["richness"],
         n_members=n_members,
-        generator=torch.Generator(),  # the draws are thrown away, and torch's global generator is left alone
+        generator=torch.Generator(),  # its weights are replaced, and torch's global generator is left alone
     )
     # copies here and below: joblib maps large arrays to files, which training must not write to
     module.load_state_dict({name: torch.tensor(values) for name, values in arrays.items()})
@@ -71,7 +71,7 @@ def restore_optimizer(net: Any, state: dict[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Turn tensors into arrays and numpy scalars into Python's, all the way down."""
+    """Turn tensors into arrays and numpy scalars into Python's, recursively."""
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().numpy().copy()
     if isinstance(value, np.generic):

@@ -1,4 +1,4 @@
-"""Prediction in chunks of bounded memory, with results that depend on how rows are batched by rounding alone."""
+"""Prediction in chunks of bounded memory; how rows are batched changes results by rounding errors only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHUNK_BYTES = 2**27
 CPU_CHUNK_BYTES = 2**24
 MAX_ROWS = 2**16
 # Chunks are padded with zero rows to a multiple of this: products of very few rows go through other kernels, which
-# round differently, so that most rows' results would be others in the last digits.
+# round differently: results would differ in the last digits.
 ROW_MULTIPLE = 32
 
 

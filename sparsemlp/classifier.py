@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -14,17 +14,22 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
+from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
-from sparsemlp._training.losses import Loss, make_loss
-from sparsemlp._training.net import ClassifierNet
-from sparsemlp._training.temperature import fit_temperature
+from sparsemlp._training.losses import LOSSES, Criterion, Loss, LossName, make_loss
+from sparsemlp._training.net import ClassifierNet, LrSchedule
+from sparsemlp._training.optimizers import OptimizerName
+from sparsemlp._training.session import Precision
+from sparsemlp.init import BiasInit, WeightInit
+from sparsemlp.preprocessing import Scaling
+from sparsemlp.relevance import FeatureSampling
 
 
 class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     """A wide neural network with a sparsely initialised first layer, for classification.
 
     Every first-layer neuron starts with `sparsity` random input features, and is then trained densely [1]_.
-    Works on raw numeric columns: scaling and missing values are handled inside.
+    Works on raw numeric columns: the estimator scales them and handles missing values.
 
     Parameters
     ----------
@@ -32,35 +37,36 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         Hidden neurons; of a tuple the first is the sparse layer.
     sparsity : int, "auto" or None, default="auto"
         Number of raw features that every first-layer neuron starts with. "auto" is min(2, n_features), the
-        paper's best; None starts dense, with torch's own weights, those of steps and waves multiplied as usual.
+        paper's best. None: dense ``torch.nn.Linear`` initialisation; the weights of tanh and sin neurons are still
+        scaled by their gain.
     init : {"sign", "ones", "normal", "uniform"}, default="normal"
-        How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`. Ignored where ``sparsity=None``.
+        Distribution of the nonzero weights, see :func:`sparsemlp.init.s_hot_`. Ignored if ``sparsity=None``.
     bias_init : {"zeros", "uniform", "data"}, default="data"
-        First-layer biases; "data" places each neuron's threshold at a random training row.
+        First-layer biases. "data" places each neuron's threshold at a random training row.
     feature_sampling : {"relevance", "uniform"}, default="relevance"
-        How neurons draw the features that they start with: "uniform", all alike, as in the paper; "relevance",
-        half of the probability alike, half in favour of features that correlate with the target, see
-        :func:`sparsemlp.relevance.relevance_weights`. Ignored where ``sparsity=None``.
+        How the features that a neuron starts with are sampled. "uniform": all with the same probability, as in the
+        paper. "relevance": half of the probability is the same for all features, half favours features that
+        correlate with the target, see :func:`sparsemlp.relevance.relevance_weights`. Ignored if ``sparsity=None``.
     activation : {"mixed", "relu-tanh", "relu", "tanh", "sin"}, default="mixed"
-        Of the first layer; other hidden layers are relu. "tanh" is tanh, of weights that start ten times as large:
-        a soft cut through the data, as a tree's split is. "sin" is the sine, of weights that start one to four
-        times as large, for targets that go up and down along a feature. "mixed": a third of the neurons each;
-        "relu-tanh": half are relu, half are steps.
+        Of the first layer; other hidden layers are relu. The weights of tanh neurons start ten times as large, so
+        that a neuron is close to a step, like a split of a decision tree. The weights of sin neurons start one to
+        four times as large, for targets that oscillate along a feature. "mixed": a third of the neurons each;
+        "relu-tanh": half of the neurons each.
     richness : float or None, default=None
-        How much features are learned. None: the usual parametrisation. A positive number (0 is refused: the output
-        is divided by it): the centred mean-field one, in which weights move by the order of `richness` and one
-        learning rate serves every width and richness. Well below 1, say at 0.03, the network stays lazy, close to
-        a kernel machine; from 1 on it is rich. Under 0.01 the rounding of float32 shows. See
+        How much features are learned. None: the usual parametrisation. A positive number: the centred mean-field
+        parametrisation, in which weights move by the order of `richness`, and one learning rate serves every width
+        and richness. Well below 1, say at 0.03, the network stays lazy, close to a kernel machine; from 1 on it is
+        rich. 0 is an error, because the output is divided by it; under 0.01 float32 rounding errors show. See
         :mod:`sparsemlp.parametrization`.
     scaling : {"squash", "quantile", "both", "standard", None}, default="both"
-        Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`; with "both" every feature enters
-        squashed and as its rank, and a neuron draws one of the two.
+        Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`. With "both" every feature has two columns,
+        one squashed and one of ranks, and a neuron starts with one of the two at random.
     n_members : int, default=8
-        Independent networks trained together, whose predictions are averaged. Each has its own initialisation
-        and batches.
+        Number of independent networks that are trained together and whose predictions are averaged. Each has its
+        own initialisation and batches.
     loss : {"cross_entropy", "hinge", "squared"}, default="cross_entropy"
-        Training loss. Hinge and squared loss use targets of -1 and +1, one output a class where there are more
-        than two, and give no probabilities.
+        Training loss. Hinge and squared loss use targets of -1 and +1, with one output for each class if there are
+        more than two; they give no probabilities.
     optimizer : {"adamw", "sgd"}, default="adamw"
         ``torch.optim.AdamW``, or plain SGD without momentum.
     learning_rate : float, default=0.002
@@ -69,37 +75,37 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         "cosine" falls from `learning_rate` to zero over `max_epochs`, step by step. A
         ``skorch.callbacks.LRScheduler`` among `callbacks` sets the rate instead.
     weight_averaging : bool, default=True
-        Use the average of the weights over the last steps, about a ninth of them. It replaces a falling learning
-        rate, so that training may end at any epoch. (Shamir and Zhang 2013, arXiv:1212.1824, section 4.)
+        Use the average of the weights over about the last ninth of the steps. It replaces a falling learning
+        rate, so training may end at any epoch. (Shamir and Zhang 2013, arXiv:1212.1824, section 4.)
     weight_decay : float, default=0.01
-        In torch's convention, where a step shrinks weights by learning rate times weight decay.
+        In torch's convention: a step shrinks weights by learning rate times weight decay.
     batch_size : int, default=256
         Largest number of rows in a step; the rows are shared evenly among ceil(n / batch_size) steps.
     max_epochs : int, default=40
         Largest number of passes over the training rows.
     early_stopping : {"out_of_fold"} or bool, default="out_of_fold"
-        "out_of_fold": every member leaves out its own part of the rows, one in `n_members` or 10000 by all
-        together. Training ends at twice the epoch at which the loss of these rows was smallest, each row judged by
-        the member that has not seen it; so no row is lost to all members. One member leaves nothing out and trains
-        for `max_epochs`.
-        True: hold out rows (or use ``X_val, y_val``), stop when their score no longer improves, and restore the
-        best weights. False: train for `max_epochs`.
+        "out_of_fold": the rows (at most 10000 of them) are partitioned among the members, and each member trains
+        on all rows but its own part. The out-of-fold loss is that of each row under the one member that does not
+        train on it. Training ends at twice the epoch at which this loss was smallest. A single member trains on
+        all rows, for `max_epochs`.
+        True: hold out rows (or use ``X_val, y_val``), stop if their score has not improved for `n_iter_no_change`
+        epochs, and restore the best weights. False: train for `max_epochs`.
     validation_fraction : float, default=0.15
         Share of the rows held out for early stopping.
     n_iter_no_change : int, default=10
         Epochs without improvement after which early stopping stops.
     warm_start : bool, default=False
-        Go on from the fitted weights for `max_epochs` more. What the network is made of (`width`, `n_members`,
-        `activation`, `richness`, `scaling`, `loss`) must be as it was; how it started plays no part any more.
+        Continue from the fitted weights for `max_epochs` more. `width`, `n_members`, `activation`, `richness`,
+        `scaling` and `loss` must not have changed; the parameters of the initialisation are ignored.
     class_weight : "balanced", dict or None, default=None
         Weights of the classes; "balanced" makes all classes count the same.
     precision : {"float32", "bf16"}, default="float32"
-        Of the matrix products in training. "bf16" computes hidden layers on bfloat16 copies of the weights, which
-        takes about two thirds of the time where the hardware has such products (CPUs with AVX512-BF16 or AMX,
-        GPUs) and layers are large, and longer where it has not; weights, updates, losses and
-        predictions stay in float32. A wave is then the sine of a rounded number, so that gradients are a few
-        percent off. With "bf16", skorch's autograd path trains
-        in float32. For TF32 on CUDA, call ``torch.set_float32_matmul_precision("high")``.
+        Of the matrix products in training. "bf16" computes hidden layers on bfloat16 copies of the weights. This
+        takes about two thirds of the time if the hardware has such products (CPUs with AVX512-BF16 or AMX, GPUs)
+        and layers are large, and longer otherwise. Weights, updates, losses and predictions stay in float32.
+        Sin neurons then take the sine of a rounded number, and their gradients are a few percent off. skorch's
+        autograd path trains in float32 in any case. For TF32 on CUDA, call
+        ``torch.set_float32_matmul_precision("high")``.
     device : str or torch.device, default="auto"
         "auto" takes CUDA, then XPU, then MPS, then the CPU.
     random_state : int, RandomState or None, default=None
@@ -108,8 +114,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     verbose : int, default=0
         1 shows a progress bar.
     callbacks : list of skorch callbacks, default=None
-        They see what skorch documents. Those that act on batches or gradients make training take skorch's
-        slower autograd path.
+        They are called as skorch documents. A callback that acts on batches or gradients makes training take
+        skorch's slower autograd path.
 
     Attributes
     ----------
@@ -122,11 +128,12 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     sparsity_ : int or None
         Number of features that every first-layer neuron started with; None for a dense start.
     device_ : str
-        Name of the device that the network is on, which may be another after unpickling.
+        Name of the device that the network is on; unpickling may change it.
     temperature_ : float
-        What logits are divided by before members are averaged, from 1 to 20: where the loss of the rows that
-        members left out is smallest (Guo et al. 2017, arXiv:1706.04599). 1 where none are left
-        out, and for losses other than cross-entropy; ``partial_fit`` after ``fit`` leaves it as it is.
+        What logits are divided by before members are averaged. It is the number from 1 to 20 with the smallest
+        out-of-fold loss, which calibrates the probabilities of an overconfident network (Guo et al. 2017,
+        arXiv:1706.04599). 1 without out-of-fold rows, and for losses other than cross-entropy. ``partial_fit``
+        after ``fit`` does not change it.
     feature_importances_ : ndarray of shape (n_features,)
         Shares of the features in the first layer, see :func:`sparsemlp.inspection.feature_importances`.
     net_ : skorch.NeuralNet
@@ -140,14 +147,14 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     validation_scores_ : list of float or None
         Accuracy on the validation rows after every epoch; None where there were none.
     best_epoch_ : int
-        The epoch, from 1, whose weights the net has.
+        Number of the epoch, from 1, that the weights of the net are from.
     n_iter_ : int
         Number of epochs run.
 
     References
     ----------
     .. [1] B. L. Edelman, S. Goel, S. Kakade, E. Malach, C. Zhang, "Pareto Frontiers in Neural Feature Learning:
-       Data, ComputePool, Width, and Luck", NeurIPS 2023, arXiv:2309.03800.
+       Data, Compute, Width, and Luck", NeurIPS 2023, arXiv:2309.03800.
 
     Examples
     --------
@@ -161,42 +168,38 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list]] = {
+    _parameter_constraints: ClassVar[dict[str, list | str]] = {
         **BaseSparseInitMLP._parameter_constraints,
-        "loss": [StrOptions({"cross_entropy", "hinge", "squared"})],
+        "loss": [StrOptions(set(LOSSES))],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
-    _score_name = "valid_acc"
-    _monitors: ClassVar[list[tuple[str, int]]] = [("valid_acc", 1), ("valid_loss", -1)]
-    _stratified = True
-    temperature_: float
 
     def __init__(
         self,
         width: int | Sequence[int] = (512, 128),
-        sparsity: int | str | None = "auto",
-        init: str = "normal",
+        sparsity: int | Literal["auto"] | None = "auto",
+        init: WeightInit = "normal",
         *,
-        bias_init: str = "data",
-        feature_sampling: str = "relevance",
-        activation: str = "mixed",
+        bias_init: BiasInit = "data",
+        feature_sampling: FeatureSampling = "relevance",
+        activation: Activation = "mixed",
         richness: float | None = None,
-        scaling: str | None = "both",
+        scaling: Scaling | None = "both",
         n_members: int = 8,
-        loss: str = "cross_entropy",
-        optimizer: str = "adamw",
+        loss: LossName = "cross_entropy",
+        optimizer: OptimizerName = "adamw",
         learning_rate: float = 2e-3,
-        lr_schedule: str = "constant",
+        lr_schedule: LrSchedule = "constant",
         weight_averaging: bool = True,
         weight_decay: float = 0.01,
         batch_size: int = 256,
         max_epochs: int = 40,
-        early_stopping: bool | str = "out_of_fold",
+        early_stopping: bool | Literal["out_of_fold"] = "out_of_fold",
         validation_fraction: float = 0.15,
         n_iter_no_change: int = 10,
         warm_start: bool = False,
-        class_weight: str | dict | None = None,
-        precision: str = "float32",
+        class_weight: Literal["balanced"] | dict | None = None,
+        precision: Precision = "float32",
         device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -230,9 +233,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         self.verbose = verbose
         self.callbacks = callbacks
 
-    def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
-    ) -> SparseInitMLPClassifier:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one pass over a chunk of rows, for data that do not fit in memory.
 
         Scaling, first-layer biases and which features neurons start with come from the first chunk and stay; the
@@ -278,10 +279,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             raise ValueError(
                 f"classes={np.unique(classes).tolist()} differs from the first call's, {self.classes_.tolist()}"
             )
-        temperature = 1.0 if first else self.temperature_
-        self._partial_fit(X, y, sample_weight, first)
-        self.temperature_ = temperature  # a chunk has no rows left out to find another by
-        return self
+        return self._partial_fit(X, y, sample_weight, first)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return decision values.
@@ -355,45 +353,38 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             decision = torch.nn.functional.logsigmoid(torch.cat([-decision, decision], dim=1))
         return decision.numpy()
 
-    # -- calibration -------------------------------------------------------------------------------------------
+    @property
+    def temperature_(self) -> float:
+        """What logits are divided by before members are averaged."""
+        self._fitted("temperature_")
+        return self._temperature
 
-    def _train_net(self, *args: Any) -> None:
-        self.temperature_ = 1.0  # what callbacks predict with
-        super()._train_net(*args)
-        loss, out_of_fold = self.net_.criterion_.loss, self.net_.out_of_fold_
-        can_tell = out_of_fold is not None and loss.has_probabilities and bool(out_of_fold.output.isfinite().all())
-        if can_tell:
-            self.temperature_ = fit_temperature(loss, out_of_fold)
+    # -- hooks of the base class ------------------------------------------------------------------------------
 
-    def _combine(self, output: torch.Tensor) -> torch.Tensor:
-        return super()._combine(output / self.temperature_)
-
-    # -- what the base class asks for -------------------------------------------------------------------------
-
-    def _check_y(self, y: np.ndarray) -> None:
-        check_classification_targets(y)
-        classes = np.unique(y)
-        if len(classes) < 2:
+    def _check_y(self, y: np.ndarray, name: str = "y", *, learn: bool = False) -> None:
+        if learn:
+            check_classification_targets(y)
+            classes = np.unique(y)
+            if len(classes) < 2:
+                raise ValueError(
+                    f"y has one class only, {classes.tolist()[0]!r}; a classifier needs at least two classes"
+                )
+            self.classes_ = classes
+        elif len(unknown := np.setdiff1d(y, self.classes_)):
             raise ValueError(
-                f"y has one class only, {classes.tolist()[0]!r}; a classifier needs at least two classes"
+                f"{name} has labels {unknown.tolist()} that are not in classes_={self.classes_.tolist()}"
             )
-        self.classes_ = classes
+
+    def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
+        """Classes have no scale."""
 
     def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            raise ValueError(f"y has labels {unknown.tolist()} that are not in classes_={self.classes_.tolist()}")
         if self.class_weight is None:
             return sample_weight
         weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         if not (np.isfinite(weights) & (weights >= 0)).all():
             raise ValueError(f"class_weight={self.class_weight} must be finite and not negative")
         return sample_weight * weights[np.searchsorted(self.classes_, y)]
-
-    def _check_y_val(self, y_val: np.ndarray) -> None:
-        unknown = np.setdiff1d(y_val, self.classes_)
-        if len(unknown):
-            raise ValueError(f"y_val has labels {unknown.tolist()} that are not in y")
 
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         index = np.searchsorted(self.classes_, y).astype(np.int32)
@@ -403,18 +394,13 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             positive = np.eye(len(self.classes_), dtype=np.float32)[index]
         return index, positive if self.loss == "cross_entropy" else 2 * positive - 1
 
-    def _n_outputs(self) -> int:
-        return 1 if len(self.classes_) == 2 else len(self.classes_)
-
-    def _make_loss(self) -> Loss:
-        return make_loss(self._fitted_network["loss"], len(self.classes_))
-
-    def _net_class(self) -> tuple[type, dict[str, Any]]:
-        loss = self._make_loss()
-        return ClassifierNet, {
-            "classes": np.arange(len(self.classes_)),
-            "predict_nonlinearity": partial(_class_columns, loss),
-        }
+    def _skorch_net(self, **options: Any) -> ClassifierNet:
+        loss = make_loss(self._fitted_network["loss"], len(self.classes_))
+        nonlinearity = partial(_class_columns, loss)
+        classes = np.arange(len(self.classes_))
+        return ClassifierNet(
+            criterion=Criterion(loss), predict_nonlinearity=nonlinearity, classes=classes, **options
+        )
 
 
 def _class_columns(loss: Loss, output: torch.Tensor) -> torch.Tensor:

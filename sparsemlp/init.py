@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-WEIGHT_INITS = ("sign", "ones", "normal", "uniform")
-BIAS_INITS = ("zeros", "uniform", "data")
-DRAWS_AT_ONCE = 2**22
-# The largest share of the weights that features drawn before may have, for them to be refused when drawn again.
+WeightInit = Literal["sign", "ones", "normal", "uniform"]
+BiasInit = Literal["zeros", "uniform", "data"]
+WEIGHT_INITS: tuple[str, ...] = get_args(WeightInit)
+BIAS_INITS: tuple[str, ...] = get_args(BiasInit)
+CHUNK_SIZE = 2**22
+# Repeated features are rejected and sampled again while the features sampled before have at most this share of
+# the weights.
 MOST_REPEATED = 0.9
 
 
@@ -37,17 +41,17 @@ def s_hot_(
     sparsity : int
         Number s of nonzeros in each row, from 1 to n_features.
     init : {"sign", "ones", "normal", "uniform"}, default="sign"
-        How the nonzeros are drawn: -1 or +1 (the paper's experiments), 1 (its theory), Gaussian with
+        Distribution of the nonzeros: -1 or +1 (the paper's experiments), 1 (its theory), Gaussian with
         variance 2 / s, or uniform with the same variance. None of them is ever exactly zero.
     generator : torch.Generator, optional
-        A CPU generator that all draws come from; the same seed gives the same weights on every device.
+        A CPU generator for all random numbers; the same seed gives the same weights on every device.
     column_groups : sequence of sequences of int, optional
         Columns that stem from the same raw feature. A row then takes `sparsity` distinct groups and one
         column of each. Default: every column is a group of its own.
 
     feature_weights : Tensor of shape (n_features,), optional
-        Positive weights of the features, or of the groups: a row draws one after the other, each with probability
-        in proportion to its weight among those that are left. Default: all alike.
+        Positive weights of the features, or of the groups. A row samples its features one after the other without
+        replacement, with probabilities in proportion to the weights. Default: all equal.
 
     Returns
     -------
@@ -92,31 +96,31 @@ def s_hot_(
 
 
 def _distinct_positions(n_rows: int, n_features: int, sparsity: int, generator: torch.Generator | None) -> Tensor:
-    """Draw a uniformly random `sparsity`-subset of the features for every row, by Floyd's algorithm.
+    """Sample a uniformly random `sparsity`-subset of the features for every row, by Floyd's algorithm.
 
-    Floyd needs `sparsity` draws a row and no shuffle of all features, which is what makes a wide layer cheap:
-    for j = n-s ... n-1, draw t from 0 ... j, and take j itself where t is already in the subset.
+    It needs `sparsity` random numbers a row and no shuffle of all features, which makes a wide layer cheap:
+    for j = n-s ... n-1, sample t from 0 ... j, and take j itself if t is already in the subset.
     """
     positions = torch.empty(n_rows, sparsity, dtype=torch.int64)
     few = sparsity <= 16  # comparing with the earlier columns beats a table of what is taken
     taken = None if few else torch.zeros(n_rows, n_features, dtype=torch.bool)
     for i, last in enumerate(range(n_features - sparsity, n_features)):
-        draw = torch.randint(last + 1, (n_rows, 1), generator=generator)
+        candidate = torch.randint(last + 1, (n_rows, 1), generator=generator)
         if taken is None:
-            repeated = (positions[:, :i] == draw).any(dim=1, keepdim=True)
+            repeated = (positions[:, :i] == candidate).any(dim=1, keepdim=True)
         else:
-            repeated = taken.gather(1, draw)
-        draw.masked_fill_(repeated, last)
-        positions[:, i : i + 1] = draw
+            repeated = taken.gather(1, candidate)
+        candidate.masked_fill_(repeated, last)
+        positions[:, i : i + 1] = candidate
         if taken is not None:
-            taken.scatter_(1, draw, True)
+            taken.scatter_(1, candidate, True)
     return positions
 
 
 def _weighted_positions(
     n_rows: int, n_features: int, sparsity: int, weights: Tensor, generator: torch.Generator | None
 ) -> Tensor:
-    """Draw distinct features for every row, one after the other in proportion to the weights of those left."""
+    """Sample features for every row one after the other, without replacement, in proportion to the weights."""
     if weights.shape != (n_features,) or not bool((weights > 0).all() and weights.isfinite().all()):
         raise ValueError(
             f"feature_weights must be {n_features} positive numbers, one for each feature or group, got {weights}"
@@ -128,27 +132,27 @@ def _weighted_positions(
 
 
 def _without_repeats(n_rows: int, sparsity: int, weights: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Draw one feature after the other, again where it is there already: quick where that is seldom."""
+    """Sample one feature after the other, again if the row has it already: fast if that is rare."""
     cumulative = weights.double().cumsum(0)
     cumulative /= cumulative[-1].clone()
     positions = torch.empty(n_rows, sparsity, dtype=torch.int64)
     for i in range(sparsity):
         rows = torch.arange(n_rows)
         while len(rows):
-            draws = torch.rand(len(rows), dtype=torch.float64, generator=generator)
-            positions[rows, i] = torch.searchsorted(cumulative, draws, right=True)
+            uniform = torch.rand(len(rows), dtype=torch.float64, generator=generator)
+            positions[rows, i] = torch.searchsorted(cumulative, uniform, right=True)
             rows = rows[(positions[rows, :i] == positions[rows, i : i + 1]).any(dim=1)]
     return positions
 
 
 def _winners_of_races(n_rows: int, sparsity: int, weights: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Draw the same, however unlike the weights are: the features with the smallest E / weight, E exponential.
+    """Sample the same for weights of any kind: the features with the smallest E / weight, E exponential.
 
     Efraimidis and Spirakis 2006, *Weighted random sampling with a reservoir*, Information Processing Letters 97.
     """
     n_features = len(weights)
     parts = []
-    for n in _chunks(n_rows, max(1, DRAWS_AT_ONCE // n_features)):
+    for n in _chunks(n_rows, max(1, CHUNK_SIZE // n_features)):
         times = torch.empty(n, n_features).exponential_(generator=generator).div_(weights)
         parts.append(times.topk(sparsity, dim=1, largest=False).indices)
     return torch.cat(parts)
@@ -190,24 +194,40 @@ def torch_linear_(tensor: Tensor, generator: torch.Generator | None = None) -> T
     """Fill weights of shape (..., fan_out, fan_in) as ``torch.nn.Linear`` does.
 
     Uniform on (-1 / sqrt(fan_in), 1 / sqrt(fan_in)), which is ``kaiming_uniform_(weight, a=sqrt(5))`` on every
-    member of a batch of weight matrices.
+    member of a batch of weight matrices. `generator` is a CPU generator; default: torch's global one.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.init import torch_linear_
+    >>> weight = torch_linear_(torch.empty(3, 5, 4))
+    >>> bool(weight.abs().max() <= 0.5)
+    True
     """
     return fan_in_uniform_(tensor, tensor.shape[-1], generator)
 
 
 @torch.no_grad()
 def fan_in_uniform_(tensor: Tensor, fan_in: int, generator: torch.Generator | None = None) -> Tensor:
-    """Fill `tensor` from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as ``torch.nn.Linear`` draws its biases."""
+    """Fill `tensor` from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as ``torch.nn.Linear`` initialises its biases.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.init import fan_in_uniform_
+    >>> bool(fan_in_uniform_(torch.empty(100), fan_in=4).abs().max() <= 0.5)
+    True
+    """
     values = torch.rand(tensor.shape, generator=generator)
     return tensor.copy_(values.mul_(2).sub_(1).div_(math.sqrt(fan_in)))
 
 
 @torch.no_grad()
 def data_bias_(bias: Tensor, weight: Tensor, rows: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Place the threshold of every neuron at a randomly drawn training row: b = -w . x.
+    """Place the threshold of every neuron at a random training row: b = -w . x.
 
-    An s-sparse neuron then starts as a cut through the data, as a split of a decision tree does, instead of
-    a cut through the origin.
+    An s-sparse neuron then starts as a cut through the data, like a split of a decision tree, instead of a cut
+    through the origin.
 
     Parameters
     ----------
@@ -216,7 +236,7 @@ def data_bias_(bias: Tensor, weight: Tensor, rows: Tensor, generator: torch.Gene
     weight : Tensor of shape (..., width, n_features)
         The weights of the same neurons.
     rows : Tensor of shape (n_rows, n_features)
-        Rows to draw from, scaled as the network will see them.
+        Rows to sample from, scaled as the network will see them.
     generator : torch.Generator, optional
         A CPU generator.
 
@@ -224,13 +244,20 @@ def data_bias_(bias: Tensor, weight: Tensor, rows: Tensor, generator: torch.Gene
     -------
     Tensor
         The same `bias`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.init import data_bias_
+    >>> data_bias_(torch.empty(2), weight=torch.tensor([[1.0], [-2.0]]), rows=torch.tensor([[3.0]]))
+    tensor([-3.,  6.])
     """
     n_features = weight.shape[-1]
     flat_weight = weight.reshape(-1, n_features)
-    drawn = torch.randint(len(rows), (len(flat_weight),), generator=generator).to(rows.device)
+    chosen = torch.randint(len(rows), (len(flat_weight),), generator=generator).to(rows.device)
     chunk = max(1, 2**22 // max(n_features, 1))  # a wide layer's rows at once would be a second weight matrix
     values = [
         (w * rows[i].to(w)).sum(dim=1).neg_()
-        for w, i in zip(flat_weight.split(chunk), drawn.split(chunk), strict=True)
+        for w, i in zip(flat_weight.split(chunk), chosen.split(chunk), strict=True)
     ]
     return bias.copy_(torch.cat(values).view(bias.shape))

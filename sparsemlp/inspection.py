@@ -1,8 +1,8 @@
-"""What a fitted net looks at: the first layer's weight on every raw feature, per neuron and in all.
+"""Importance of the raw features in a fitted net's first layer, per neuron and over all neurons.
 
-The plain mass of the first layer says next to nothing: most of it is the random start, which trained weights keep.
-So every neuron counts for as much as the layers after it make of it, and its own weights say only how that is
-shared out among the features.
+The plain norms of the first layer say little: most of each is the random initialisation, which trained weights
+keep. So every neuron counts for as much as the later layers make of it, and its own weights only say how that is
+shared among the features.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def first_layer_mass(estimator: Any) -> np.ndarray:
-    r"""Return how much of every first-layer neuron falls to each raw feature.
+    r"""Return the mass of every first-layer neuron on each raw feature.
 
     Neuron j with incoming weights :math:`w_j` has the mass
 
@@ -28,7 +28,7 @@ def first_layer_mass(estimator: Any) -> np.ndarray:
     on input column c, where the vector :math:`r_j`, an entry for each output, is column j of the product of all
     later layers' weight matrices: what the readout makes of the neuron, if the later activations are passed over.
     The columns of a raw feature (its scalings, the indicator of its missing values) are added up. Sharing a neuron
-    out in this way is due to Garson 1991, *Interpreting neural-network connection weights*, and multiplying with
+    in this way is from Garson 1991, *Interpreting neural-network connection weights*, and multiplying with
     signs through the later layers, so that paths that cancel count for nothing, to Olden and Jackson 2002,
     *Illuminating the "black box"*. Columns that were constant in training, and so are ignored, have no mass.
 
@@ -40,8 +40,8 @@ def first_layer_mass(estimator: Any) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_members, width, n_features), float64
-        Without a unit: neurons can be compared with each other, and the masses of a neuron add up to the norm of
-        its readout (less what falls to columns that were constant).
+        Masses have no unit: neurons can be compared with each other. The masses of a neuron add up to the norm
+        of its readout, less the part of columns that were constant.
 
     Raises
     ------
@@ -66,9 +66,9 @@ def first_layer_mass(estimator: Any) -> np.ndarray:
 def feature_importances(estimator: Any) -> np.ndarray:
     """Return every raw feature's share of the first layer's mass, over all neurons of all members.
 
-    It needs no data and no time, and so cannot know how the features are distributed: permutation importance
-    (:func:`sklearn.inspection.permutation_importance`), which it is meant to rank like, is the better judge of
-    what predictions rest on. Features without use keep a small share from the random start.
+    It needs no data and takes no time, but ignores how the features are distributed. Permutation importance
+    (:func:`sklearn.inspection.permutation_importance`) measures better what predictions depend on; this share is
+    meant to rank features like it. Irrelevant features keep a small share from the random initialisation.
 
     Parameters
     ----------
@@ -108,18 +108,18 @@ def feature_importances(estimator: Any) -> np.ndarray:
 def plot_neurons(
     estimator: Any, ax: Axes | None = None, *, n_neurons: int = 40, n_features: int | None = 20
 ) -> Axes:
-    """Draw the neurons of most mass, a row each, and what share of it they have on the features.
+    """Plot the share of each feature in the neurons of largest mass, one row for each neuron.
 
     Parameters
     ----------
     estimator : SparseInitMLPClassifier or SparseInitMLPRegressor
         A fitted estimator.
     ax : matplotlib Axes, optional
-        Where to draw. Default: a new figure.
+        Where to plot. Default: a new figure.
     n_neurons : int, default=40
-        How many neurons, of all members, to draw; fewer where there are fewer.
+        How many neurons, of all members, to plot.
     n_features : int or None, default=20
-        How many features, the most important ones; None draws all.
+        How many features, the most important ones; None: all.
 
     Returns
     -------

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparsemlp.activations import ACTIVATIONS, apply_gains_, blocks, sparse_layer_activation
+from sparsemlp._activations import ACTIVATIONS, apply_gains_, blocks, sparse_layer_activation
+from sparsemlp._validation import check_richness
 from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, s_hot_, torch_linear_
-from sparsemlp.parametrization import ADAM_EPS, antisymmetric_, check_richness, rate_scale
+from sparsemlp.parametrization import antisymmetric_
 
 # Up to this many values of hidden neurons, 1 MiB, members are computed together on a CPU: more leave a core's
 # cache between two layers, which costs more than several small products do; measured, see docs/speed.md.
@@ -36,6 +37,15 @@ class MemberLinear(nn.Module):
     transposed : bool, default=False
         Store the weights input by input in memory; their shape stays the same. Where inputs are few, the
         product that makes the weights' gradient takes half the time in this order.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.module import MemberLinear
+    >>> layer = MemberLinear(n_inputs=4, n_outputs=2, n_members=3)
+    >>> layer.reset_parameters(torch.Generator().manual_seed(0))
+    >>> layer(torch.zeros(5, 4)).shape
+    torch.Size([3, 5, 2])
     """
 
     def __init__(self, n_inputs: int, n_outputs: int, n_members: int, *, transposed: bool = False) -> None:
@@ -48,7 +58,7 @@ class MemberLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(n_members, n_outputs))
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw weights and biases as ``torch.nn.Linear`` does."""
+        """Initialise weights and biases as ``torch.nn.Linear`` does."""
         torch_linear_(self.weight, generator)
         fan_in_uniform_(self.bias, self.weight.shape[-1], generator)
 
@@ -75,7 +85,7 @@ class SparseInitMLP(nn.Module):
 
     Only the start is sparse: training is dense, nothing is masked (Edelman et al. 2023, arXiv 2309.03800,
     section 3). A neuron that happens to hold relevant inputs, a "lottery ticket", needs far fewer samples to
-    find the rest, and width is a parallel search for such neurons.
+    find the rest. Width is a parallel search for such neurons.
 
     **Shape**
 
@@ -90,21 +100,20 @@ class SparseInitMLP(nn.Module):
     width : int or sequence of int
         Widths of the hidden layers; the first is the sparse one.
     sparsity : int or None
-        Number s of inputs that every first-layer neuron starts with. None: ``torch.nn.Linear``'s own dense
-        weights, those of steps and waves multiplied as usual.
+        Number s of inputs that every first-layer neuron starts with. None: dense ``torch.nn.Linear``
+        initialisation; the weights of tanh and sin neurons are still scaled by their gain.
     init : {"sign", "ones", "normal", "uniform"}, default="sign"
-        How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`.
+        Distribution of the nonzero weights, see :func:`sparsemlp.init.s_hot_`.
     bias_init : {"zeros", "uniform", "data"}, default="zeros"
-        First-layer biases: 0; U(-1/sqrt(s), 1/sqrt(s)); or thresholds through randomly drawn rows of `data`.
+        First-layer biases: 0; U(-1/sqrt(s), 1/sqrt(s)); or thresholds at random rows of `data`.
     activation : {"relu", "tanh", "sin", "relu-tanh", "mixed"}, default="relu"
-        Of the first layer: relu; "tanh", the tanh of weights that start ten times as large; "sin", the sine of
-        weights that start one to four times as large; "relu-tanh", half of the neurons each of the first two;
-        "mixed", a third each. Other hidden layers are relu.
+        Of the first layer; other hidden layers are relu. The weights of tanh neurons start ten times as large,
+        those of sin neurons one to four times. "relu-tanh": half of the neurons each; "mixed": a third each.
     richness : float or None, default=None
         None: the usual parametrisation. A number gamma: the centred mean-field one, in which the output starts
         at 0 and is divided by gamma times the last hidden layer's width, see :mod:`sparsemlp.parametrization`.
-        Weights move by the order of gamma: lazy below one, rich from one on. Train it with
-        :meth:`parameter_groups`.
+        Weights move by the order of gamma: lazy below one, rich from one on. It needs the learning rates of
+        :func:`sparsemlp.parametrization.parameter_groups`.
     n_members : int, default=1
         Number of independent networks.
     data : Tensor of shape (n_rows, n_features), optional
@@ -112,9 +121,9 @@ class SparseInitMLP(nn.Module):
     column_groups : sequence of sequences of int, optional
         Columns of the input that stem from the same raw feature, see :func:`sparsemlp.init.s_hot_`.
     feature_weights : Tensor of shape (n_features,) or (n_groups,), optional
-        How often neurons draw each raw feature, see :func:`sparsemlp.init.s_hot_`. Default: all alike.
+        Sampling weights of the raw features, see :func:`sparsemlp.init.s_hot_`. Default: all equal.
     generator : torch.Generator, optional
-        A CPU generator for every draw. Default: torch's global one.
+        A CPU generator for all random numbers. Default: torch's global one.
 
     Raises
     ------
@@ -165,7 +174,7 @@ class SparseInitMLP(nn.Module):
         self.n_members = n_members
         self.activation = activation
         self.richness = richness
-        #: what the last layer's values are multiplied by
+        #: factor of the last layer's values
         self.output_scale = 1.0 if richness is None else 1 / (richness * widths[-1])
         self.input_layer = MemberLinear(n_features, widths[0], n_members, transposed=True)
         self.hidden_layers = nn.ModuleList(
@@ -218,72 +227,12 @@ class SparseInitMLP(nn.Module):
         else:
             raise ValueError(f"bias_init={bias_init!r} is unknown; choose one of {BIAS_INITS}")
 
-    def rate_scales(self, optimizer: str) -> dict[str, float]:
-        """Return what the learning rate is multiplied by for every parameter, by its name.
-
-        All ones where ``richness=None``. A hidden layer's weights, of order 1/sqrt(fan-in), move by 1/fan-in of
-        what those of order one do.
-
-        Parameters
-        ----------
-        optimizer : {"sgd", "adamw"}
-            SGD without momentum, or AdamW.
-
-        Returns
-        -------
-        dict of str to float
-        """
-        if self.richness is None:
-            return {name: 1.0 for name, _ in self.named_parameters()}
-        scale = rate_scale(self.richness, self.output_scale, len(self.layers), optimizer)
-        scales = {name: scale for name, _ in self.named_parameters()}
-        for i, layer in enumerate(self.layers[1:-1]):
-            scales[f"hidden_layers.{i}.weight"] /= layer.weight.shape[-1]
-        return scales
-
-    def parameter_groups(
-        self, learning_rate: float, weight_decay: float = 0.0, optimizer: str = "sgd"
-    ) -> list[dict[str, Any]]:
-        """Return the parameters for ``torch.optim.SGD`` or ``torch.optim.AdamW``, with their learning rates.
-
-        Parameters
-        ----------
-        learning_rate : float
-            One value serves every width and richness.
-        weight_decay : float, default=0.0
-            A step shrinks all weights by `learning_rate` times this, whatever their own rates are.
-        optimizer : {"sgd", "adamw"}, default="sgd"
-            The optimizer that the groups are for.
-
-        Returns
-        -------
-        list of dict
-
-        Examples
-        --------
-        >>> import torch
-        >>> from sparsemlp import SparseInitMLP
-        >>> module = SparseInitMLP(n_features=10, n_outputs=1, width=64, sparsity=2, richness=0.5)
-        >>> sgd = torch.optim.SGD(module.parameter_groups(learning_rate=0.1))
-        >>> sgd.param_groups[0]["lr"]  # 64 * 0.5**2 times the learning rate
-        1.6
-        """
-        parameters = dict(self.named_parameters())
-        by_scale: dict[float, list[nn.Parameter]] = {}
-        for name, scale in self.rate_scales(optimizer).items():
-            by_scale.setdefault(scale, []).append(parameters[name])
-        extra = {"eps": ADAM_EPS * self.output_scale} if optimizer == "adamw" else {}
-        return [
-            {"params": params, "lr": learning_rate * scale, "weight_decay": weight_decay / scale} | extra
-            for scale, params in by_scale.items()
-        ]
-
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs to every member's outputs."""
         n_groups = self.n_groups(x.shape[-2])
         if n_groups == 1:
             return self._forward(x, slice(None))
-        groups = groups_of_members(self.n_members, n_groups)
+        groups = self.groups_of_members(n_groups)
         return torch.cat([self._forward(x if x.ndim == 2 else x[members], members) for members in groups])
 
     def _forward(self, x: Tensor, members: slice) -> Tensor:
@@ -301,8 +250,7 @@ class SparseInitMLP(nn.Module):
         n_values = n_rows * sum(layer.bias.shape[-1] for layer in self.layers[:-1])
         return math.ceil(self.n_members / max(1, GROUP_VALUES // max(1, n_values)))
 
-
-def groups_of_members(n_members: int, n_groups: int) -> list[slice]:
-    """Share members out to groups as evenly as can be."""
-    edges = [round(i * n_members / n_groups) for i in range(n_groups + 1)]
-    return [slice(a, b) for a, b in pairwise(edges)]
+    def groups_of_members(self, n_groups: int) -> list[slice]:
+        """Divide the members into groups of nearly equal size."""
+        edges = [round(i * self.n_members / n_groups) for i in range(n_groups + 1)]
+        return [slice(a, b) for a, b in pairwise(edges)]

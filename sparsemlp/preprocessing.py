@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from scipy import sparse
@@ -10,20 +10,30 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-SCALINGS = ("squash", "quantile", "both", "standard", None)
+Scaling = Literal["squash", "quantile", "both", "standard"]
+SCALINGS: tuple[str | None, ...] = (*get_args(Scaling), None)
 # Fitted and transformed this many values at a time, so that a large table is never copied in float64.
 BLOCK_VALUES = 2**18
 N_QUANTILES = 1000
-# Beyond this the squashed value is 3 to the last digit, and the square need not be had.
+# Beyond this the clipped value is 3 to the last digit; the square of larger values would overflow.
 LARGEST = 1e100
 
 
 class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Centre at the median, divide by the interquartile range, and squash the tails smoothly.
+    """Robust scaling with smooth clipping: centre at the median, divide by the interquartile range, clip smoothly.
 
-    z = (x - median) / IQR, then z / sqrt(1 + (z / 3)^2), which is z near the median and never beyond -3 and 3.
-    Where the IQR is 0 the range of the column stands in; a constant column becomes 0. Multiplying a column by a
-    positive number changes nothing.
+    With z = (x - median) / IQR the result is z / sqrt(1 + (z / 3)^2). It is close to z near the median and stays
+    between -3 and 3. A constant column becomes 0. Multiplying a column by a positive number changes nothing.
+
+    The formula is RealMLP's [1]_; the name is that of ``skrub.SquashingScaler``, which implements it. One case
+    differs: where the IQR is 0 and the column is not constant, this class divides by (maximum - minimum) and skrub
+    by half of it. NaN and infinite values, which skrub handles, are not accepted here; :class:`InputScaler` fills
+    NaN before.
+
+    References
+    ----------
+    .. [1] D. Holzmüller, L. Grinsztajn, I. Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
+       on Tabular Data", 2024, arXiv:2407.04491.
 
     Examples
     --------
@@ -33,7 +43,7 @@ class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     array([-0.949, -0.493,  0.   ,  0.493,  3.   ])
     """
 
-    def fit(self, X: np.ndarray, y: object = None) -> SquashingScaler:
+    def fit(self, X: np.ndarray, y: object = None) -> Self:
         """Find every column's median and scale.
 
         Parameters
@@ -62,11 +72,11 @@ class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Replace values by their ranks among the training rows, from 0 to 1, tied values by the middle of theirs.
+    """Replace values by their ranks among the training rows, from 0 to 1; tied values have the mean rank.
 
-    scikit-learn's ``QuantileTransformer``, which estimates the quantiles of more than 1000 rows, itself sends the
-    smallest value to 0 and the largest to 1 however often they occur, and so makes a count that is nearly always 0
-    as wide as any other column. Here its zeros are in the middle, and its few other values near 1.
+    scikit-learn's ``QuantileTransformer``, which estimates the quantiles of more than 1000 rows here, maps the
+    smallest value to 0 and the largest to 1 however often they occur. A count that is nearly always 0 then spreads
+    as much as any other column. Here its zeros are near 0.5, and its few other values near 1.
 
     Parameters
     ----------
@@ -84,7 +94,7 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def __init__(self, random_state: int | None = None) -> None:
         self.random_state = random_state
 
-    def fit(self, X: np.ndarray, y: object = None) -> MidRankScaler:
+    def fit(self, X: np.ndarray, y: object = None) -> Self:
         """Estimate every column's quantiles.
 
         Parameters
@@ -117,10 +127,10 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 class InputScaler(TransformerMixin, BaseEstimator):
-    """Everything between the user's table and the network's inputs.
+    """Scale a table to the inputs of a network.
 
-    Missing values become the median, each feature that had some in training gets an indicator column, and the
-    values are scaled.
+    Missing values are replaced by the median, and each feature with missing values in training gets an indicator
+    column. Then the columns are scaled.
 
     Parameters
     ----------
@@ -134,13 +144,24 @@ class InputScaler(TransformerMixin, BaseEstimator):
     ----------
     column_features_ : ndarray of shape (n_columns,)
         The raw feature that each output column stems from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sparsemlp.preprocessing import InputScaler
+    >>> X = np.array([[1.0], [2.0], [np.nan], [9.0]])
+    >>> InputScaler("both").fit_transform(X).round(2)  # squashed, rank, indicator
+    array([[-0.49, -1.73,  0.  ],
+           [ 0.  ,  0.  ,  0.  ],
+           [ 0.  ,  0.  ,  1.  ],
+           [ 2.28,  1.73,  0.  ]], dtype=float32)
     """
 
-    def __init__(self, scaling: str | None = "both", random_state: int | None = None) -> None:
+    def __init__(self, scaling: Scaling | None = "both", random_state: int | None = None) -> None:
         self.scaling = scaling
         self.random_state = random_state
 
-    def fit(self, X: Any, y: object = None, sample_weight: np.ndarray | None = None) -> InputScaler:
+    def fit(self, X: Any, y: object = None, sample_weight: np.ndarray | None = None) -> Self:
         """Estimate medians, scales and quantiles.
 
         Parameters
@@ -214,7 +235,7 @@ class InputScaler(TransformerMixin, BaseEstimator):
         return [columns.tolist() for columns in np.split(order, np.cumsum(counts)[:-1])]
 
     def ignored_columns(self) -> np.ndarray:
-        """Say which of the columns that ``transform`` makes are always 0, as their features were constant.
+        """Return which columns of ``transform`` are always 0, because their features were constant.
 
         Returns
         -------
@@ -237,9 +258,7 @@ class _ColumnBlock(BaseEstimator):
         self.start = start
         self.stop = stop
 
-    def fit(
-        self, X: Any, scaling: str | None, sample_weight: np.ndarray | None, random_state: int | None
-    ) -> _ColumnBlock:
+    def fit(self, X: Any, scaling: str | None, sample_weight: np.ndarray | None, random_state: int | None) -> Self:
         values = _dense(X[:, self.start : self.stop]).astype(np.float64)
         missing = np.isnan(values)
         has_missing, some = missing.any(axis=0), ~missing.all(axis=0)

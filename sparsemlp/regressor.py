@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 
+from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
-from sparsemlp._training.losses import Loss, make_loss
-from sparsemlp._training.net import RegressorNet
+from sparsemlp._training.losses import Criterion, Loss, make_loss
+from sparsemlp._training.net import LrSchedule, RegressorNet
+from sparsemlp._training.optimizers import OptimizerName
+from sparsemlp._training.session import Precision
+from sparsemlp.init import BiasInit, WeightInit
+from sparsemlp.preprocessing import Scaling
+from sparsemlp.relevance import FeatureSampling
 
 
 class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     """A wide neural network with a sparsely initialised first layer, for regression.
 
     Every first-layer neuron starts with `sparsity` random input features, and is then trained densely [1]_.
-    Works on raw numeric columns and any scale of y: both are standardised inside, and undone at predict.
+    Works on raw numeric columns and any scale of y: the estimator scales X and standardises y.
 
     Parameters
     ----------
@@ -28,32 +34,33 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         Hidden neurons; of a tuple the first is the sparse layer.
     sparsity : int, "auto" or None, default="auto"
         Number of raw features that every first-layer neuron starts with. "auto" is min(2, n_features), the
-        paper's best; None starts dense, with torch's own weights, those of steps and waves multiplied as usual.
+        paper's best. None: dense ``torch.nn.Linear`` initialisation; the weights of tanh and sin neurons are still
+        scaled by their gain.
     init : {"sign", "ones", "normal", "uniform"}, default="normal"
-        How the nonzero weights are drawn, see :func:`sparsemlp.init.s_hot_`. Ignored where ``sparsity=None``.
+        Distribution of the nonzero weights, see :func:`sparsemlp.init.s_hot_`. Ignored if ``sparsity=None``.
     bias_init : {"zeros", "uniform", "data"}, default="data"
-        First-layer biases; "data" places each neuron's threshold at a random training row.
+        First-layer biases. "data" places each neuron's threshold at a random training row.
     feature_sampling : {"relevance", "uniform"}, default="relevance"
-        How neurons draw the features that they start with: "uniform", all alike, as in the paper; "relevance",
-        half of the probability alike, half in favour of features that correlate with the target, see
-        :func:`sparsemlp.relevance.relevance_weights`. Ignored where ``sparsity=None``.
+        How the features that a neuron starts with are sampled. "uniform": all with the same probability, as in the
+        paper. "relevance": half of the probability is the same for all features, half favours features that
+        correlate with the target, see :func:`sparsemlp.relevance.relevance_weights`. Ignored if ``sparsity=None``.
     activation : {"relu-tanh", "mixed", "relu", "tanh", "sin"}, default="relu-tanh"
-        Of the first layer; other hidden layers are relu. "tanh" is tanh, of weights that start ten times as large:
-        a soft cut through the data, as a tree's split is. "sin" is the sine, of weights that start one to four
-        times as large, for targets that go up and down along a feature. "mixed": a third of the neurons each;
-        "relu-tanh": half are relu, half are steps, which follow smooth targets better than waves.
+        Of the first layer; other hidden layers are relu. The weights of tanh neurons start ten times as large, so
+        that a neuron is close to a step, like a split of a decision tree. The weights of sin neurons start one to
+        four times as large, for targets that oscillate along a feature. "mixed": a third of the neurons each;
+        "relu-tanh": half of the neurons each, which fits smooth targets better than a mix with sin neurons.
     richness : float or None, default=None
-        How much features are learned. None: the usual parametrisation. A positive number (0 is refused: the output
-        is divided by it): the centred mean-field one, in which weights move by the order of `richness` and one
-        learning rate serves every width and richness. Well below 1, say at 0.03, the network stays lazy, close to
-        a kernel machine; from 1 on it is rich. Under 0.01 the rounding of float32 shows. See
+        How much features are learned. None: the usual parametrisation. A positive number: the centred mean-field
+        parametrisation, in which weights move by the order of `richness`, and one learning rate serves every width
+        and richness. Well below 1, say at 0.03, the network stays lazy, close to a kernel machine; from 1 on it is
+        rich. 0 is an error, because the output is divided by it; under 0.01 float32 rounding errors show. See
         :mod:`sparsemlp.parametrization`.
     scaling : {"squash", "quantile", "both", "standard", None}, default="both"
-        Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`; with "both" every feature enters
-        squashed and as its rank, and a neuron draws one of the two.
+        Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`. With "both" every feature has two columns,
+        one squashed and one of ranks, and a neuron starts with one of the two at random.
     n_members : int, default=8
-        Independent networks trained together, whose predictions are averaged. Each has its own initialisation
-        and batches.
+        Number of independent networks that are trained together and whose predictions are averaged. Each has its
+        own initialisation and batches.
     loss : {"squared"}, default="squared"
         Training loss.
     optimizer : {"adamw", "sgd"}, default="adamw"
@@ -64,35 +71,35 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         "cosine" falls from `learning_rate` to zero over `max_epochs`, step by step. A
         ``skorch.callbacks.LRScheduler`` among `callbacks` sets the rate instead.
     weight_averaging : bool, default=True
-        Use the average of the weights over the last steps, about a ninth of them. It replaces a falling learning
-        rate, so that training may end at any epoch. (Shamir and Zhang 2013, arXiv:1212.1824, section 4.)
+        Use the average of the weights over about the last ninth of the steps. It replaces a falling learning
+        rate, so training may end at any epoch. (Shamir and Zhang 2013, arXiv:1212.1824, section 4.)
     weight_decay : float, default=0.01
-        In torch's convention, where a step shrinks weights by learning rate times weight decay.
+        In torch's convention: a step shrinks weights by learning rate times weight decay.
     batch_size : int, default=256
         Largest number of rows in a step; the rows are shared evenly among ceil(n / batch_size) steps.
     max_epochs : int, default=40
         Largest number of passes over the training rows.
     early_stopping : {"out_of_fold"} or bool, default="out_of_fold"
-        "out_of_fold": every member leaves out its own part of the rows, one in `n_members` or 10000 by all
-        together. Training ends at twice the epoch at which the loss of these rows was smallest, each row judged by
-        the member that has not seen it; so no row is lost to all members. One member leaves nothing out and trains
-        for `max_epochs`.
-        True: hold out rows (or use ``X_val, y_val``), stop when their loss no longer falls, and restore the
-        best weights. False: train for `max_epochs`.
+        "out_of_fold": the rows (at most 10000 of them) are partitioned among the members, and each member trains
+        on all rows but its own part. The out-of-fold loss is that of each row under the one member that does not
+        train on it. Training ends at twice the epoch at which this loss was smallest. A single member trains on
+        all rows, for `max_epochs`.
+        True: hold out rows (or use ``X_val, y_val``), stop if their loss has not fallen for `n_iter_no_change`
+        epochs, and restore the best weights. False: train for `max_epochs`.
     validation_fraction : float, default=0.15
         Share of the rows held out for early stopping.
     n_iter_no_change : int, default=10
         Epochs without improvement after which early stopping stops.
     warm_start : bool, default=False
-        Go on from the fitted weights for `max_epochs` more. What the network is made of (`width`, `n_members`,
-        `activation`, `richness`, `scaling`, `loss`) must be as it was; how it started plays no part any more.
+        Continue from the fitted weights for `max_epochs` more. `width`, `n_members`, `activation`, `richness`,
+        `scaling` and `loss` must not have changed; the parameters of the initialisation are ignored.
     precision : {"float32", "bf16"}, default="float32"
-        Of the matrix products in training. "bf16" computes hidden layers on bfloat16 copies of the weights, which
-        takes about two thirds of the time where the hardware has such products (CPUs with AVX512-BF16 or AMX,
-        GPUs) and layers are large, and longer where it has not; weights, updates, losses and
-        predictions stay in float32. A wave is then the sine of a rounded number, so that gradients are a few
-        percent off. With "bf16", skorch's autograd path trains
-        in float32. For TF32 on CUDA, call ``torch.set_float32_matmul_precision("high")``.
+        Of the matrix products in training. "bf16" computes hidden layers on bfloat16 copies of the weights. This
+        takes about two thirds of the time if the hardware has such products (CPUs with AVX512-BF16 or AMX, GPUs)
+        and layers are large, and longer otherwise. Weights, updates, losses and predictions stay in float32.
+        Sin neurons then take the sine of a rounded number, and their gradients are a few percent off. skorch's
+        autograd path trains in float32 in any case. For TF32 on CUDA, call
+        ``torch.set_float32_matmul_precision("high")``.
     device : str or torch.device, default="auto"
         "auto" takes CUDA, then XPU, then MPS, then the CPU.
     random_state : int, RandomState or None, default=None
@@ -101,13 +108,13 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     verbose : int, default=0
         1 shows a progress bar.
     callbacks : list of skorch callbacks, default=None
-        They see what skorch documents. Those that act on batches or gradients make training take skorch's
-        slower autograd path.
+        They are called as skorch documents. A callback that acts on batches or gradients makes training take
+        skorch's slower autograd path.
 
     Attributes
     ----------
     y_mean_, y_scale_ : float
-        Mean and standard deviation of the training targets; where these are all the same, so are predictions.
+        Mean and standard deviation of the training targets. If all targets are equal, all predictions are.
     n_features_in_ : int
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -115,7 +122,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     sparsity_ : int or None
         Number of features that every first-layer neuron started with; None for a dense start.
     device_ : str
-        Name of the device that the network is on, which may be another after unpickling.
+        Name of the device that the network is on; unpickling may change it.
     feature_importances_ : ndarray of shape (n_features,)
         Shares of the features in the first layer, see :func:`sparsemlp.inspection.feature_importances`.
     net_ : skorch.NeuralNet
@@ -129,14 +136,14 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     validation_scores_ : list of float or None
         R^2 on the validation rows after every epoch; None where there were none.
     best_epoch_ : int
-        The epoch, from 1, whose weights the net has.
+        Number of the epoch, from 1, that the weights of the net are from.
     n_iter_ : int
         Number of epochs run.
 
     References
     ----------
     .. [1] B. L. Edelman, S. Goel, S. Kakade, E. Malach, C. Zhang, "Pareto Frontiers in Neural Feature Learning:
-       Data, ComputePool, Width, and Luck", NeurIPS 2023, arXiv:2309.03800.
+       Data, Compute, Width, and Luck", NeurIPS 2023, arXiv:2309.03800.
 
     Examples
     --------
@@ -150,38 +157,36 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list]] = {
+    _parameter_constraints: ClassVar[dict[str, list | str]] = {
         **BaseSparseInitMLP._parameter_constraints,
         "loss": [StrOptions({"squared"})],
     }
-    _score_name = "valid_r2"
-    _monitors: ClassVar[list[tuple[str, int]]] = [("valid_loss", -1)]
 
     def __init__(
         self,
         width: int | Sequence[int] = (512, 128),
-        sparsity: int | str | None = "auto",
-        init: str = "normal",
+        sparsity: int | Literal["auto"] | None = "auto",
+        init: WeightInit = "normal",
         *,
-        bias_init: str = "data",
-        feature_sampling: str = "relevance",
-        activation: str = "relu-tanh",
+        bias_init: BiasInit = "data",
+        feature_sampling: FeatureSampling = "relevance",
+        activation: Activation = "relu-tanh",
         richness: float | None = None,
-        scaling: str | None = "both",
+        scaling: Scaling | None = "both",
         n_members: int = 8,
-        loss: str = "squared",
-        optimizer: str = "adamw",
+        loss: Literal["squared"] = "squared",
+        optimizer: OptimizerName = "adamw",
         learning_rate: float = 2e-3,
-        lr_schedule: str = "constant",
+        lr_schedule: LrSchedule = "constant",
         weight_averaging: bool = True,
         weight_decay: float = 0.01,
         batch_size: int = 256,
         max_epochs: int = 40,
-        early_stopping: bool | str = "out_of_fold",
+        early_stopping: bool | Literal["out_of_fold"] = "out_of_fold",
         validation_fraction: float = 0.15,
         n_iter_no_change: int = 10,
         warm_start: bool = False,
-        precision: str = "float32",
+        precision: Precision = "float32",
         device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -214,7 +219,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         self.verbose = verbose
         self.callbacks = callbacks
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> SparseInitMLPRegressor:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one pass over a chunk of rows, for data that do not fit in memory.
 
         The scales of X and y, first-layer biases and which features neurons start with come from the first chunk
@@ -240,8 +245,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
             If ``early_stopping=True``, which needs all rows at once.
         """
         self._validate_params()
-        self._partial_fit(X, y, sample_weight, first=not hasattr(self, "net_"))
-        return self
+        return self._partial_fit(X, y, sample_weight, first=not hasattr(self, "net_"))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the members' mean prediction.
@@ -257,18 +261,18 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         """
         return self._decision(X)[:, 0] * self.y_scale_ + self.y_mean_
 
-    # -- what the base class asks for -------------------------------------------------------------------------
+    # -- hooks of the base class ------------------------------------------------------------------------------
 
-    def _check_y(self, y: np.ndarray) -> None:
-        """Nothing is learned from `y` before the split."""
+    def _check_y(self, y: np.ndarray, name: str = "y", *, learn: bool = False) -> None:
+        """All numbers are targets."""
 
     def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
         y = np.asarray(y, dtype=np.float64)
         self.y_mean_ = float(np.average(y, weights=weight))
         distance = np.abs(y - self.y_mean_)
-        largest = float(distance.max()) or 1.0  # divided out, as squares of the extremes are not to be had
+        largest = float(distance.max()) or 1.0  # divided out, as squares of extremes overflow
         deviation = largest * float(np.sqrt(np.average((distance / largest) ** 2, weights=weight)))
-        # Of a single value nothing is to be learned, unless others may follow, of about that size.
+        # A single value teaches nothing, unless others may follow, of about that size.
         self.y_scale_ = deviation or ((abs(self.y_mean_) or 1.0) if may_change else 0.0)
 
     def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
@@ -279,11 +283,9 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         standardised = (centred / (self.y_scale_ or 1.0)).astype(np.float32)
         return standardised, standardised[:, None]
 
-    def _make_loss(self) -> Loss:
-        return make_loss(self._fitted_network["loss"])
-
-    def _net_class(self) -> tuple[type, dict[str, Any]]:
-        return RegressorNet, {"predict_nonlinearity": partial(_values, self._make_loss())}
+    def _skorch_net(self, **options: Any) -> RegressorNet:
+        loss = make_loss(self._fitted_network["loss"])
+        return RegressorNet(criterion=Criterion(loss), predict_nonlinearity=partial(_values, loss), **options)
 
 
 def _values(loss: Loss, output: torch.Tensor) -> torch.Tensor:

@@ -1,24 +1,27 @@
-"""Which features neurons should start with: some at random, some because they go with the target."""
+"""Sampling weights of the features that neurons start with: in part uniform, in part by their relevance."""
 
 from __future__ import annotations
+
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-FEATURE_SAMPLINGS = ("relevance", "uniform")
-#: share of the probability that all features have alike, so that those that matter only together are drawn, too
+FeatureSampling = Literal["relevance", "uniform"]
+FEATURE_SAMPLINGS: tuple[str, ...] = get_args(FeatureSampling)
+#: share of the probability that is the same for all features, for those that matter only together
 EVEN_SHARE = 0.5
 # Rows are taken in blocks of about so many values in float64.
 BLOCK_VALUES = 2**16
-#: share of its largest value below which a column's deviation is rounding
+#: a column's deviation below this share of its largest value is a rounding error
 MIN_DEVIATION = 1e-7
 
 
 def relevance_weights(
     columns: np.ndarray, target: np.ndarray, column_features: np.ndarray, weight: np.ndarray | None = None
 ) -> Tensor:
-    """Return the probabilities with which first-layer neurons draw the features.
+    """Return the probabilities with which first-layer neurons sample the features.
 
     Half of the probability is the same for all features. The other half is in proportion to 1 + n r^2, where r is
     the largest correlation of a column of the feature, or of its square, with the target: a feature without any
@@ -31,12 +34,12 @@ def relevance_weights(
     columns : ndarray of shape (n_samples, n_columns)
         Scaled training rows.
     target : ndarray of shape (n_samples, n_outputs)
-        What the outputs are to be.
+        Targets of the outputs.
     column_features : ndarray of shape (n_columns,)
         The raw feature that each column stems from.
     weight : ndarray of shape (n_samples,), optional
-        Non-negative weights of the rows; n is their effective number, (sum w)^2 / sum w^2. Where all are 0, as
-        those of a chunk may be in ``partial_fit``, all features are alike.
+        Non-negative weights of the rows; n is their effective number, (sum w)^2 / sum w^2. If all are 0, as those
+        of a chunk in ``partial_fit`` may be, all features have the same probability.
 
     Returns
     -------

@@ -13,7 +13,7 @@ from sparsemlp.regressor import SparseInitMLPRegressor
 from sparsemlp.relevance import FEATURE_SAMPLINGS
 
 WIDTHS = ((256, 64), (1024, 128), 1024, 2048)
-SPARSITIES = (1, 4, 8)  # beside "auto", which is 2
+SPARSITIES = (1, 4, 8)  # and "auto", which is 2
 ACTIVATIONS = ("mixed", "relu", "tanh", "sin")  # each kind of neuron, and all three
 SCALINGS = ("both", "squash", "quantile", "standard")
 LEARNING_RATES = (3e-4, 1e-2)
@@ -22,12 +22,12 @@ WEIGHT_DECAYS = (1e-3, 1.0)
 # cost no more than the default's.
 MAX_COST = 2.0
 MANY_ROWS = 50_000
-# What is done to a neuron's output takes about the time of this many of its weights, on a CPU.
+# The activation of a neuron takes about the time of this many of its weights, on a CPU.
 NEURON = 50
 
 
-class Trial(Protocol):
-    """What is asked of a trial; those of Optuna have it, which is not imported here."""
+class _Trial(Protocol):
+    """The methods of an Optuna trial that are used here; Optuna is not imported."""
 
     def suggest_categorical(self, name: str, choices: Any) -> Any:
         """Return one of the choices."""
@@ -37,25 +37,25 @@ class Trial(Protocol):
 
 
 def suggest_params(
-    trial: Trial, n_samples: int, n_features: int, *, dense: bool = False, regression: bool = False
+    trial: _Trial, n_samples: int, n_features: int, *, dense: bool = False, regression: bool = False
 ) -> dict[str, Any]:
-    """Draw parameters of the estimators from a small space around the defaults.
+    """Suggest parameters of the estimators from a small space around the defaults.
 
-    Width, sparsity, how features are drawn, scaling, activation, learning rate and weight decay; the length of
-    training is left to ``early_stopping="out_of_fold"``. Every choice is a number or a text, which is what
-    Optuna's storages can hold: a tuple of widths is suggested as text, and returned as a tuple.
+    Width, sparsity, feature sampling, scaling, activation, learning rate and weight decay; the length of
+    training is left to ``early_stopping="out_of_fold"``. Every choice is a number or a text, as Optuna's
+    storages need: a tuple of widths is suggested as text, and returned as a tuple.
 
     Parameters
     ----------
     trial : optuna.trial.BaseTrial
-        A running trial, or a finished one, such as ``study.best_trial``, to have its parameters again.
+        A running trial, or a finished one such as ``study.best_trial``, whose parameters are returned again.
     n_samples, n_features : int
         Size of the training set, which bounds the widths: a training step takes about twice the time of the
         default's at most, and from 50000 rows on no more than that.
     dense : bool, default=False
-        Start dense (``sparsity=None``), and draw all but the sparsity.
+        Start dense (``sparsity=None``), and suggest all but the sparsity.
     regression : bool, default=False
-        A space around the regressor's defaults, whose activation is another.
+        A space around the defaults of the regressor, which has another activation.
 
     Returns
     -------
@@ -89,8 +89,8 @@ def suggest_params(
     }
 
 
-def _start(trial: Trial, default: dict[str, Any], n_features: int) -> dict[str, Any]:
-    """Draw what a sparse first layer starts with."""
+def _start(trial: _Trial, default: dict[str, Any], n_features: int) -> dict[str, Any]:
+    """Suggest how a sparse first layer starts."""
     sparsities = [sparsity for sparsity in SPARSITIES if sparsity <= n_features]
     samplings = _first(default["feature_sampling"], FEATURE_SAMPLINGS)
     return {
@@ -131,7 +131,7 @@ def _default(regression: bool) -> dict[str, Any]:
 
 
 def _widths(default: Any, n_samples: int, n_features: int) -> list[Any]:
-    """Return the default and those of WIDTHS that are not too slow beside it."""
+    """Return the default and those of WIDTHS that do not cost too much more."""
     bound = (MAX_COST if n_samples < MANY_ROWS else 1.0) * _cost(default, n_features)
     return _first(default, [width for width in WIDTHS if _cost(width, n_features) <= bound])
 

@@ -1,10 +1,8 @@
-"""What all tests share: a hypothesis profile for slow machines, GPUs or a stand-in for them, databases."""
-
-import itertools
+"""What all tests share: a hypothesis profile for slow machines, GPUs or a stand-in, workers in threads."""
 
 import pytest
 import torch
-from helpers import cuda_stand_in, throwaway_postgresql
+from helpers import cuda_stand_in
 from hypothesis import settings
 
 # Machines differ too much for a deadline on single examples; pytest-timeout stops what hangs.
@@ -22,20 +20,13 @@ def gpus():
             yield counts
 
 
-@pytest.fixture(scope="session")
-def postgresql():
-    """The URL of a PostgreSQL server, without a database."""
-    pytest.importorskip("psycopg")
-    with throwaway_postgresql.server() as url:
-        yield url
+@pytest.fixture
+def workers_in_threads(monkeypatch):
+    """The engine's workers are threads of this process: they start at once, and what they do can be watched."""
+    from benchmarks import engine
 
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def storage(request, tmp_path):
-    """The URL of an empty database for results."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'shared.sqlite'}"
-    return throwaway_postgresql.new_database(request.getfixturevalue("postgresql"), f"test_{next(_numbers)}")
+    start = engine.local_cluster
+    monkeypatch.setattr(engine, "local_cluster", lambda **options: start(**options, processes=False))
 
 
 @pytest.fixture
@@ -49,6 +40,3 @@ def registries():
     for known, former in zip((MODELS, TASKS), before, strict=True):
         known.clear()
         known.update(former)
-
-
-_numbers = itertools.count()

@@ -16,11 +16,13 @@ from scipy import sparse
 from skorch.callbacks import Callback, LRScheduler
 from torch.optim.lr_scheduler import StepLR
 
-import sparsemlp._base
+import sparsemlp._data
 import sparsemlp._training.cuda_graphs
+from sparsemlp import SparseInitMLP
 from sparsemlp._training.devices import has_room
 from sparsemlp._training.step import TrainingStep
 from sparsemlp.frontier import Run, Setting, train_runs
+from sparsemlp.training import train
 
 pytestmark = pytest.mark.usefixtures("gpus")
 
@@ -42,9 +44,9 @@ def counted(monkeypatch, name):
 
 
 CASES = [
-    {"optimizer": optimizer, "lr_schedule": schedule, "n_members": n_members}
+    {"optimizer": optimizer, "lr_schedule": schedule, "weight_averaging": averaging, "n_members": n_members}
     for optimizer in ("sgd", "adamw")
-    for schedule in ("constant", "cosine", "average")
+    for schedule, averaging in (("constant", False), ("cosine", False), ("constant", True))
     for n_members in (1, 3)
 ]
 CASES += [
@@ -78,6 +80,27 @@ def test_graphs_train_as_the_same_steps_without(options, gpus, monkeypatch):
     np.testing.assert_allclose(graphed.loss_curve_, eager.loss_curve_, rtol=1e-5)
     np.testing.assert_allclose(graphed.decision_function(X), eager.decision_function(X), atol=1e-4)
     assert not any(isinstance(value, torch.Tensor) for epoch in graphed.history_ for value in epoch.values())
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_loop_of_ones_own_trains_by_graphs_as_it_does_on_the_cpu(optimizer, n_members, gpus, monkeypatch):
+    def trained(device):
+        generator = torch.Generator().manual_seed(0)
+        module = SparseInitMLP(5, 1, (16, 8), 2, n_members=n_members, generator=generator).to(device)
+
+        def next_batch():
+            x = torch.randn(8, 5, generator=generator)
+            return x.to(device), x[:, :1].to(device)
+
+        train(module, next_batch, 20, loss="squared", learning_rate=0.01, weight_decay=0.1, optimizer=optimizer)
+        return module
+
+    replays = counted(monkeypatch, "replay")
+    there = trained("cuda")
+    assert len(replays) == 19  # the first step is done without a graph
+    for ours, theirs in zip(there.parameters(), trained("cpu").parameters(), strict=True):
+        torch.testing.assert_close(ours.cpu(), theirs, rtol=1e-4, atol=1e-5)
 
 
 class Sets(Callback):
@@ -160,7 +183,7 @@ def test_where_rows_are_kept_does_not_matter(monkeypatch):
     X, y = labelled_rows()
     there = on_gpu(X, y).loss_curve_
     np.testing.assert_allclose(on_gpu(sparse.csr_matrix(X), y).loss_curve_, there, rtol=1e-5)
-    monkeypatch.setattr(sparsemlp._base, "has_room", lambda *_: False)
+    monkeypatch.setattr(sparsemlp._data, "has_room", lambda *_: False)
     np.testing.assert_allclose(on_gpu(X, y).loss_curve_, there, rtol=1e-6)
 
 

@@ -36,11 +36,21 @@ def test_a_regressor():
     assert regressor.n_iter_ == 40
 
 
-def test_runs_of_a_frontier():
+@pytest.mark.parametrize(("bias_init", "first"), [("zeros", 250), ("auto", 750)])
+def test_runs_of_a_frontier(bias_init, first):
     runs = success_frontier(
-        12, 2, (40, 100), 10, sparsity=(2, None), n_runs=3, max_steps=1500, batch_size=8, device="cpu"
+        12,
+        2,
+        (40, 100),
+        10,
+        sparsity=(2, None),
+        n_runs=3,
+        max_steps=1500,
+        bias_init=bias_init,  # "auto" is "zeros" for sparse starts; dense ones then have torch's own biases
+        batch_size=8,
+        device="cpu",
     )
-    steps = [250, 250, 750] + [250] * 6
+    steps = [first, 250, 750] + [250] * 6
     assert runs.succeeded.tolist() == [False] * 3 + [True] * 9
     assert runs.steps_to_success.dropna().tolist() == steps
 

@@ -2,15 +2,44 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from optuna.trial import BaseTrial
 from sklearn.pipeline import Pipeline
 
+from benchmarks.cli import UsageError
+
 Parameters = dict[str, Any]
+Build = Callable[[int, int, int], Pipeline]
+Space = Callable[[BaseTrial, int, int], Parameters]
+Default = Callable[[], Parameters]
+
+
+class Recipe(Protocol):
+    """How to build, and to tune, a pipeline for one kind of task."""
+
+    @property
+    def build(self) -> Build:
+        """Return an unfitted pipeline at its defaults: (seed, n_samples, n_features) -> Pipeline."""
+
+    @property
+    def space(self) -> Space:
+        """Sample the parameters that tuning may change: (trial, n_samples, n_features) -> dict."""
+
+    @property
+    def default(self) -> Default:
+        """Return the default configuration in terms of the space's own suggestions."""
+
+
+class Regressor(NamedTuple):
+    """The recipe of a competitor for regression tasks; see `Model`."""
+
+    build: Build
+    space: Space
+    default: Default
 
 
 @dataclass(frozen=True)
@@ -29,27 +58,41 @@ class Model:
     build : callable (seed, n_samples, n_features) -> Pipeline
         Returns an unfitted pipeline at its defaults, for a training set of that size.
     space : callable (trial, n_samples, n_features) -> dict
-        Draws the parameters that tuning may change, as ``Pipeline.set_params`` takes them. Choices are
+        Samples the parameters that tuning may change, as ``Pipeline.set_params`` takes them. Choices are
         numbers, texts, booleans or None, which is what Optuna can store; `encode_choice` writes others as text.
     default : callable () -> dict
         The default configuration in terms of the space's own suggestions; tuning tries it first.
     package, extra : str
         The package that ``build`` needs beyond scikit-learn and sparsemlp, and the group of optional
         dependencies that has it.
+    regressor : Regressor or None
+        The same three functions for regression tasks; None: there is no regressor.
+    pinned : dict
+        Parameters that are set after ``build`` and after ``space``: those of a variant.
     """
 
     name: str
     label: str
-    build: Callable[[int, int, int], Pipeline]
-    space: Callable[[BaseTrial, int, int], Parameters]
-    default: Callable[[], Parameters]
+    build: Build
+    space: Space
+    default: Default
     package: str = ""
     extra: str = ""
+    regressor: Regressor | None = None
+    pinned: Parameters = field(default_factory=dict)
 
     @property
     def is_installed(self) -> bool:
         """Whether the package that it needs is there."""
         return not self.package or find_spec(self.package) is not None
+
+    def recipe(self, kind: str) -> Recipe:
+        """Return how it is built for tasks of a kind."""
+        if kind != "regression":
+            return self
+        if self.regressor is None:
+            raise UsageError(f"model {self.name!r} has no regressor, which regression tasks need")
+        return self.regressor
 
 
 def encode_choice(value: Any) -> str:
@@ -64,7 +107,7 @@ def decode_choice(text: str) -> Any:
 
 
 def weighted(trial: BaseTrial, name: str, weights: Mapping[Any, float]) -> Any:
-    """Suggest one of the keys, drawn with its weight: a uniform number falls in its stretch of [0, 1]."""
+    """Suggest one of the keys, with its probability: a uniform number falls in its part of [0, 1]."""
     position = trial.suggest_float(name, 0.0, 1.0)
     edge = 0.0
     for choice, weight in weights.items():
@@ -75,7 +118,7 @@ def weighted(trial: BaseTrial, name: str, weights: Mapping[Any, float]) -> Any:
 
 
 def position(choice: Any, weights: Mapping[Any, float]) -> float:
-    """Return the middle of the stretch of [0, 1] that `weighted` reads as ``choice``."""
+    """Return the middle of the part of [0, 1] that `weighted` reads as ``choice``."""
     edges = [0.0]
     for weight in weights.values():
         edges.append(edges[-1] + weight)

@@ -3,19 +3,22 @@
 The spaces are those of Grinsztajn et al. 2022 (XGBoost) as far as the others have the same parameters.
 """
 
+from functools import partial
+from typing import Any
+
 from optuna.trial import BaseTrial
 from sklearn.pipeline import Pipeline
 
 from benchmarks.environment import n_cores
-from benchmarks.models.base import Model, Parameters
+from benchmarks.models.base import Build, Default, Model, Parameters, Regressor, Space
 
 
-def _xgboost(seed: int, n_samples: int, n_features: int) -> Pipeline:
-    from xgboost import XGBClassifier
+def _xgboost(estimator: str, seed: int, n_samples: int, n_features: int) -> Pipeline:
+    import xgboost
 
     # The library's defaults, written out: its estimator says None for them, and tuning has to name them.
-    default = XGBClassifier(n_estimators=100, n_jobs=n_cores(), random_state=seed, **_XGBOOST_DEFAULT)
-    return Pipeline([("model", default)])
+    options: dict[str, Any] = {"n_estimators": 100, "n_jobs": n_cores(), "random_state": seed, **_XGBOOST_DEFAULT}
+    return Pipeline([("model", getattr(xgboost, estimator)(**options))])
 
 
 _XGBOOST_DEFAULT: Parameters = {
@@ -46,13 +49,12 @@ def _xgboost_default() -> Parameters:
     return {"n_estimators": 100, **_XGBOOST_DEFAULT}
 
 
-def _lightgbm(seed: int, n_samples: int, n_features: int) -> Pipeline:
-    from lightgbm import LGBMClassifier
+def _lightgbm(estimator: str, seed: int, n_samples: int, n_features: int) -> Pipeline:
+    import lightgbm
 
     # Row subsampling is off in this library until a frequency is set.
-    return Pipeline(
-        [("model", LGBMClassifier(subsample_freq=1, n_jobs=n_cores(), random_state=seed, verbosity=-1))]
-    )
+    options: dict[str, Any] = {"subsample_freq": 1, "n_jobs": n_cores(), "random_state": seed, "verbosity": -1}
+    return Pipeline([("model", getattr(lightgbm, estimator)(**options))])
 
 
 def _lightgbm_space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
@@ -79,13 +81,11 @@ def _lightgbm_default() -> Parameters:
     }
 
 
-def _catboost(seed: int, n_samples: int, n_features: int) -> Pipeline:
-    from catboost import CatBoostClassifier
+def _catboost(estimator: str, seed: int, n_samples: int, n_features: int) -> Pipeline:
+    import catboost
 
-    default = CatBoostClassifier(
-        thread_count=n_cores(), random_seed=seed, verbose=0, allow_writing_files=False, iterations=1000
-    )
-    return Pipeline([("model", default)])
+    options: dict[str, Any] = {"thread_count": n_cores(), "random_seed": seed, "verbose": 0, "iterations": 1000}
+    return Pipeline([("model", getattr(catboost, estimator)(allow_writing_files=False, **options))])
 
 
 def _catboost_space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
@@ -108,8 +108,24 @@ def _catboost_default() -> Parameters:
     }
 
 
+def _model(name: str, label: str, build: Any, classes: tuple[str, str], space: Space, default: Default) -> Model:
+    """Return the competitor; its regressor has the same parameters and the same defaults."""
+    builds: list[Build] = [partial(build, estimator) for estimator in classes]
+    regressor = Regressor(builds[1], space, default)
+    return Model(name, label, builds[0], space, default, name, "boosting", regressor)
+
+
 MODELS = (
-    Model("xgboost", "XGBoost", _xgboost, _xgboost_space, _xgboost_default, "xgboost", "boosting"),
-    Model("lightgbm", "LightGBM", _lightgbm, _lightgbm_space, _lightgbm_default, "lightgbm", "boosting"),
-    Model("catboost", "CatBoost", _catboost, _catboost_space, _catboost_default, "catboost", "boosting"),
+    _model("xgboost", "XGBoost", _xgboost, ("XGBClassifier", "XGBRegressor"), _xgboost_space, _xgboost_default),
+    _model(
+        "lightgbm", "LightGBM", _lightgbm, ("LGBMClassifier", "LGBMRegressor"), _lightgbm_space, _lightgbm_default
+    ),
+    _model(
+        "catboost",
+        "CatBoost",
+        _catboost,
+        ("CatBoostClassifier", "CatBoostRegressor"),
+        _catboost_space,
+        _catboost_default,
+    ),
 )

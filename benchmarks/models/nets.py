@@ -1,54 +1,82 @@
 """The net of this project, started sparse and started dense: one class, one space but for the sparsity.
 
-It is imported where it is used: torch takes seconds, and workers that have no fits to do need none of it.
+It is imported where it is used: torch takes seconds, and a command that prints its plan needs none of it.
 """
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from optuna.trial import BaseTrial
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
-from benchmarks.models.base import Model, Parameters
-
-
-def _sparse_net(seed: int, n_samples: int, n_features: int) -> Pipeline:
-    from sparsemlp import SparseInitMLPClassifier
-
-    return Pipeline([("model", SparseInitMLPClassifier(random_state=seed))])
+from benchmarks.models.base import Model, Parameters, Regressor
 
 
-def _dense_net(seed: int, n_samples: int, n_features: int) -> Pipeline:
-    from sparsemlp import SparseInitMLPClassifier
+def _net(seed: int, n_samples: int, n_features: int, *, dense: bool, regression: bool = False) -> Pipeline:
+    import sparsemlp
 
-    return Pipeline([("model", SparseInitMLPClassifier(sparsity=None, random_state=seed))])
-
-
-def _sparse_space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
-    return _space(trial, n_samples, n_features, dense=False)
+    estimator = sparsemlp.SparseInitMLPRegressor if regression else sparsemlp.SparseInitMLPClassifier
+    options: dict[str, Any] = {"sparsity": None} if dense else {}
+    return Pipeline([("model", estimator(random_state=seed, **options))])
 
 
-def _dense_space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
-    return _space(trial, n_samples, n_features, dense=True)
-
-
-def _space(trial: BaseTrial, n_samples: int, n_features: int, dense: bool) -> Parameters:
+def _space(
+    trial: BaseTrial, n_samples: int, n_features: int, *, dense: bool, regression: bool = False
+) -> Parameters:
     from sparsemlp.search_space import suggest_params
 
-    drawn = suggest_params(trial, n_samples, n_features, dense=dense)
-    return {f"model__{name}": value for name, value in drawn.items()}
+    suggested = suggest_params(trial, n_samples, n_features, dense=dense, regression=regression)
+    return {f"model__{name}": value for name, value in suggested.items()}
 
 
-def _sparse_default() -> Parameters:
+def _default(*, dense: bool, regression: bool = False) -> Parameters:
     from sparsemlp.search_space import default_suggestions
 
-    return default_suggestions()
+    return default_suggestions(dense=dense, regression=regression)
 
 
-def _dense_default() -> Parameters:
-    from sparsemlp.search_space import default_suggestions
+_FUNCTIONS: tuple[Callable[..., Any], ...] = (_net, _space, _default)
 
-    return default_suggestions(dense=True)
+
+def _model(name: str, label: str, *, dense: bool) -> Model:
+    build, space, default = (partial(function, dense=dense) for function in _FUNCTIONS)
+    regressor = Regressor(*(partial(function, dense=dense, regression=True) for function in _FUNCTIONS))
+    return Model(name, label, build, space, default, regressor=regressor)
+
+
+# The net of the paper, for sparse parities. Its training has a fixed length, here in steps, as theirs has.
+
+PAPER_WIDTHS = (100, 3000)
+PAPER_SPARSITIES = (1, 2, 4)
+PAPER_STEPS = (3_000, 30_000)
+PAPER_DEFAULT: Parameters = {"width": 1000, "sparsity": 2, "steps": 10_000}
+PAPER_BATCH = 32
+
+
+def _paper_net(seed: int, n_samples: int, n_features: int) -> Pipeline:
+    from sparsemlp import paper_net
+
+    epochs = _epochs(PAPER_DEFAULT["steps"], n_samples)
+    net = paper_net(PAPER_DEFAULT["width"], min(2, n_features), max_epochs=epochs, random_state=seed)
+    return Pipeline([("scale", StandardScaler()), ("model", net)])
+
+
+def _paper_space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
+    return {
+        "model__width": trial.suggest_int("width", *PAPER_WIDTHS, log=True),
+        "model__sparsity": min(trial.suggest_categorical("sparsity", PAPER_SPARSITIES), n_features),
+        "model__max_epochs": _epochs(trial.suggest_int("steps", *PAPER_STEPS, log=True), n_samples),
+    }
+
+
+def _epochs(n_steps: int, n_samples: int) -> int:
+    return max(1, round(n_steps * PAPER_BATCH / n_samples))
 
 
 MODELS = (
-    Model("sparse_mlp", "Sparse net", _sparse_net, _sparse_space, _sparse_default),
-    Model("dense_mlp", "Dense net", _dense_net, _dense_space, _dense_default),
+    _model("sparse_mlp", "Sparse net", dense=False),
+    _model("dense_mlp", "Dense net", dense=True),
+    Model("paper_net", "The paper's net", _paper_net, _paper_space, PAPER_DEFAULT.copy),
 )

@@ -1,17 +1,21 @@
 """Three more classifiers of scikit-learn: boosted trees, a neural network, logistic regression."""
 
 from optuna.trial import BaseTrial
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.models.base import Model, Parameters, decode_choice, encode_choice
+from benchmarks.models.base import Model, Parameters, Regressor, decode_choice, encode_choice
 
 
 def _boosting(seed: int, n_samples: int, n_features: int) -> Pipeline:
     return Pipeline([("model", HistGradientBoostingClassifier(random_state=seed))])
+
+
+def _boosting_regressor(seed: int, n_samples: int, n_features: int) -> Pipeline:
+    return Pipeline([("model", HistGradientBoostingRegressor(random_state=seed))])
 
 
 def _boosting_space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
@@ -67,8 +71,9 @@ def _logistic_default() -> Parameters:
     return {"C": 1.0}
 
 
+BOOSTING_REGRESSOR = Regressor(_boosting_regressor, _boosting_space, _boosting_default)
 MODELS = (
-    Model("hgb", "Boosted trees", _boosting, _boosting_space, _boosting_default),
+    Model("hgb", "Boosted trees", _boosting, _boosting_space, _boosting_default, regressor=BOOSTING_REGRESSOR),
     Model("sklearn_mlp", "scikit-learn MLP", _sklearn_mlp, _sklearn_mlp_space, _sklearn_mlp_default),
     Model("logistic", "Logistic regression", _logistic, _logistic_space, _logistic_default),
 )

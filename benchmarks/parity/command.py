@@ -18,7 +18,7 @@ from benchmarks.parity.grids import EXPERIMENTS, PROFILES, settings_of
 if TYPE_CHECKING:
     from sparsemlp.frontier import Setting
 
-    #: settings, runs of each, and whether the errors at every look are kept
+    #: settings, runs of each, and whether the errors at every evaluation are kept
     Plan = tuple[list[Setting], int, bool]
 
 HELP = "success frontier on sparse parity: sample size against width, sparse against dense"
@@ -28,6 +28,7 @@ DEFAULT_PROFILE = "quick"
 CHOICES = {
     "target": ("parity", "staircase", "polynomial", "interval_parity"),
     "init": ("sign", "ones", "normal", "uniform"),
+    "bias_init": ("auto", "zeros", "uniform"),
     "loss": ("hinge", "cross_entropy", "squared"),
     "decay": ("coupled", "uncoupled"),
 }
@@ -35,13 +36,14 @@ CHOICES = {
 OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
     ("--n-features", "n_features", whole_number(1), "length n of the inputs (default: 50)"),
     ("--n-informative", "n_informative", whole_number(1), "degree k of the parity (default: 3)"),
-    ("--sizes", "n_samples", number_of_rows, "training rows, or online"),
+    ("--rows", "n_samples", number_of_rows, "training rows, or online"),
     ("--widths", "width", whole_number(1), "hidden neurons"),
     ("--sparsities", "sparsity", sparsity, "nonzero weights per neuron, or dense"),
     ("--target", "target", str, "what the labels are (default: parity)"),
     ("--flip-y", "flip_y", flip_probability, "share of wrong training labels (default: 0)"),
     ("--init", "init", str, "nonzero weights of a sparse start (default: sign)"),
     ("--init-scale", "init_scale", positive, "factor on those (default: 1)"),
+    ("--bias-init", "bias_init", str, "first-layer biases (default: auto, torch's own where dense, else zeros)"),
     ("--loss", "loss", str, "loss of the nets (default: hinge)"),
     ("--learning-rate", "learning_rate", positive, "learning rate of SGD (default: 0.1)"),
     ("--weight-decay", "weight_decay", not_negative, "weight decay (default: 0.01)"),
@@ -76,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one of the study's experiments in place of a grid",
     )
     parser.add_argument(
-        "--curves", action="store_true", default=hidden, help="keep the train and test errors at every look"
+        "--curves", action="store_true", default=hidden, help="keep the train and test errors at every evaluation"
     )
     parser.add_argument(
         "--device", default=hidden, metavar="NAME", help="where to train: auto, cpu, cuda (default: auto)"

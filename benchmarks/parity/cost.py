@@ -12,7 +12,7 @@ from torch import nn
 from benchmarks.cli import make_folder
 from benchmarks.environment import machine, versions
 from benchmarks.parity.grids import QUICK
-from benchmarks.results import json_file
+from benchmarks.results import jsonl
 from sparsemlp.frontier import Run, Setting, train_runs
 
 FILE = "parity_cost.json"
@@ -31,7 +31,7 @@ def measure(results: Path, command: str) -> None:
     long_runs = {decay: _long_run(decay) for decay in ("coupled", "uncoupled")}
     measured: dict[str, Any] = {"command": command, "machine": machine(), "versions": versions()}
     measured |= {"rows": rows, "long_runs": long_runs}
-    json_file.write(results / FILE, measured)
+    jsonl.write(results / FILE, measured)
     for row in rows:
         print(f"width {row['width']}: loop {row['loop']:.0f} us a step, frontier {row['frontier']:.1f} us")
     for decay, row in long_runs.items():
@@ -48,7 +48,7 @@ def _width(width: int) -> dict[str, float]:
 
 
 def _frontier(width: int) -> float:
-    """Return the seconds a step and run take on the quick grid's settings, looks at the test error included.
+    """Return the seconds a step and run take on the quick grid's settings, evaluations of the test error included.
 
     The runs are too hard to succeed, so that none leaves; five of every setting are as many as the batches of the
     quick grid have, or more.
@@ -66,7 +66,7 @@ def _frontier(width: int) -> float:
 
 
 def _loop(width: int, n_steps: int = 1000, n_samples: int = 1000) -> float:
-    """Return the seconds of a step of the loop that anyone would write, without a look at the test error."""
+    """Return the seconds of a step of the loop that anyone would write, without evaluating the test error."""
     x = torch.randint(2, (n_samples, 50)).float() * 2 - 1
     y = x[:, :3].prod(dim=1, keepdim=True)
     net: Any = nn.Sequential(nn.Linear(50, width), nn.ReLU(), nn.Linear(width, 1))
@@ -87,9 +87,9 @@ def _long_run(decay: str) -> dict[str, float]:
     """Return microseconds of a step and run at the beginning and at the end of a long training."""
     setting = Setting(n_informative=6, n_samples=300, width=100, decay=decay, max_steps=LONG)
     runs = [Run(setting, i) for i in range(8)]
-    looks: list[tuple[int, float]] = []
-    train_runs(runs, CPU, 1, on_progress=lambda setting, n_steps: looks.append((n_steps, time.perf_counter())))
-    steps, moments = (np.array(values) for values in zip(*looks, strict=True))
-    times = 1e6 * np.diff(moments) / steps[1:]
-    n = int(ENDS * len(times))
-    return {"first": float(np.median(times[:n])), "last": float(np.median(times[-n:-1]))}
+    times: list[tuple[int, float]] = []
+    train_runs(runs, CPU, 1, on_progress=lambda setting, n_steps: times.append((n_steps, time.perf_counter())))
+    steps, moments = (np.array(values) for values in zip(*times, strict=True))
+    of_a_step = 1e6 * np.diff(moments) / steps[1:]
+    n = int(ENDS * len(of_a_step))
+    return {"first": float(np.median(of_a_step[:n])), "last": float(np.median(of_a_step[-n:-1]))}

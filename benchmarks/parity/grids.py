@@ -3,7 +3,6 @@
 A grid names a value or a list of values for the fields of :class:`sparsemlp.frontier.Setting`; lists are combined.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sparsemlp.frontier import Setting
 
-Grid = Mapping[str, Any]
+Grid = dict[str, Any]
 
 SPARSE_AND_DENSE = [2, None]
 QUICK: Grid = {
@@ -47,7 +46,7 @@ PROFILES = {
         runs=6,
     ),
     "quick": Profile(QUICK, runs=10),
-    "full": Profile(dict(QUICK) | {"max_steps": 100_000}, runs=50),
+    "full": Profile(QUICK | {"max_steps": 100_000}, runs=50),
     "paper": Profile(
         {
             "n_features": [50, 100, 150, 200, 250, 300],
@@ -77,7 +76,7 @@ class Experiment:
     x, line, panel : str
         Fields of a setting: the horizontal axis, what a line stands for, and what a panel stands for.
     curves : bool
-        Whether the errors at every look are kept, and drawn.
+        Whether the errors at every evaluation are kept, and drawn.
     """
 
     title: str
@@ -95,10 +94,21 @@ class Experiment:
         return [setting for grid in self.grids for setting in settings_of(grid)]
 
 
+#: both dense baselines, torch's own first
+_DENSE: Grid = {"sparsity": None, "bias_init": ["auto", "zeros"]}
 _STARTS: tuple[Grid, ...] = (
     {"sparsity": 2, "init": ["sign", "ones", "normal"]},
     {"sparsity": 2, "init_scale": [0.25, 4.0]},
     {"sparsity": None},
+)
+_ROWS: Grid = {
+    "n_samples": [800, 1500, 3000, 6000, 10_000, 30_000, None],
+    "width": [30, 300],
+    "max_steps": 20_000,
+}
+_SPARSITIES: tuple[Grid, ...] = (
+    {"n_informative": [3, 4, 5], "n_samples": None},
+    {"n_informative": 3, "n_samples": 400},
 )
 EXPERIMENTS = {
     "loss": Experiment(
@@ -106,7 +116,7 @@ EXPERIMENTS = {
         "The paper does not state its loss, the sign and scale of the initial weights, or whether weight decay is "
         "multiplied by the learning rate (coupled) or not. All combinations, at one setting of the task.",
         tuple(
-            dict(start)
+            start
             | {"width": 300, "n_samples": 1000, "max_steps": 10_000}
             | {"loss": ["hinge", "cross_entropy", "squared"], "decay": ["coupled", "uncoupled"]}
             for start in _STARTS
@@ -116,18 +126,29 @@ EXPERIMENTS = {
         line="loss",
         panel="decay",
     ),
+    "rows": Experiment(
+        "More rows",
+        "Success, and steps to success, from few rows to fresh ones at every step: a sparse start and both dense "
+        "baselines, narrow and wide. The paper saw success and steps get worse with more rows.",
+        (_ROWS | {"sparsity": 2}, _ROWS | _DENSE),
+        runs=20,
+        x="n_samples",
+        line="start",
+        panel="width",
+    ),
     "sparsity": Experiment(
         "How many inputs a neuron starts with",
-        "s from 1 to 6, and dense, for parities of degree 3, 4 and 5 of 30 inputs, on fresh rows at every step, "
-        "so that nothing is short but time and width.",
-        (
-            {"n_features": 30, "n_informative": [3, 4, 5], "n_samples": None, "width": 300}
-            | {"sparsity": [1, 2, 3, 4, 5, 6, None], "max_steps": 20_000},
+        "s from 1 to 8, and dense, of 30 inputs: parities of degree 3, 4 and 5 on fresh rows at every step, where "
+        "nothing is short but time and width, and of degree 3 with 400 rows.",
+        tuple(
+            task | {"n_features": 30, "width": 300, "max_steps": 20_000} | start
+            for task in _SPARSITIES
+            for start in ({"sparsity": [1, 2, 3, 4, 5, 6, 8]}, _DENSE)
         ),
-        runs=10,
-        x="sparsity",
+        runs=20,
+        x="start",
         line="n_informative",
-        panel="width",
+        panel="n_samples",
     ),
     "targets": Experiment(
         "Other hidden targets",
@@ -142,7 +163,7 @@ EXPERIMENTS = {
         runs=10,
         x="n_samples",
         line="target",
-        panel="sparsity",
+        panel="start",
     ),
     "noise": Experiment(
         "Wrong labels",
@@ -154,23 +175,26 @@ EXPERIMENTS = {
         runs=10,
         x="flip_y",
         line="n_samples",
-        panel="sparsity",
+        panel="start",
     ),
     "seconds": Experiment(
         "Width in steps and in seconds",
-        "Steps to success fall with width, and a step costs more: when does more width pay on the clock?",
+        "A wider net may take fewer steps to success, and each costs more: when does more width pay on the clock?",
         ({"n_samples": 2000, "width": [30, 100, 300, 1000, 3000], "sparsity": 2, "max_steps": 20_000},),
         runs=10,
         x="width",
-        line="sparsity",
+        line="start",
         panel="n_samples",
     ),
     "descent": Experiment(
         "More rows, worse nets",
-        "Success against the number of rows, for narrow and wide nets, with and without weight decay: the paper "
-        "saw columns that are not monotone (sample-wise double descent).",
+        "Success, and steps to success, of dense starts by the number of rows, with and without weight decay: the "
+        "paper saw columns that are not monotone (sample-wise double descent).",
         (
-            {"n_samples": [100, 200, 300, 600, 1000, 2000, 3000, 6000, 10_000, 30_000], "width": [10, 30, 300]}
+            {
+                "n_samples": [100, 200, 300, 600, 1000, 2000, 3000, 6000, 10_000, 30_000, None],
+                "width": [10, 30, 300],
+            }
             | {"sparsity": None, "weight_decay": [0.0, 0.01], "max_steps": 20_000},
         ),
         runs=10,
@@ -187,18 +211,18 @@ EXPERIMENTS = {
         ),
         runs=1,
         x="n_samples",
-        line="sparsity",
+        line="start",
         panel="width",
         curves=True,
     ),
     "slopes": Experiment(
         "How the smallest feasible number of rows falls with width",
         "The quick grid with more numbers of rows near the edge.",
-        (QUICK, dict(QUICK) | {"width": [30, 100, 300, 1000], "n_samples": [400, 800, 1500]}),
+        (QUICK, QUICK | {"width": [30, 100, 300, 1000], "n_samples": [400, 800, 1500]}),
         runs=10,
         x="n_samples",
         line="width",
-        panel="sparsity",
+        panel="start",
     ),
 }
 
@@ -207,10 +231,6 @@ def settings_of(grid: Grid) -> list["Setting"]:
     """Return the settings of a grid, the narrow ones first."""
     from sparsemlp.frontier import Setting
 
-    values = [_listed(value) for value in grid.values()]
-    settings = [Setting(**dict(zip(grid, setting, strict=True))) for setting in product(*values)]
+    combinations = product(*(value if isinstance(value, list) else [value] for value in grid.values()))
+    settings = [Setting(**dict(zip(grid, values, strict=True))) for values in combinations]
     return sorted(dict.fromkeys(settings), key=lambda setting: setting.width)
-
-
-def _listed(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list) else [value]

@@ -3,19 +3,18 @@
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from benchmarks.cli import UsageError
-from benchmarks.parity import tables as parity_store
-from benchmarks.progress import FORMAT
+from benchmarks.cli import UsageError, progress_bar
+from benchmarks.parity import stored_runs
 from benchmarks.results.database import OTHER_FOLDER
-from sparsemlp._training.devices import resolve_device
-from sparsemlp.frontier import Outcome, Run, Setting, make_batches, train_runs
+from sparsemlp.frontier import Run, Setting, make_batches, train_runs
 from sparsemlp.lottery import ticket_experiment
+from sparsemlp.training import resolve_device
 
 if TYPE_CHECKING:
     from benchmarks.results.store import Store
@@ -30,6 +29,7 @@ TICKETS = (
     ),
 )
 TICKET_RUNS, TICKET_NEURONS = 20, 5
+BAR = "{{percentage:3.0f}}% |{{bar:20}}| {n_runs} runs [{{elapsed}}, {{remaining}} left] {{desc}}"
 
 
 def device(name: str) -> torch.device:
@@ -44,35 +44,23 @@ def train(
     settings: Sequence[Setting], n_runs: int, store: "Store", device: torch.device, *, with_curves: bool = False
 ) -> None:
     """Train the runs that the store does not hold; a batch of them is stored as soon as it has ended."""
-    runs = parity_store.missing_runs(store, settings, n_runs)
-    if with_curves and (n_bare := parity_store.n_without_curve(store, settings, n_runs)):
-        raise UsageError(f"{n_bare} of these runs are stored without their errors at every look; {OTHER_FOLDER}")
+    runs = stored_runs.missing_runs(store, settings, n_runs)
+    if with_curves and (n_bare := stored_runs.n_without_curve(store, settings, n_runs)):
+        raise UsageError(f"{n_bare} of these runs are stored without errors at every evaluation; {OTHER_FOLDER}")
     n_known = len(settings) * n_runs - len(runs)
     if n_known:
         print(f"{n_known} of {len(settings) * n_runs} parity runs are there already", file=sys.stderr)
     total = sum(_weight(run.setting) * run.setting.max_steps for run in runs)
-    with _bar(total, len(runs)) as bar:
-
-        def add(outcomes: list[Outcome]) -> None:
-            parity_store.add_runs(store, outcomes)
+    # Wide settings come last: the mean speed over all steps tells more than that of the latest.
+    with progress_bar(total, bar_format=BAR.format(n_runs=len(runs)), smoothing=0) as bar:
 
         def count(setting: Setting, n_steps: int) -> None:
             bar.set_description_str(f"width {setting.width}", refresh=False)
             bar.update(_weight(setting) * n_steps)
 
-        train_runs(runs, device, with_curves=with_curves, on_batch=add, on_progress=count)
-
-
-def _bar(total: int, n_runs: int) -> tqdm:
-    terminal = sys.stderr.isatty()
-    return tqdm(
-        total=total,
-        bar_format=FORMAT.replace("{n_fmt}/{total_fmt}", f"{n_runs} runs"),
-        mininterval=0.1 if terminal else 10.0,
-        dynamic_ncols=terminal,
-        smoothing=0,  # wide settings come last: the mean over all steps tells more than that of the latest
-        disable=not n_runs,
-    )
+        train_runs(
+            runs, device, with_curves=with_curves, on_batch=partial(stored_runs.add_runs, store), on_progress=count
+        )
 
 
 def _weight(setting: Setting) -> int:
@@ -82,9 +70,9 @@ def _weight(setting: Setting) -> int:
 
 def train_tickets(store: "Store", device: torch.device) -> None:
     """Do the lottery experiment's settings of which the store has no run; all runs of one are stored at once."""
-    known = store.keys(parity_store.TICKETS, parity_store.SETTING_FIELDS)
-    for setting in tqdm(TICKETS, bar_format=FORMAT, disable=not sys.stderr.isatty()):
-        if tuple(parity_store.setting_key(setting).values()) in known:
+    known = store.keys(stored_runs.TICKETS, stored_runs.SETTING_FIELDS)
+    for setting in progress_bar(len(TICKETS), iterable=TICKETS):
+        if tuple(stored_runs.setting_key(setting).values()) in known:
             continue
         table = ticket_experiment(
             setting.n_features,
@@ -100,7 +88,7 @@ def train_tickets(store: "Store", device: torch.device) -> None:
             weight_decay=setting.weight_decay,
             device=device,
         )
-        parity_store.add_tickets(store, setting, TICKET_NEURONS, table)
+        stored_runs.add_tickets(store, setting, TICKET_NEURONS, table)
 
 
 def cost(settings: Sequence[Setting], n_runs: int, device: torch.device) -> str:

@@ -31,7 +31,7 @@ def write(document: Document, folder: Path, *, with_svg: bool = False) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for file in (file for section in _all_sections(document) for file in section.files):
-        file.rows.to_csv(folder / file.name, index=False)
+        file.rows.to_csv(folder / file.name, index=False, float_format="%.7g")
     drawn = {}
     for picture in (picture for section in _all_sections(document) for picture in section.figures):
         style.save(picture.figure, folder, picture.name)

@@ -1,4 +1,7 @@
-"""Finished pieces in a file of JSON lines: what a killed process leaves behind, the next one can go on from."""
+"""Results in files of JSON: finished pieces, a line each, or one object.
+
+A killed process leaves lines from which the next one can go on, and an object that is complete or the one before.
+"""
 
 import json
 import os
@@ -7,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.cli import UsageError
 
 
 class JsonLines:
@@ -51,3 +56,24 @@ def _plain(value: Any) -> Any:
     raise TypeError(
         f"a line must hold numbers, texts, lists and dicts, got {value!r} of type {type(value).__name__}"
     )
+
+
+def write(path: Path, measured: Mapping[str, Any]) -> None:
+    """Put a file of one object in place once all of it is written; UsageError where that fails."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(json.dumps(measured, indent=1), encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the object of a file; UsageError where it is damaged."""
+    try:
+        measured = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} is damaged ({error}); measure again, or remove it") from error
+    if not isinstance(measured, dict):
+        raise UsageError(f"{path} is damaged (no object); measure again, or remove it")
+    return measured

@@ -1,4 +1,4 @@
-"""The tables of the results store."""
+"""The tables of the results file; a study adds tables of its own to ``metadata`` when it is imported."""
 
 from sqlalchemy import (
     Boolean,
@@ -12,8 +12,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-
-from benchmarks.parity import tables as parity_store
 
 APPLICATION = "sparsemlp benchmarks"
 SCHEMA_VERSION = 4
@@ -72,11 +70,11 @@ evaluations = Table(
     Column("fraction", Float, nullable=False),  # n_train as a share of the whole training pool
     Column("n_test", Integer, nullable=False),
     Column("parameters", Text, nullable=False),  # JSON: what the trial set; {} at the defaults
-    Column("suggestions", Text, nullable=False),  # JSON: the same in Optuna's words, for replaying a study
+    Column("suggestions", Text, nullable=False),  # JSON: the same as Optuna has them, for replaying a study
     Column("validation", String(64)),  # how the validation score came about: "5-fold", "holdout 25%"
     Column("validation_score", Float),  # none where the trial was pruned
     Column("fold_scores", Text, nullable=False),  # JSON: accuracy, or R2, on each fold, in order
-    Column("pruned", Boolean, nullable=False),  # given up after some folds; not fitted on all training rows
+    Column("pruned", Boolean, nullable=False),  # stopped after some folds; not fitted on all training rows
     Column("test_accuracy", Float),
     Column("test_roc_auc", Float),
     Column("test_log_loss", Float),
@@ -96,25 +94,9 @@ evaluations = Table(
     UniqueConstraint(*EVALUATION_KEY),
 )
 
-# What an evaluation finds out, on validation folds and on the test rows; the other columns are known before it.
+# What an evaluation measures, on validation folds and on the test rows; the other columns are known before it.
 VALIDATED = ("validation", "validation_score", "fold_scores", "pruned", "tuning_seconds")
 MEASURED = (
     *("test_accuracy", "test_roc_auc", "test_log_loss", "test_brier", "calibration", "test_r2", "test_rmse"),
     *("fit_seconds", "predict_seconds", "peak_memory", "warnings", "failure"),
 )
-
-# Who is at work on which study. A row whose time ran out belonged to a worker that was lost.
-leases = Table(
-    "leases",
-    metadata,
-    Column("task", String(64), primary_key=True),
-    Column("size", String(32), primary_key=True),
-    Column("seed", Integer, primary_key=True),
-    Column("model", String(64), primary_key=True),
-    Column("owner", String(64), nullable=False),
-    Column("trial", Integer, nullable=False),  # the evaluation of the study that is being done
-    Column("expires_at", Float, nullable=False),  # seconds since 1970, by the database's clock where it has one
-    Column("n_lost", Integer, nullable=False),  # workers that were lost during this very evaluation
-)
-
-parity_store.define_tables(metadata)

@@ -5,22 +5,21 @@ The target is y(t) = sum_k k^-q cos(k t) of unit mean square, the network one hi
 noise from the gradient. (Bordelon, Atanasov and Pehlevan 2025, arXiv 2409.17858, section 5.)
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from torch import Tensor
 
-from benchmarks.scaling import network_figures as draw
-from benchmarks.scaling.experiment import Cell, Experiment, Row
-from benchmarks.scaling.fits import fit_or_none, fits_table, interval
-from benchmarks.scaling.parallel import run_all
+from benchmarks.report.document import Picture, Section, Table
+from benchmarks.scaling import figures
+from benchmarks.scaling.experiment import Experiment, Row, Setting, fit_or_none, interval, run_all
 from sparsemlp import SparseInitMLP
-from sparsemlp._training.losses import make_loss
-from sparsemlp._training.step import BatchBuffers, TrainingStep
 from sparsemlp.scaling_laws import PowerLaw, fit_power_law
+from sparsemlp.training import train
 
 #: kinks that move blur what the initial kernel resolves, so that lazy is very small here
 LAZY, RICH = 0.001, 1.0
@@ -42,12 +41,12 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 
 
-def cells(profile: str) -> list[Cell]:
+def settings(profile: str) -> list[Setting]:
     """Return the kernel's measurement, and a piece of work for every target and richness."""
     plan = PROFILES[profile]
     sizes = {"width": plan["width"], "n_angles": plan["n_angles"], "n_seeds": plan["n_seeds"]}
     many = sizes | {"n_seeds": 2 * plan["n_seeds"]}  # lazy networks differ more, take longer, and cost less
-    found: list[Cell] = [{"part": "kernel", **many}]
+    found: list[Setting] = [{"part": "kernel", **many}]
     for target in TARGETS:
         for richness, rate in RATES.items():
             is_lazy = richness == LAZY
@@ -57,10 +56,10 @@ def cells(profile: str) -> list[Cell]:
     return found
 
 
-def run_cell(cell: Cell) -> list[Row]:
-    """Train the networks of a cell, or measure the spectrum of their initial kernels."""
-    work = _spectrum if cell["part"] == "kernel" else _curve
-    found = run_all(work, [(cell, seed) for seed in range(cell["n_seeds"])])
+def compute(setting: Setting) -> list[Row]:
+    """Train the networks of a setting, or measure the spectrum of their initial kernels."""
+    work = _spectrum if setting["part"] == "kernel" else _curve
+    found = run_all(work, [(setting, seed) for seed in range(setting["n_seeds"])])
     return [row for rows in found for row in rows]
 
 
@@ -77,29 +76,28 @@ def target_values(q: float, angles: NDArray[np.float64], n_modes: int) -> NDArra
     return np.asarray(np.cos(np.outer(angles, k)) @ coefficients)
 
 
-def _curve(cell: Cell, seed: int) -> list[Row]:
+def _curve(setting: Setting, seed: int) -> list[Row]:
     """Train one network; the loss of a step is on angles it has hardly seen."""
-    m = cell["n_angles"]
-    dtype = torch.float64 if cell["richness"] == LAZY else torch.float32  # small moves need the digits
-    module = network(cell["width"], cell["richness"], seed).to(dtype)
-    step = TrainingStep(module, make_loss("squared"), torch.optim.SGD(module.parameter_groups(cell["rate"])), m)
+    m = setting["n_angles"]
+    dtype = torch.float64 if setting["richness"] == LAZY else torch.float32  # small moves need the digits
+    module = network(setting["width"], setting["richness"], seed).to(dtype)
     batches = []
     for i in range(N_STARTS):
         angles = 2 * np.pi * (np.arange(m) + i / N_STARTS) / m
-        y = target_values(TARGETS[cell["target"]], angles, m // 2)
-        x, target = (torch.tensor(v, dtype=dtype) for v in (_points(angles), y[:, None]))
-        batches.append(BatchBuffers(x, target, None, torch.empty_like(target)))
-    n_steps: int = cell["n_steps"]
+        y = target_values(TARGETS[setting["target"]], angles, m // 2)
+        batches.append(tuple(torch.tensor(v, dtype=dtype) for v in (_points(angles), y[:, None])))
+    n_steps: int = setting["n_steps"]
     order = np.random.default_rng(seed).integers(N_STARTS, size=n_steps)
-    looks = set(np.unique(np.geomspace(1, cell["n_steps"], N_LOOKS).astype(int)).tolist())
+    looks = set(np.unique(np.geomspace(1, n_steps, N_LOOKS).astype(int)).tolist())
     rows: list[Row] = []
-    with torch.no_grad():
-        for i in range(1, cell["n_steps"] + 1):
-            batch = batches[int(order[i - 1])]
-            step(batch)
-            if i in looks:
-                loss = float((batch.output - batch.target).square().mean())
-                rows.append({"seed": seed, "time": i * cell["rate"], "loss": loss})
+
+    def note(n_done: int, output: Tensor) -> None:
+        if n_done in looks:
+            loss = float((output - batches[order[n_done - 1]][1]).square().mean())
+            rows.append({"seed": seed, "time": n_done * setting["rate"], "loss": loss})
+
+    next_batch = partial(next, (batches[i] for i in order))
+    train(module, next_batch, n_steps, loss="squared", learning_rate=setting["rate"], callback=note)
     return rows
 
 
@@ -117,19 +115,19 @@ def kernel(module: SparseInitMLP, angles: NDArray[np.float64]) -> NDArray[np.flo
     return np.asarray((features @ features.T + (slopes @ slopes.T) * (x @ x.T + 1) + 1) / len(b))
 
 
-def _spectrum(cell: Cell, seed: int) -> list[Row]:
+def _spectrum(setting: Setting, seed: int) -> list[Row]:
     """Measure the kernel's eigenvalue of every mode, and what a network that keeps this kernel would do."""
-    m = cell["n_angles"] * 2
+    m = setting["n_angles"] * 2
     angles = 2 * np.pi * np.arange(m) / m
-    gram = kernel(network(cell["width"], RICH, seed), angles) / m
+    gram = kernel(network(setting["width"], RICH, seed), angles) / m
     rows: list[Row] = []
-    for k in range(1, cell["n_angles"] // 2 + 1):
+    for k in range(1, setting["n_angles"] // 2 + 1):
         waves = np.column_stack([np.cos(k * angles), np.sin(k * angles)])
         value = np.einsum("ic,ij,jc->", waves, gram, waves) / np.square(waves).sum()
         rows.append({"seed": seed, "mode": k, "eigenvalue": float(value)})
     values, vectors = np.linalg.eigh(gram)
     for name, q in TARGETS.items():
-        power = (vectors.T @ target_values(q, angles, cell["n_angles"] // 2)) ** 2 / m
+        power = (vectors.T @ target_values(q, angles, setting["n_angles"] // 2)) ** 2 / m
         for time in np.geomspace(RATES[LAZY], 4e4, N_LOOKS):
             loss = float((power * np.exp(-4 * values * time)).sum())
             rows.append({"seed": seed, "target": name, "time": float(time), "loss": loss})
@@ -144,8 +142,8 @@ def _range(target: str, n_angles: int) -> tuple[float, float]:
     return float(left[FIRST_MODE - 1]), float(left[len(k) // ONE_IN - 1])
 
 
-def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
-    """Return the measured spectrum, exponents and their ratio beside theory, and the figures."""
+def section(rows: pd.DataFrame) -> Section:
+    """Return the measured spectrum, and exponents and their ratio beside theory."""
     curves, kernels = rows[rows["part"] == "curve"], rows[rows["part"] == "kernel"]
     spectrum = kernels[kernels["mode"].notna()].groupby("mode")["eigenvalue"].mean()
     alpha = fit_or_none(spectrum.index, spectrum, *MODES)
@@ -160,17 +158,20 @@ def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
     text = [
         "One hidden layer of ReLUs on the circle, the target's coefficients falling as k^-q; time is learning "
         "rate x steps. All are fitted over the same range of losses, in which they learn the same modes. Kept: "
-        "what the initial kernel would do, with this target of finitely many modes.",
-        ""
-        if alpha is None
-        else f"The initial kernel's spectrum falls with alpha = {interval(alpha)} over modes "
-        f"{alpha.x_min:.0f} to {alpha.x_max:.0f}; beta = (2 q - 1) / alpha.",
-        fits_table(
-            ["target", "q", "beta", "kept", "lazy", "theory", "rich", "theory", "rich / lazy", "theory"], lines
-        ),
+        "what the initial kernel would do, with this target of finitely many modes."
     ]
-    figures = {"circle": draw.circle(curves, kernels, fits), "circle-kernel": draw.spectrum(spectrum, alpha)}
-    return "\n\n".join(text), figures
+    if alpha is not None:
+        text.append(
+            f"The initial kernel's spectrum falls with alpha = {interval(alpha)} over modes {alpha.x_min:.0f} to "
+            f"{alpha.x_max:.0f}; beta = (2 q - 1) / alpha."
+        )
+    pictures = [
+        Picture(
+            "circle", "Loss by time, lazy and rich, with the fitted laws.", figures.circle(curves, kernels, fits)
+        ),
+        Picture("circle-kernel", "The initial kernel's eigenvalues.", figures.spectrum(spectrum, alpha)),
+    ]
+    return Section(EXPERIMENT.title, text, [Table("Exponents of time.", HEAD, lines)], pictures)
 
 
 def _fit(curve: pd.DataFrame, target: str) -> PowerLaw | None:
@@ -209,4 +210,4 @@ def _line(
     ]
 
 
-EXPERIMENT = Experiment("Networks on the circle: lazy and rich, hard and easy", cells, run_cell, summary)
+EXPERIMENT = Experiment("Networks on the circle: lazy and rich, hard and easy", settings, compute, section)

@@ -2,16 +2,12 @@
 
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
-from benchmarks.report.document import Table
-from benchmarks.report.style import STYLE
-from benchmarks.scaling.experiment import Cell, Experiment, Row
+from benchmarks.report.document import Picture, Section, Table
+from benchmarks.scaling import figures
+from benchmarks.scaling.experiment import Experiment, Row, Setting
 from sparsemlp.scaling_laws import (
     PowerLaw,
     compute_exponents,
@@ -57,7 +53,7 @@ class Frontier(NamedTuple):
         return np.asarray(self.compute / self.width)
 
 
-def cells(profile: str) -> list[Cell]:
+def settings(profile: str) -> list[Setting]:
     """Return a piece of work for each task and width."""
     plan = PROFILES[profile]
     return [
@@ -67,13 +63,17 @@ def cells(profile: str) -> list[Cell]:
     ]
 
 
-def run_cell(cell: Cell) -> list[Row]:
-    """ComputePool the losses by time of all draws of a width, lazy and rich."""
+def compute(setting: Setting) -> list[Row]:
+    """Compute the losses by time of all draws of a width, lazy and rich."""
     rng = np.random.default_rng(
-        [cell["seed"], cell["width"], round(1000 * cell["alpha"]), round(1000 * cell["beta"])]
+        [setting["seed"], setting["width"], round(1000 * setting["alpha"]), round(1000 * setting["beta"])]
     )
     model = solvable_model(
-        cell["alpha"], cell["beta"], width=cell["width"], n_instances=cell["n_instances"], random_state=rng
+        setting["alpha"],
+        setting["beta"],
+        width=setting["width"],
+        n_instances=setting["n_instances"],
+        random_state=rng,
     )
     return [
         {"richness": richness, "instance": i, "time": float(time), "loss": float(loss)}
@@ -155,8 +155,8 @@ def expected_frontier(alpha: float, beta: float, richness: float, widths: np.nda
     return frontier(pd.DataFrame(rows))
 
 
-def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
-    """Return measured and predicted exponents, and the figure of the frontiers."""
+def section(rows: pd.DataFrame) -> Section:
+    """Return measured and predicted exponents."""
     found = {
         key: frontier(group)
         for key, group in rows.groupby(["alpha", "beta", "richness"])
@@ -166,14 +166,14 @@ def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
     head = ["task", "alpha", "beta", "richness", "of C", "theory", "fitted", "95 % interval", "sum of bottlenecks"]
     head += ["range of C"]
     text = (
-        "ComputePool C = N t: the best loss L*, width N* and time t* for each C, as powers of C. Losses are means "
-        "over draws of the networks, intervals a jackknife over draws; fitted are the last two decades of those C "
-        "at which the best width is neither the narrowest nor the widest. Theory is the asymptotic law; `sum of "
+        "Compute C = N t: the best loss L*, width N* and time t* for each C, as powers of C. Losses are means "
+        "over networks, intervals a jackknife over networks; fitted are the last two decades of those C at which "
+        "the best width is neither the narrowest nor the widest. Theory is the asymptotic law; `sum of "
         "bottlenecks` is the exponent, over the same range, of a frontier made from the loss by time of infinite "
-        "width plus the loss by width of infinite time: it shows what of a deviation is finite size.\n\n"
-        + Table("", head, lines).markdown().strip()
+        "width plus the loss by width of infinite time: it shows what of a deviation is finite size."
     )
-    return text, {"scaling-compute": _figure(rows, found)}
+    picture = Picture("scaling-compute", "The best loss and width by compute.", figures.compute(rows, found))
+    return Section(EXPERIMENT.title, [text], [Table("Exponents of C.", head, lines)], [picture])
 
 
 def _lines(key: Any, one: Frontier, rows: pd.DataFrame) -> list[list[str]]:
@@ -197,51 +197,4 @@ def _lines(key: Any, one: Frontier, rows: pd.DataFrame) -> list[list[str]]:
     return lines
 
 
-COLOURS = {0.0: "#0072B2", RICH: "#D55E00"}
-
-
-def _figure(rows: pd.DataFrame, found: dict[Any, Frontier]) -> Figure:
-    tasks = sorted({key[:2] for key in found})
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(max(3.2 * len(tasks), 5), 5.6), layout="constrained")
-        grid = figure.subplots(2, len(tasks), squeeze=False)
-        for column, (alpha, beta) in zip(grid.T, tasks, strict=True):
-            for richness, colour in COLOURS.items():
-                one = found[alpha, beta, richness]
-                theory = compute_exponents(alpha, beta, rich=richness > 0)
-                of_task = rows[(rows["alpha"] == alpha) & (rows["beta"] == beta) & (rows["richness"] == richness)]
-                _curves(column[0], of_task, colour)
-                for axes, values, power in (
-                    (column[0], one.loss, -theory.loss),
-                    (column[1], one.width, theory.width),
-                ):
-                    axes.loglog(one.compute, values[0], ".", color=colour, ms=5)
-                    middle = len(one.compute) // 2
-                    line = values[0, middle] * (one.compute / one.compute[middle]) ** power
-                    axes.loglog(one.compute, line, "--", color="black", lw=1)
-            column[0].set_title(f"{difficulty(alpha, beta)}: alpha {alpha:g}, beta {beta:g}")
-            column[1].set_xlabel("compute C = N t")
-            low, high = column[1].get_ylim()
-            ticks = [2.0**k for k in range(3, 12) if low <= 2**k <= high]
-            column[1].yaxis.set_minor_locator(NullLocator())
-            column[1].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        grid[0, 0].set_ylabel("loss")
-        grid[1, 0].set_ylabel("best width")
-        entries = [("#0072B2", ".", "lazy, measured"), ("#D55E00", ".", "rich, measured")]
-        entries += [("black", "--", "predicted slope"), ("#aaaaaa", "-", "one width each")]
-        handles = [
-            grid[0, 0].plot([], [], style, color=colour, label=label)[0] for colour, style, label in entries
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
-    return figure
-
-
-def _curves(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
-    """Draw the loss of every second width by compute, faintly."""
-    for width in sorted(rows["width"].unique())[::2]:
-        one = rows[rows["width"] == width]
-        mean = np.exp(np.log(one["loss"]).groupby(one["time"]).mean())
-        axes.loglog(mean.index * width, mean, color=colour, lw=0.6, alpha=0.45)
-
-
-EXPERIMENT = Experiment("The compute-optimal frontier", cells, run_cell, summary)
+EXPERIMENT = Experiment("The compute-optimal frontier", settings, compute, section)

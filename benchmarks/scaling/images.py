@@ -12,13 +12,11 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from benchmarks.scaling import network_figures as draw
-from benchmarks.scaling.experiment import Cell, Experiment, Row
-from benchmarks.scaling.fits import fits_table, interval
-from benchmarks.scaling.parallel import run_all
+from benchmarks.report.document import Picture, Section, Table
+from benchmarks.scaling import figures
+from benchmarks.scaling.experiment import Experiment, Row, Setting, interval, run_all
 from sparsemlp.scaling_laws import fit_power_law
 
 N_CLASSES, SIZE, CANVAS = 10, 8, 12
@@ -34,16 +32,16 @@ PROFILES: dict[str, dict[str, Any]] = {
 TRAINING = {"rate": 1.0, "batch_size": 32}
 
 
-def cells(profile: str) -> list[Cell]:
+def settings(profile: str) -> list[Setting]:
     """Return a piece of work for every richness."""
     plan = PROFILES[profile]
     sizes = {name: plan[name] for name in ("channels", "n_steps", "n_seeds")}
     return [{"richness": richness, **sizes, **TRAINING} for richness in plan["richness"]]
 
 
-def run_cell(cell: Cell) -> list[Row]:
-    """Train the networks of a cell, one for each seed."""
-    found = run_all(_curve, [(cell, seed) for seed in range(cell["n_seeds"])])
+def compute(setting: Setting) -> list[Row]:
+    """Train the networks of a setting, one for each seed."""
+    found = run_all(_curve, [(setting, seed) for seed in range(setting["n_seeds"])])
     return [row for rows in found for row in rows]
 
 
@@ -85,25 +83,25 @@ class CentredCNN(nn.Module):
         return [{"params": outer, "lr": rate}, {"params": [inner], "lr": rate / inner[0].numel()}]
 
 
-def _curve(cell: Cell, seed: int) -> list[Row]:
+def _curve(setting: Setting, seed: int) -> list[Row]:
     """Train one network by online SGD on one-hot targets."""
     train, test = _digits()
     torch.manual_seed(seed)  # torch's own layers draw from the global generator
-    net = CentredCNN(cell["channels"], cell["richness"])
-    optimizer = torch.optim.SGD(net.parameter_groups(cell["rate"]), lr=0.0)
+    net = CentredCNN(setting["channels"], setting["richness"])
+    optimizer = torch.optim.SGD(net.parameter_groups(setting["rate"]), lr=0.0)
     generator = torch.Generator().manual_seed(seed)
     held_out = _shifted(test, torch.arange(len(test[0])).repeat(2), torch.Generator().manual_seed(0))
-    looks = set(np.unique(np.geomspace(5, cell["n_steps"], N_LOOKS).astype(int)).tolist())
+    looks = set(np.unique(np.geomspace(5, setting["n_steps"], N_LOOKS).astype(int)).tolist())
     rows: list[Row] = []
-    for i in range(1, cell["n_steps"] + 1):
-        index = torch.randint(len(train[0]), (cell["batch_size"],), generator=generator)
+    for i in range(1, setting["n_steps"] + 1):
+        index = torch.randint(len(train[0]), (setting["batch_size"],), generator=generator)
         images, target = _shifted(train, index, generator)
         loss = F.mse_loss(net(images), target)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         if i in looks:
-            rows.append({"seed": seed, "time": i * cell["rate"]} | _measured(net, *held_out))
+            rows.append({"seed": seed, "time": i * setting["rate"]} | _measured(net, *held_out))
     return rows
 
 
@@ -136,8 +134,8 @@ def _shifted(data: tuple[Tensor, Tensor], index: Tensor, generator: torch.Genera
     return (canvas - PIXEL_MEAN) / PIXEL_SCALE, target
 
 
-def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
-    """Return the exponents and final errors of every richness, and the figure."""
+def section(rows: pd.DataFrame) -> Section:
+    """Return the exponents and final errors of every richness."""
     fits, lines = {}, []
     for richness, group in rows.groupby("richness"):
         table = group.pivot_table(index="time", columns="seed", values="loss")
@@ -151,12 +149,13 @@ def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
                 *(f"{last['loss'].mean():.4f}", f"{100 * last['error'].mean():.2f} %"),
             ]
         )
-    text = [
+    text = (
         "Two convolutions and a readout on scikit-learn's digits, put at random places of a larger canvas in "
-        "every batch; squared loss as a share of that of the output 0, on images whose originals are held out.",
-        fits_table(["richness", "exponent of time", "fitted over", "last loss", "last error"], lines),
-    ]
-    return "\n\n".join(text), {"images": draw.images(rows, fits)}
+        "every batch; squared loss as a share of that of the output 0, on images whose originals are held out."
+    )
+    head = ["richness", "exponent of time", "fitted over", "last loss", "last error"]
+    picture = Picture("images", "Loss on held-out images by time.", figures.images(rows, fits))
+    return Section(EXPERIMENT.title, [text], [Table("By richness.", head, lines)], [picture])
 
 
-EXPERIMENT = Experiment("A convolutional network on images", cells, run_cell, summary)
+EXPERIMENT = Experiment("A convolutional network on images", settings, compute, section)

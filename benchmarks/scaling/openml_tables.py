@@ -5,21 +5,17 @@ from itertools import product
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmarks.data.splits import Size, make_split
+from benchmarks.data.splits import REPORT_SEED, Size, make_split
 from benchmarks.data.tasks import OPENML_NAMES, load
-from benchmarks.report.document import number
-from benchmarks.scaling import network_figures as draw
-from benchmarks.scaling.experiment import Cell, Experiment, Row
-from benchmarks.scaling.fits import fits_table
-from benchmarks.scaling.parallel import run_all
-from benchmarks.tabular.command import REPORT_SEED
+from benchmarks.report.document import Picture, Section, Table, number
+from benchmarks.scaling import figures
+from benchmarks.scaling.experiment import Experiment, Row, Setting, run_all
 from sparsemlp import SparseInitMLPClassifier
 
 STARTS: dict[str, Any] = {"sparse": "auto", "dense": None}
-#: what stands for None, the usual parametrisation, in a cell
+#: what stands for None, the usual parametrisation, in a setting
 USUAL = 0.0
 TEST_CAP = 5000
 PROFILES: dict[str, dict[str, Any]] = {
@@ -41,7 +37,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 
 
-def cells(profile: str) -> list[Cell]:
+def settings(profile: str) -> list[Setting]:
     """Return a piece of work for every task and seed."""
     plan = PROFILES[profile]
     width, n_members = plan["net"]
@@ -56,14 +52,14 @@ def cells(profile: str) -> list[Cell]:
     return [{"task": task, "seed": seed, **shared} for seed in seeds for task in tasks]
 
 
-def run_cell(cell: Cell) -> list[Row]:
+def compute(setting: Setting) -> list[Row]:
     """Fit a network at every richness and start, on the same rows; all else at its default."""
-    data = load(cell["task"])
-    split = make_split(cell["task"], data.y, cell["seed"])
-    train, test = split.training_rows(Size.rows(cell["n_rows"]), data.y), split.test[:TEST_CAP]
+    data = load(setting["task"])
+    split = make_split(setting["task"], data.y, setting["seed"])
+    train, test = split.training_rows(Size.rows(setting["n_rows"]), data.y), split.test[:TEST_CAP]
     parts = data.X[train], data.y[train], data.X[test], data.y[test]
-    variants = list(product(STARTS, cell["richness_values"]))
-    found = run_all(_accuracy, [(cell, start, richness, *parts) for start, richness in variants])
+    variants = list(product(STARTS, setting["richness_values"]))
+    found = run_all(_accuracy, [(setting, start, richness, *parts) for start, richness in variants])
     return [
         {"start": start, "richness": richness, "accuracy": accuracy}
         for (start, richness), accuracy in zip(variants, found, strict=True)
@@ -71,14 +67,14 @@ def run_cell(cell: Cell) -> list[Row]:
 
 
 def _accuracy(
-    cell: Cell, start: str, richness: float, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray
+    setting: Setting, start: str, richness: float, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray
 ) -> float:
     net = SparseInitMLPClassifier(
-        width=tuple(cell["width"]),
+        width=tuple(setting["width"]),
         sparsity=STARTS[start],
         richness=None if richness == USUAL else richness,
-        n_members=cell["n_members"],
-        random_state=cell["seed"],
+        n_members=setting["n_members"],
+        random_state=setting["seed"],
         device="cpu",
     )
     with warnings.catch_warnings():
@@ -86,7 +82,7 @@ def _accuracy(
         return float(net.fit(X, y).score(X_test, y_test))
 
 
-def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
+def section(rows: pd.DataFrame) -> Section:
     """Return mean accuracies, and differences from the usual parametrisation with their errors over tasks."""
     per_task = rows.groupby(["start", "richness", "task"])["accuracy"].mean()
     table = per_task.unstack("richness")
@@ -95,22 +91,23 @@ def summary(rows: pd.DataFrame) -> tuple[str, dict[str, Figure]]:
     errors = differences.sem(ddof=1).T[list(STARTS)]
     lines = [
         [f"{richness:g}" if richness else "none"]
-        + [_accuracy_cell(per_task, means, errors, start, richness) for start in STARTS]
+        + [_accuracy_text(per_task, means, errors, start, richness) for start in STARTS]
         + [_gap(per_task, richness)]
         for richness in sorted(rows["richness"].unique())
     ]
     first = rows.iloc[0]
-    text = [
+    text = (
         f"{rows['task'].nunique()} tables, {first['n_rows']} training rows, {rows['seed'].nunique()} seeds, "
         f"{first['n_members']} members of width {tuple(first['width'])}; learning rate and all else at the "
         "defaults, the same at every richness. Mean accuracy, and its difference from no richness (the usual "
-        "parametrisation), in percentage points with one standard error over tables.",
-        fits_table(["richness", *STARTS, "sparse minus dense"], lines),
-    ]
-    return "\n\n".join(text), {"tables-richness": draw.tables(means, errors)}
+        "parametrisation), in percentage points with one standard error over tables."
+    )
+    picture = Picture("tables-richness", "Accuracy by richness.", figures.tables(means, errors))
+    head = ["richness", *STARTS, "sparse minus dense"]
+    return Section(EXPERIMENT.title, [text], [Table("By richness.", head, lines)], [picture])
 
 
-def _accuracy_cell(
+def _accuracy_text(
     per_task: pd.Series, means: pd.DataFrame, errors: pd.DataFrame, start: str, richness: float
 ) -> str:
     text = f"{100 * per_task[start, richness].mean():.2f}"
@@ -126,4 +123,4 @@ def _gap(per_task: pd.Series, richness: float) -> str:
     return f"{gap.mean():+.2f} ± {number(gap.sem(), '{:.2f}')}"
 
 
-EXPERIMENT = Experiment("The tables by richness, sparse and dense", cells, run_cell, summary)
+EXPERIMENT = Experiment("The tables by richness, sparse and dense", settings, compute, section)

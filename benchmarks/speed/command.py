@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.cli import add_common, make_folder, whole_number, with_profile
 from benchmarks.environment import machine, versions
-from benchmarks.results import json_file
+from benchmarks.results import jsonl
 
 HELP = "time per step, fit and prediction against the peers and the floor"
 FILE = "speed.json"
@@ -39,8 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Time everything, print the table, write the figures of the report."""
+    """Time everything, write it to a file that the report reads, and print the tables."""
     import torch
+
+    from benchmarks.speed import sections
 
     options = with_profile(args, PROFILES)
     if args.threads is not None:
@@ -56,9 +58,9 @@ def run(args: argparse.Namespace) -> int:
         measured["machine"]["gpu"] = torch.cuda.get_device_name()
     measured["slopes"] = slopes(measured["rows"])
     path = args.results / FILE
-    json_file.write(path, measured)
-    print(table(measured["rows"]))
-    print(slopes_table(measured["slopes"]))
+    jsonl.write(path, measured)
+    for table in sections.tables(measured):
+        print(f"\n{table.caption}\n\n{table.markdown()}")
     print(f"\nWritten to {path}; the report of `tabular` or `parity` in the same folder has it, too.")
     return 0
 
@@ -66,7 +68,6 @@ def run(args: argparse.Namespace) -> int:
 def measure(repeats: int, scale: float, widths: list[int]) -> list[dict[str, Any]]:
     """Time every comparison and return a row for each contender in each."""
     from benchmarks.speed import cases
-    from benchmarks.speed import memory as speed_memory
 
     rows = []
     for case in cases.cases(scale, widths):
@@ -85,21 +86,21 @@ def measure(repeats: int, scale: float, widths: list[int]) -> list[dict[str, Any
             }
             for name, value in times.items()
         ]
-    return rows + [row for size in speed_memory.SIZES if (row := memory(*size, scale))]
+    return rows + [row for size in cases.MEMORY_SIZES if (row := _memory(*size, scale))]
 
 
-def memory(n_samples: int, n_features: int, width: int, scale: float) -> dict[str, Any] | None:
+def _memory(n_samples: int, n_features: int, width: int, scale: float) -> dict[str, Any] | None:
     """Return the row of one fit's peak memory, beside what it cannot do without."""
-    from benchmarks.speed import memory as speed_memory
+    from benchmarks.speed import cases
 
     n_samples = max(1000, int(n_samples * scale))
-    found = speed_memory.peak_of_fit(n_samples, n_features, width)
+    found = cases.peak_of_fit(n_samples, n_features, width)
     if found is None:
         return None
     return {
         "case": f"peak memory, {n_samples} rows x {n_features}, width {width}",
         "unit": "MiB",
-        "contender": "sparsemlp",
+        "contender": cases.OURS,
         "value": found["peak"] / 2**20,
         "ratio": 1.0,
         "floor": found["peak"] / found["floor"],
@@ -131,31 +132,3 @@ def slopes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for (what, name), points in series.items()
         for a, b in pairwise(sorted(points))
     ]
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Return the rows as text."""
-    head = f"{'':<44}{'':<34}{'median':>12}  {'/ ours':>8}{'/ floor':>9}"
-    lines = [head]
-    last = ""
-    for row in rows:
-        title = row["case"] if row["case"] != last else ""
-        last = row["case"]
-        floor = f"{row['floor']:9.2f}" if row["floor"] is not None else ""
-        value = f"{row['value']:.4g} {row['unit']}"
-        lines.append(f"{title:<44}{row['contender']:<34}{value:>12}  {row['ratio']:8.2f}{floor}")
-    return "\n".join(lines)
-
-
-def slopes_table(found: list[dict[str, Any]]) -> str:
-    """Return the slopes as text."""
-    head = f"\n{'time grows as a power of':<44}{'':<34}{'between':>20}{'power':>8}"
-    return "\n".join(
-        [
-            head,
-            *(
-                f"{row['what']:<44}{row['contender']:<34}{row['from']:>9g} - {row['to']:<8g}{row['power']:8.2f}"
-                for row in found
-            ),
-        ]
-    )

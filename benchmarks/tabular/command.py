@@ -1,58 +1,45 @@
-"""Compare classifiers on the tables, at several training-set sizes and over several seeds."""
+"""Compare models on the tasks, at several training-set sizes and over several seeds."""
 
 import argparse
-import os
-from importlib.util import find_spec
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.cli import (
     UsageError,
     add_common,
-    add_storage,
-    known_names,
+    add_shared,
     positive,
     share,
     whole_number,
     whole_number_or_all,
     with_profile,
 )
+from benchmarks.data.splits import REPORT_SEED, Size
 
 if TYPE_CHECKING:  # the libraries behind these take seconds to import, and --help should not
+    from benchmarks.engine import Workers
+    from benchmarks.models import Model
+    from benchmarks.results.store import Store
     from benchmarks.tabular.plan import Plan
-    from benchmarks.tabular.worker import WorkerConfig
 
-HELP = "compare classifiers on the 16 OpenML tables"
-REPORT_SEED = 100  # the first of the seeds that published numbers are drawn from
+HELP = "compare classifiers on the 16 OpenML tables, and on other tasks"
 
+_QUICK: dict[str, Any] = {
+    "tasks": ["all"],
+    "fractions": [],
+    "rows": [1000],
+    "models": ["rf", "sparse_mlp", "dense_mlp", "hgb"],
+    "trials": 0,
+    "seeds": 2,
+    "first_seed": REPORT_SEED,
+}
 PROFILES: dict[str, dict[str, Any]] = {
-    "smoke": {
-        "tasks": ["credit", "pol"],
-        "fractions": [],
-        "train_size": [200],
-        "models": ["rf", "sparse_mlp", "dense_mlp", "hgb"],
-        "trials": 0,
-        "seeds": 1,
-        "first_seed": REPORT_SEED,
-    },
-    "quick": {
-        "tasks": ["all"],
-        "fractions": [],
-        "train_size": [1000],
-        "models": ["rf", "sparse_mlp", "dense_mlp", "hgb"],
-        "trials": 0,
-        "seeds": 2,
-        "first_seed": REPORT_SEED,
-    },
-    "full": {
-        "tasks": ["all"],
-        "fractions": [1.0, 0.1, 0.01],
-        "train_size": [],
-        "models": ["rf", "sparse_mlp", "dense_mlp", "hgb"],
-        "trials": 20,
-        "seeds": 5,
-        "first_seed": REPORT_SEED,
-    },
+    "smoke": _QUICK | {"tasks": ["credit", "pol"], "rows": [200], "seeds": 1},
+    "quick": _QUICK,
+    "full": _QUICK | {"fractions": [1.0, 0.1, 0.01], "rows": [], "trials": 20, "seeds": 5},
 }
 
 
@@ -61,7 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_common(parser)
     add = parser.add_argument
     hidden = argparse.SUPPRESS
-    add("--tasks", nargs="+", default=hidden, metavar="NAME", help="tasks, or all: the 16 OpenML tables")
+    add(
+        "--tasks",
+        nargs="+",
+        default=hidden,
+        metavar="NAME",
+        help="tasks, all (the 16 OpenML tables), or parity-N-K: sparse parity of K of N inputs",
+    )
     add(
         "--fractions",
         nargs="+",
@@ -70,15 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="training-set sizes as shares of the training pool: 70 %% of the rows, at most --max-train",
     )
-    add(
-        "--train-size",
-        nargs="+",
-        type=whole_number(2),
-        default=hidden,
-        metavar="N",
-        help="training-set sizes in rows (beside --fractions); the whole pool where a task is smaller",
+    add_shared(
+        parser,
+        "--rows",
+        help="training-set sizes in rows (besides --fractions); the whole pool where a table is smaller",
     )
     add("--models", nargs="+", default=hidden, metavar="NAME", help="competitors, or all")
+    add_variant(parser)
     add(
         "--trials",
         type=whole_number(0),
@@ -86,18 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="tuning trials per study, scored on training rows only; 0: the defaults alone",
     )
-    add(
-        "--seeds",
-        type=whole_number(1),
-        default=hidden,
-        metavar="N",
-        help="how many seeds, each another split",
-    )
-    add(
+    add_shared(parser, "--seeds", help="how many seeds, each another split")
+    add_shared(
+        parser,
         "--first-seed",
-        type=whole_number(0),
-        default=hidden,
-        metavar="SEED",
         help=f"the first of the seeds (default: {REPORT_SEED}); 0-4 are for developing, that is for choosing "
         "defaults, and never for numbers that are reported",
     )
@@ -118,126 +101,127 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a Python file with competitors (MODELS) or tasks (TASKS) of your own",
     )
-    _add_machinery(parser)
+    add_workers(parser)
 
 
-def _add_machinery(parser: argparse.ArgumentParser) -> None:
-    """Add the options on where evaluations are done and kept."""
-    add = parser.add_argument
-    add_storage(parser)
-    add(
+def add_variant(parser: argparse.ArgumentParser) -> None:
+    """Add ``--variant``."""
+    parser.add_argument(
+        "--variant",
+        nargs="+",
+        action="extend",
+        type=_variant,
+        default=[],
+        metavar="NAME={JSON}",
+        help="more competitors: sparse_mlp with other parameters",
+    )
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add the options on where evaluations are done."""
+    add_shared(
+        parser,
         "--jobs",
-        type=whole_number(1),
-        default=1,
-        metavar="N",
-        help="evaluations at a time, each in a process of its own (default: %(default)s)",
+        default=None,
+        help="evaluations at a time, each in a process of its own (default: 1; with --scheduler one a worker)",
     )
-    add(
+    add_shared(
+        parser,
         "--threads",
-        type=whole_number(1),
-        metavar="N",
-        help="cores that each evaluation may use (default: all that this machine has for a job; 1 on dask)",
+        default=None,
+        help="cores that each evaluation may use (default: its share of this machine; 1 with --scheduler)",
     )
-    add("--backend", choices=("loky", "dask"), default="loky", help="who runs the jobs (default: %(default)s)")
-    add("--scheduler", metavar="ADDRESS", help="address of the dask scheduler, such as tcp://host:8786")
-    add(
+    add_shared(parser, "--scheduler", default=None)
+    parser.add_argument(
         "--time-limit",
         type=positive,
         metavar="S",
         help="seconds after which an evaluation (all fits of a trial) has failed; none by default",
     )
-    add(
+    parser.add_argument(
         "--memory-limit",
         type=positive,
         metavar="GIB",
-        help="GiB of memory with which an evaluation has failed; none by default",
+        help="GiB of memory of a process, with which an evaluation has failed; none by default",
     )
-    add(
-        "--lease",
-        type=positive,
-        default=60.0,
-        metavar="S",
-        help="seconds after which another worker takes over from one that is gone (default: %(default)g)",
-    )
+
+
+def _variant(text: str) -> tuple[str, dict[str, Any]]:
+    """Read ``NAME={"parameter": value, ...}``; lists are tuples, as widths are."""
+    name, _, parameters = text.partition("=")
+    try:
+        values = json.loads(parameters)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"must be NAME={{JSON}}, got {text!r}: {error}") from error
+    if not name or not isinstance(values, dict):
+        raise argparse.ArgumentTypeError(f"must be NAME={{JSON}}, got {text!r}")
+    return name, {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
 
 def run(args: argparse.Namespace) -> int:
     """Do the evaluations that the store does not hold yet, or say what they are."""
-    # On a machine that does anything else, boosted trees took up to 20 times as long with threads that spin at
-    # every barrier. OpenMP reads this once, when the first library that uses it is imported: below.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from sqlalchemy.exc import DBAPIError, IntegrityError
 
-    from sqlalchemy.exc import DBAPIError
-
-    from benchmarks.results.database import locate
     from benchmarks.results.store import Store
     from benchmarks.tabular.forecast import forecast
+    from benchmarks.tabular.plugins import register
     from benchmarks.tabular.runner import run_plan
 
-    config = make_config(args)
+    workers = _workers(args)
+    for path in args.plugin:
+        register(path)
+    plan = make_plan(args)
     if args.dry_run:
-        print(forecast(config.plan, args.results, args.storage, args.jobs))
+        print(forecast(plan, args.results, workers.jobs or 1))
         return 0
-    store = Store.open(locate(args.results, args.storage))
+    store = Store.open(args.results)
     try:
+        _check_variants(store, plan.variants)
         store.record_command(args.command_line)
         if args.retry_failures:
-            store.forget_failures(config.plan.keys())
-        return run_plan(config, store, jobs=args.jobs, scheduler=args.scheduler)
+            store.forget_failures(plan.keys())
+        return run_plan(plan, store, workers)
+    except IntegrityError as error:
+        raise UsageError(
+            f"another command is adding to the same results in {args.results}: wait for it"
+        ) from error
     except DBAPIError as error:
         raise UsageError(f"the results store gave up: {' '.join(str(error.orig).split())}") from error
     finally:
         store.close()
 
 
-def make_config(args: argparse.Namespace) -> "WorkerConfig":
-    """Return what workers are to be told, having checked that the options make sense together."""
-    from uuid import uuid4
+def _workers(args: argparse.Namespace) -> "Workers":
+    from benchmarks.engine import Workers
 
-    from benchmarks.environment import n_cores
-    from benchmarks.results.database import locate
-    from benchmarks.tabular.isolation import NO_LIMITS, Limits
-    from benchmarks.tabular.plugins import Plugin, register
-    from benchmarks.tabular.worker import WorkerConfig
-
-    if (args.backend == "dask") != (args.scheduler is not None):
-        raise UsageError("--backend dask and --scheduler ADDRESS belong together")
-    if args.scheduler is not None and find_spec("distributed") is None:
-        raise UsageError("--backend dask needs the package distributed: pip install 'sparsemlp[cluster]'")
-    plugins = tuple(Plugin.read(path) for path in args.plugin)
-    register(plugins)
-    limits = Limits(args.time_limit, args.memory_limit)
-    threads = args.threads
-    if threads is None and args.scheduler is not None:
-        threads = 1
-    elif threads is None and (args.jobs > 1 or limits != NO_LIMITS):
-        threads = max(1, n_cores() // args.jobs)
-    return WorkerConfig(
-        make_plan(args),
-        locate(args.results, args.storage).render_as_string(hide_password=False),
-        uuid4().hex[:12],
-        threads,
-        limits,
-        plugins,
-        args.lease,
-    )
+    if args.scheduler is not None and args.memory_limit is not None:
+        raise UsageError(
+            "--memory-limit is for workers on this machine; those of --scheduler have limits of their own"
+        )
+    return Workers(args.jobs, args.threads, args.scheduler, args.time_limit, args.memory_limit)
 
 
 def make_plan(args: argparse.Namespace) -> "Plan":
     """Return all evaluations that the options ask for; the first seed is completed before the next begins."""
-    from benchmarks.data.splits import Size
-    from benchmarks.data.tasks import OPENML_NAMES, TASKS
+    from benchmarks.data.tasks import SampledTask, chosen_tasks, task_of
     from benchmarks.models import chosen
     from benchmarks.tabular.plan import Plan, Study
 
-    if "fractions" in args or "train_size" in args:  # a size that is given replaces all sizes of the profile
+    if "fractions" in args or "rows" in args:  # a size that is given replaces all sizes of the profile
         args.fractions = getattr(args, "fractions", [])
-        args.train_size = getattr(args, "train_size", [])
+        args.rows = getattr(args, "rows", [])
     options = with_profile(args, PROFILES)
-    tasks = known_names("task", options["tasks"], tuple(TASKS), OPENML_NAMES)
-    models = chosen(options["models"])
+    tasks = chosen_tasks(options["tasks"])
+    sampled = [name for name in tasks if isinstance(task_of(name), SampledTask)]
+    if sampled and options["fractions"]:
+        raise UsageError(f"task {sampled[0]!r} has no pool that --fractions could be of; give it --rows")
+    variants = tuple(_model(name, values) for name, values in args.variant)
+    models = chosen(options["models"], {task_of(name).kind for name in tasks})
+    models += tuple(model.name for model in variants)
+    if repeated := {name for name in models if models.count(name) > 1}:
+        raise UsageError(f"--variant: the name {min(repeated)!r} is given twice")
     sizes = [Size.fraction(value, args.max_train) for value in options["fractions"]]
-    sizes += [Size.rows(value) for value in options["train_size"]]
+    sizes += [Size.rows(value) for value in options["rows"]]
     seeds = range(options["first_seed"], options["first_seed"] + options["seeds"])
     studies = (
         Study(task, size, seed, model)
@@ -246,4 +230,29 @@ def make_plan(args: argparse.Namespace) -> "Plan":
         for size in dict.fromkeys(sizes)
         for model in models
     )
-    return Plan(tuple(studies), options["trials"])
+    return Plan(tuple(studies), options["trials"], variants)
+
+
+def _model(name: str, values: Mapping[str, Any]) -> "Model":
+    """Return the competitor of a variant."""
+    from benchmarks.models import MODELS
+    from sparsemlp import SparseInitMLPClassifier
+
+    if name in MODELS:
+        raise UsageError(f"--variant {name}: there is a competitor of this name; choose another")
+    for parameter in values:
+        if parameter not in SparseInitMLPClassifier().get_params():
+            raise UsageError(f"--variant {name}: the estimator has no parameter {parameter!r}")
+    pinned = {f"model__{parameter}": value for parameter, value in values.items()}
+    return replace(MODELS["sparse_mlp"], name=name, label=name, pinned=pinned)
+
+
+def _check_variants(store: "Store", variants: Iterable["Model"]) -> None:
+    """Refuse variants of which the results hold others under the same name."""
+    rows = store.frame("evaluations")
+    untuned = rows[rows["trial"] == -1].drop_duplicates("model").set_index("model")["parameters"]
+    for model in variants:
+        if untuned.get(model.name, held := json.dumps(model.pinned, sort_keys=True)) != held:
+            raise UsageError(
+                f"the results hold the variant {model.name!r} with other parameters; choose another name"
+            )

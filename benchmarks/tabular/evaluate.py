@@ -1,6 +1,7 @@
-"""Does one evaluation, whose result depends on it and the study's earlier trials alone."""
+"""Does one evaluation, on a worker; its result depends on it and the study's earlier trials alone."""
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,18 +11,17 @@ from numpy.typing import NDArray
 from optuna.trial import Trial
 from sklearn.pipeline import Pipeline
 
-from benchmarks.data.splits import make_split
-from benchmarks.data.tasks import Data, DataUnavailableError, load
-from benchmarks.environment import n_cores
-from benchmarks.models import MODELS, Parameters
+from benchmarks import environment
+from benchmarks.data.splits import Size, make_split
+from benchmarks.data.table import Data, DataUnavailableError
+from benchmarks.data.tasks import REGRESSION, AnyTask, SampledTask, Task
+from benchmarks.models import Model, Parameters
 from benchmarks.results.schema import MEASURED
 from benchmarks.tabular.measure import baseline_score, measure, reason
 from benchmarks.tabular.plan import Evaluation, Row, Study
-from benchmarks.tabular.tuning import Tuning
-from benchmarks.tabular.validation import validate
+from benchmarks.tabular.tuning import Tuning, validate
 
 UNTUNED: Row = {
-    "parameters": {},
     "suggestions": {},
     "validation": None,
     "validation_score": None,
@@ -33,19 +33,39 @@ UNMEASURED: Row = dict.fromkeys(MEASURED)
 
 
 @dataclass(frozen=True)
+class Work:
+    """An evaluation with all that a worker needs for it.
+
+    Attributes
+    ----------
+    evaluation : Evaluation
+    task : Task or SampledTask
+    model : Model
+    earlier : sequence of dict
+        The rows of the study's earlier trials.
+    """
+
+    evaluation: Evaluation
+    task: AnyTask
+    model: Model
+    earlier: Sequence[Row]
+
+
+@dataclass(frozen=True)
 class TrainTest:
-    """The rows of one split at one size, the same for every model."""
+    """Training and test rows, the same for every model."""
 
     X: NDArray[np.float64]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
     X_test: NDArray[np.float64]
-    y_test: NDArray[np.int64]
+    y_test: NDArray[Any]
     fraction: float
+    dataset: Row
 
 
 @dataclass(frozen=True)
 class PendingTrial:
-    """A study with its earlier trials, and the trial that it draws next."""
+    """A study with its earlier trials, and the trial that it suggests next."""
 
     tuning: Tuning
     trial: Trial
@@ -58,82 +78,123 @@ class Evaluator:
     def __init__(self) -> None:
         self._data: tuple[str, Data] | None = None
         self._rows: tuple[Any, TrainTest] | None = None
-        self._asked: tuple[Evaluation, PendingTrial] | None = None
+        self._pending: tuple[Evaluation, PendingTrial] | None = None
 
-    def dataset(self, task: str) -> Row:
-        """Return what there is to say about a task's data; raises DataUnavailableError."""
+    def describe(self, work: Work) -> tuple[Row, Row]:
+        """Return what the task's data are, and the part of the row that is known before any fit, the rest empty.
+
+        Where the row has a failure, there is nothing to evaluate. Raises DataUnavailableError.
+        """
+        rows = self._train_test(work)
+        row = {
+            "kind": work.task.kind,
+            "n_train": len(rows.y),
+            "fraction": rows.fraction,
+            "n_test": len(rows.y_test),
+            "baseline_score": baseline_score(work.task.kind, rows.y, rows.y_test),
+            "threads": environment.n_cores(),
+            "environment": environment.here(),
+            "parameters": work.model.pinned,
+            **UNTUNED,
+            **UNMEASURED,
+        }
+        if not work.evaluation.is_default:
+            try:
+                pending = _suggest(work, rows)
+            except Exception as error:  # a space that does not work is its model's failure, as a fit is
+                return rows.dataset, row | {"failure": reason(error)}
+            self._pending = (work.evaluation, pending)
+            row |= {"parameters": pending.parameters, "suggestions": pending.trial.params}
+        return rows.dataset, row
+
+    def evaluate(self, work: Work) -> Row:
+        """Fit and measure; return the part of the row that `describe` left empty."""
+        rows = self._train_test(work)
+        if work.evaluation.is_default:
+            return _measure(work, rows, work.model.pinned)
+        known, self._pending = self._pending, None  # what was just described need not be suggested again
+        pending = known[1] if known is not None and known[0] == work.evaluation else _suggest(work, rows)
+        return _trial(work, rows, pending)
+
+    def _train_test(self, work: Work) -> TrainTest:
+        study = work.evaluation.study
+        key = (study.task, study.size, study.seed)
+        if self._rows is None or self._rows[0] != key:
+            self._rows = None  # two data sets at a time may be more than fits
+            if isinstance(work.task, SampledTask):
+                self._rows = (key, _sample(work.task, study.size, study.seed))
+            else:
+                self._rows = (key, self._split(work.task, study))
+        return self._rows[1]
+
+    def _split(self, task: Task, study: Study) -> TrainTest:
         data = self._load(task)
-        return {
+        stratified = task.kind != REGRESSION
+        split = make_split(study.task, data.y, study.seed, stratified=stratified)
+        train = split.training_rows(study.size, data.y if stratified else None)
+        dataset = {
             "n_rows": data.X.shape[0],
             "n_features": data.X.shape[1],
             "n_published": data.n_published,
             "statement": data.statement,
             "complete": data.complete,
         }
+        fraction = len(train) / len(split.pool)
+        return TrainTest(data.X[train], data.y[train], data.X[split.test], data.y[split.test], fraction, dataset)
 
-    def describe(self, evaluation: Evaluation, earlier: Sequence[Row]) -> Row:
-        """Return the part of an evaluation's row that is known before any fit, the rest empty.
-
-        Where the row has a failure, there is nothing to evaluate.
-        """
-        rows = self._train_test(evaluation.study)
-        row = {
-            "kind": "classification",
-            "n_train": len(rows.y),
-            "fraction": rows.fraction,
-            "n_test": len(rows.y_test),
-            "baseline_score": baseline_score(rows.y, rows.y_test),
-            "threads": n_cores(),
-            **UNTUNED,
-            **UNMEASURED,
-        }
-        if not evaluation.is_default:
+    def _load(self, task: Task) -> Data:
+        if self._data is None or self._data[0] != task.name:
+            self._data = None
             try:
-                asked = _ask(evaluation, rows, earlier)
-            except Exception as error:  # a space that does not work is its model's failure, as a fit is
-                return row | {"failure": reason(error)}
-            self._asked = (evaluation, asked)
-            row |= {"parameters": asked.parameters, "suggestions": asked.trial.params}
-        return row
-
-    def evaluate(self, evaluation: Evaluation, earlier: Sequence[Row]) -> Row:
-        """Fit and measure; return the part of the row that `describe` left empty."""
-        rows = self._train_test(evaluation.study)
-        if evaluation.is_default:
-            return _measure(evaluation.study, rows, {})
-        known, self._asked = self._asked, None  # what was just described need not be asked for again
-        asked = known[1] if known is not None and known[0] == evaluation else _ask(evaluation, rows, earlier)
-        return _trial(evaluation.study, rows, asked)
-
-    def _train_test(self, study: Study) -> TrainTest:
-        key = (study.task, study.size, study.seed)
-        if self._rows is None or self._rows[0] != key:
-            data = self._load(study.task)
-            split = make_split(study.task, data.y, study.seed)
-            train = split.training_rows(study.size, data.y)
-            fraction = len(train) / len(split.pool)
-            rows = TrainTest(data.X[train], data.y[train], data.X[split.test], data.y[split.test], fraction)
-            self._rows = (key, rows)
-        return self._rows[1]
-
-    def _load(self, task: str) -> Data:
-        if self._data is None or self._data[0] != task:
-            try:
-                self._data = (task, load(task))
+                self._data = (task.name, task.data())
             except DataUnavailableError:
                 raise
             except Exception as error:  # a task of a user's own may raise anything; the other tasks go on
-                raise DataUnavailableError(f"{task} cannot be loaded: {reason(error)}") from error
+                raise DataUnavailableError(f"{task.name} cannot be loaded: {reason(error)}") from error
         return self._data[1]
 
 
-def _ask(evaluation: Evaluation, rows: TrainTest, earlier: Sequence[Row]) -> PendingTrial:
-    """Replay a study's earlier trials and draw the next."""
-    study = evaluation.study
+class _Local(threading.local):
+    def __init__(self) -> None:
+        self.evaluator = Evaluator()
+
+
+_of_thread = _Local()
+
+
+def describe(work: Work) -> tuple[Row, Row]:
+    """See `Evaluator.describe`; the evaluator is that of the worker's only thread that computes."""
+    return _of_thread.evaluator.describe(work)
+
+
+def evaluate(work: Work) -> Row:
+    """See `Evaluator.evaluate`."""
+    return _of_thread.evaluator.evaluate(work)
+
+
+def _sample(task: SampledTask, size: Size, seed: int) -> TrainTest:
+    n_train = int(size.value)
+    try:
+        X, y = task.sample(n_train, seed)
+    except DataUnavailableError as error:
+        raise DataUnavailableError(f"{task.name}, {size}: {error}") from error
+    dataset = {
+        "n_rows": 0,  # any number of them
+        "n_features": task.n_features,
+        "n_published": None,
+        "statement": f"sampled for every seed: {task.statement}",
+        "complete": True,
+    }
+    return TrainTest(X[:n_train], y[:n_train], X[n_train:], y[n_train:], 1.0, dataset)
+
+
+def _suggest(work: Work, rows: TrainTest) -> PendingTrial:
+    """Replay a study's earlier trials and suggest the next."""
+    study = work.evaluation.study
     key = (study.task, len(rows.y), study.seed, study.model)  # not what the size is called
-    tuning = Tuning(MODELS[study.model], key, *rows.X.shape).replay_all(earlier)
-    trial, parameters = tuning.ask(evaluation.trial)
-    return PendingTrial(tuning, trial, _storable(parameters))
+    tuning = Tuning(work.model.recipe(work.task.kind), key, *rows.X.shape).replay_all(work.earlier)
+    trial, parameters = tuning.ask(work.evaluation.trial)
+    return PendingTrial(tuning, trial, _storable(parameters | work.model.pinned))
 
 
 def _storable(parameters: Parameters) -> Parameters:
@@ -147,18 +208,19 @@ def _storable(parameters: Parameters) -> Parameters:
     return plain
 
 
-def _trial(study: Study, rows: TrainTest, asked: PendingTrial) -> Row:
+def _trial(work: Work, rows: TrainTest, pending: PendingTrial) -> Row:
     """Score a trial on the folds; only then, and unseen by the study, measure it on the test rows."""
     found = validate(
-        lambda: _pipeline(study, rows, asked.parameters),
+        lambda: _pipeline(work, rows, pending.parameters),
         rows.X,
         rows.y,
-        study.seed,
-        lambda step, score: asked.tuning.should_prune(asked.trial, step, score),
+        work.evaluation.study.seed,
+        lambda step, score: pending.tuning.should_prune(pending.trial, step, score),
+        work.task.kind,
     )
     row = UNMEASURED | {"failure": found.failure}
     if found.score is not None:
-        row = _measure(study, rows, asked.parameters)
+        row = _measure(work, rows, pending.parameters)
     return row | {
         "validation": found.scheme,
         "validation_score": found.score,
@@ -168,9 +230,13 @@ def _trial(study: Study, rows: TrainTest, asked: PendingTrial) -> Row:
     }
 
 
-def _measure(study: Study, rows: TrainTest, parameters: Parameters) -> Row:
-    return measure(lambda: _pipeline(study, rows, parameters), rows.X, rows.y, rows.X_test, rows.y_test)
+def _measure(work: Work, rows: TrainTest, parameters: Parameters) -> Row:
+    def make() -> Pipeline:
+        return _pipeline(work, rows, parameters)
+
+    return measure(make, rows.X, rows.y, rows.X_test, rows.y_test, work.task.kind)
 
 
-def _pipeline(study: Study, rows: TrainTest, parameters: Parameters) -> Pipeline:
-    return MODELS[study.model].build(study.seed, *rows.X.shape).set_params(**parameters)
+def _pipeline(work: Work, rows: TrainTest, parameters: Parameters) -> Pipeline:
+    build = work.model.recipe(work.task.kind).build
+    return build(work.evaluation.study.seed, *rows.X.shape).set_params(**parameters)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.report.document import Table
-from benchmarks.results.database import NoResultsError, locate
+from benchmarks.results.database import NoResultsError
 from benchmarks.results.schema import DEFAULT_TRIAL
 from benchmarks.results.store import Store
 from benchmarks.tabular.plan import Evaluation, Plan
@@ -15,10 +15,10 @@ from benchmarks.tabular.plan import Evaluation, Plan
 ALIKE = (("task", "size", "model"), ("size", "model"), ("model",))
 
 
-def forecast(plan: Plan, results: Path, storage: str | None, jobs: int) -> str:
+def forecast(plan: Plan, results: Path, jobs: int) -> str:
     """Return the plan as text: what is there, what is missing, and the time it would take."""
     try:
-        store = Store.open(locate(results, storage), create=False)
+        store = Store.open(results, create=False)
     except NoResultsError:
         rows, finished = pd.DataFrame(), set()
     else:

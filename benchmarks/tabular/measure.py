@@ -1,28 +1,35 @@
 """One evaluation: fit a pipeline on training rows, measure it on test rows, never raise."""
 
+import re
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
+from sklearn.metrics import accuracy_score, log_loss, r2_score, roc_auc_score, root_mean_squared_error
 from sklearn.pipeline import Pipeline
 
 from benchmarks.results.schema import MEASURED
-from benchmarks.tabular.memory import forget_peak, peak_mib
 
 MAX_MESSAGE = 500
 
 N_BINS = 10
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 Features = NDArray[np.float64]
-Labels = NDArray[np.int64]
+Targets = NDArray[Any]
 
 
 def measure(
-    make: Callable[[], Pipeline], X: Features, y: Labels, X_test: Features, y_test: Labels
+    make: Callable[[], Pipeline],
+    X: Features,
+    y: Targets,
+    X_test: Features,
+    y_test: Targets,
+    kind: str = "classification",
 ) -> dict[str, Any]:
     """Fit what ``make`` returns and measure it on the test rows.
 
@@ -43,7 +50,10 @@ def measure(
             start = time.perf_counter()
             predicted = pipeline.predict(X_test)
             row["predict_seconds"] = time.perf_counter() - start
-            row |= _scores(pipeline, X_test, y_test, predicted)
+            if kind == "regression":
+                row |= _regression_scores(y_test, predicted)
+            else:
+                row |= _scores(pipeline, X_test, y_test, predicted)
         except Exception as error:  # whatever goes wrong is the model's result, and the run goes on
             row["failure"] = reason(error)
     row["warnings"] = _messages(caught)
@@ -51,9 +61,15 @@ def measure(
     return row
 
 
-def baseline_score(y: Labels, y_test: Labels) -> float:
-    """Return the test accuracy of always predicting the majority class of the training rows."""
-    return float(np.mean(y_test == np.bincount(y).argmax()))
+def score(kind: str, y_true: Targets, predicted: Any) -> float:
+    """Return what decides: accuracy, or R2."""
+    return float(r2_score(y_true, predicted) if kind == "regression" else accuracy_score(y_true, predicted))
+
+
+def baseline_score(kind: str, y: Targets, y_test: Targets) -> float:
+    """Return the score of predicting the majority class of the training rows, or their mean."""
+    constant = y.mean() if kind == "regression" else np.bincount(y).argmax()
+    return score(kind, y_test, np.full(len(y_test), constant))
 
 
 def reason(error: Exception) -> str:
@@ -61,8 +77,15 @@ def reason(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:MAX_MESSAGE]
 
 
-def _scores(pipeline: Pipeline, X_test: Features, y_test: Labels, predicted: Any) -> dict[str, Any]:
-    scores: dict[str, Any] = {"test_accuracy": float(accuracy_score(y_test, predicted))}
+def _regression_scores(y_test: Targets, predicted: Any) -> dict[str, Any]:
+    if not np.isfinite(predicted).all():
+        raise ValueError("predict returned values that are not finite")
+    rmse = float(root_mean_squared_error(y_test, predicted))
+    return {"test_r2": score("regression", y_test, predicted), "test_rmse": rmse}
+
+
+def _scores(pipeline: Pipeline, X_test: Features, y_test: Targets, predicted: Any) -> dict[str, Any]:
+    scores: dict[str, Any] = {"test_accuracy": score("classification", y_test, predicted)}
     if not hasattr(pipeline, "predict_proba"):
         return scores
     probabilities = np.asarray(pipeline.predict_proba(X_test), dtype=np.float64)
@@ -83,7 +106,7 @@ def _scores(pipeline: Pipeline, X_test: Features, y_test: Labels, predicted: Any
 def calibration(probabilities: NDArray[np.float64], hits: NDArray[np.bool_]) -> dict[str, list[float]]:
     """Return by bin of confidence, N_BINS of equal width: rows, their summed confidence, and hits.
 
-    Confidence is the probability of the class that is said, and a hit is a row whose class that is.
+    Confidence is the probability of the predicted class, and a hit is a row of that class.
     """
     confidence = probabilities.max(axis=1)
     bins = np.minimum((N_BINS * confidence).astype(int), N_BINS - 1)
@@ -97,3 +120,23 @@ def _messages(caught: list[warnings.WarningMessage]) -> str | None:
     """Return the distinct warnings in one line each."""
     lines = dict.fromkeys(" ".join(f"{item.category.__name__}: {item.message}".split()) for item in caught)
     return "\n".join(lines)[:MAX_MESSAGE] or None
+
+
+# The most memory that a process held, from the kernel's high-water mark -------------------------------
+
+
+def forget_peak() -> None:
+    """Reset the high-water mark to what the process holds now, where the kernel can."""
+    try:
+        _RESET.write_text("5")
+    except OSError:  # not Linux
+        return
+
+
+def peak_mib() -> float | None:
+    """Return the high-water mark in MiB; None where the kernel does not tell."""
+    try:
+        kilobytes = re.search(r"VmHWM:\s+(\d+)", _STATUS.read_text())
+    except OSError:
+        return None
+    return int(kilobytes.group(1)) / 1024 if kilobytes else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.data.splits import Size
+from benchmarks.models import MODELS, Model
 from benchmarks.results.schema import DEFAULT_TRIAL
 
 Row = dict[str, Any]  # an evaluation as the store keeps it, or a part of one
@@ -40,6 +41,9 @@ class Evaluation:
         """The key of its row in the store (EVALUATION_KEY)."""
         return (*self.study.key, self.trial)
 
+    def __str__(self) -> str:
+        return str(self.study) + ("" if self.is_default else f" trial {self.trial}")
+
     @property
     def is_default(self) -> bool:
         """Whether this is the untuned pipeline."""
@@ -48,10 +52,18 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Plan:
-    """All studies that a command asks for, in the order in which they are begun, and trials of each."""
+    """All studies that a command asks for, in the order in which they are begun, and trials of each.
+
+    ``variants`` are competitors of this plan alone.
+    """
 
     studies: tuple[Study, ...]
     n_trials: int
+    variants: tuple[Model, ...] = ()
+
+    def model(self, study: Study) -> Model:
+        """Return the competitor of a study."""
+        return next((model for model in self.variants if model.name == study.model), None) or MODELS[study.model]
 
     def evaluations(self, study: Study) -> Iterator[Evaluation]:
         """Yield the evaluations of a study in their order, the defaults first."""

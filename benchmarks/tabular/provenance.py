@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.data.splits import REPORT_SEED
 from benchmarks.data.tasks import OPENML_NAMES
 from benchmarks.models import MODELS, label
 from benchmarks.report.document import CsvFile, Section, Table
 from benchmarks.results.store import Store
 from benchmarks.tabular import scores
-from benchmarks.tabular.command import REPORT_SEED
 from benchmarks.tabular.comparisons import RIVALS, SUBJECT, compare, correction
 from benchmarks.tabular.scores import Condition
 

@@ -1,4 +1,4 @@
-"""A running average of the weights, which stands at any time where a falling learning rate would have ended."""
+"""A running average of the weights, which replaces a falling learning rate at any length of training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ EMPHASIS = 8
 class WeightAverage:
     """Polynomial-decay average of a network's parameters over the steps of training.
 
-    Between epochs the network holds the average, for whoever looks at it; during an epoch the weights in training.
+    Between epochs the network holds the average, for predictions and callbacks. During an epoch it holds the
+    weights in training.
     (Shamir and Zhang 2013, *Stochastic Gradient Descent for Non-smooth Optimization*, arXiv:1212.1824, section 4.)
 
     Parameters
@@ -42,7 +43,7 @@ class WeightAverage:
         self.in_epoch = True
 
     def update(self, group: int) -> None:
-        """Take in a group's weights as they are after a step."""
+        """Include a group's weights after a step."""
         self.n_steps[group] += 1
         averages, parameters = self.groups[group]
         torch._foreach_lerp_(averages, parameters, (EMPHASIS + 1) / (EMPHASIS + self.n_steps[group]))

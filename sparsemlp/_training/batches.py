@@ -1,11 +1,9 @@
-"""Training data and the batches drawn from it: every member's own random order, gathered on the device."""
+"""Training data and their batches: every member has its own random order, gathered on the device."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,10 +12,7 @@ from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor
 
 from sparsemlp._training.devices import summing_dtype
-from sparsemlp._training.losses import Loss
 from sparsemlp._training.step import BatchBuffers
-from sparsemlp._training.threads import ComputePool
-from sparsemlp.module import SparseInitMLP
 
 # Rows are gathered for several steps at once, into a buffer of about this size.
 POOL_BYTES = 2**22
@@ -56,9 +51,7 @@ class DeviceRows:
 class SparseRows:
     """Raw rows kept as a CSR matrix on the host, and scaled where they are used."""
 
-    def __init__(
-        self, values: sparse.csr_matrix, transform: Callable[[np.ndarray], np.ndarray], n_columns: int
-    ) -> None:
+    def __init__(self, values: sparse.csr_matrix, transform: Callable[[Any], np.ndarray], n_columns: int) -> None:
         self.values = values
         self.transform = transform
         self.n_columns = n_columns
@@ -67,8 +60,8 @@ class SparseRows:
         return self.values.shape[0]
 
     def take(self, index: Tensor, out: Tensor) -> None:
-        """Densify, scale and copy the rows."""
-        out.copy_(torch.from_numpy(self.transform(self.values[index.cpu().numpy()].toarray())))
+        """Scale and copy the rows."""
+        out.copy_(torch.from_numpy(self.transform(self.values[index.cpu().numpy()])))
 
 
 class TabularDataset(SkorchDataset):
@@ -84,25 +77,25 @@ class TabularDataset(SkorchDataset):
         `y` as the loss wants it.
     weight : Tensor of shape (n_rows, 1) or None
         Row weights of mean one.
-    out_of_fold : Tensor of shape (n_rows,) or None
+    fold : Tensor of shape (n_rows,) or None
         The member that does not train on a row, -1 where all do.
     """
 
     def __init__(
-        self, X: Rows, y: Tensor, target: Tensor, weight: Tensor | None = None, out_of_fold: Tensor | None = None
+        self, X: Rows, y: Tensor, target: Tensor, weight: Tensor | None = None, fold: Tensor | None = None
     ) -> None:
-        self.out_of_fold = out_of_fold
         self.X = X
         self.y = y
         self.target = target
         self.weight = weight
+        self.fold = fold
 
     def __len__(self) -> int:
         return len(self.X)
 
 
 class Batch(tuple):
-    """What skorch calls a batch, the pair (X, y), and beside it the loss's view of the same rows."""
+    """What skorch calls a batch, the pair (X, y), with the loss's view of the same rows."""
 
     target: Tensor
     weight: Tensor | None
@@ -181,29 +174,11 @@ class BufferPool:
         return losses.sum(dtype=summing_dtype(losses.device))
 
 
-class OutOfFold(NamedTuple):
-    """Rows that members left out, with the outputs of the members that did."""
-
-    #: (n_rows, n_outputs)
-    output: Tensor
-    #: (n_rows, n_outputs)
-    target: Tensor
-    #: (n_rows,), or None where all are equal
-    weight: Tensor | None
-
-    def mean_loss(self, loss: Loss, temperature: float = 1.0) -> float:
-        """Return the weighted mean of the loss, of outputs divided by `temperature`."""
-        losses = loss.value(self.output / temperature, self.target)
-        if self.weight is not None:
-            losses = losses * self.weight
-        return losses.sum(dtype=summing_dtype(losses.device)).item() / len(losses)
-
-
 class BatchStream:
     """Every epoch's random batches: each member sees every row once, in its own order.
 
     An epoch takes ceil(n_rows / batch_size) steps, over which the rows are spread evenly, so batch sizes differ
-    by at most one and no step has to make do with a few left-over rows.
+    by at most one and no batch has only a few remaining rows.
 
     Parameters
     ----------
@@ -224,15 +199,10 @@ class BatchStream:
         self.n_members = n_members
         #: each member's own rows; None: all rows are everyone's
         self.own_rows: list[Tensor] | None = None
-        #: rows that each member leaves out, as many of all, (n_members, n_left_out)
-        self.out_of_fold_rows: Tensor | None = None
         n_rows = len(dataset)
-        if dataset.out_of_fold is not None:
-            self.own_rows = [torch.where(dataset.out_of_fold != member)[0] for member in range(n_members)]
+        if dataset.fold is not None:
+            self.own_rows = [torch.where(dataset.fold != member)[0] for member in range(n_members)]
             n_rows = min(map(len, self.own_rows))
-            out_of_fold = [torch.where(dataset.out_of_fold == member)[0] for member in range(n_members)]
-            fewest = min(map(len, out_of_fold))
-            self.out_of_fold_rows = torch.stack([rows[:fewest] for rows in out_of_fold])
         self.n_rows = n_rows
         self.generator = generator
         self._full_batch: tuple[BufferPool, Tensor] | None = None
@@ -280,30 +250,3 @@ class BatchStream:
         for pool, index in self:
             for batch, rows in zip(pool.fill(index), index, strict=True):
                 yield Batch(batch.x, self.dataset.y[rows], batch.target, batch.weight)
-
-    def out_of_fold(self, module: SparseInitMLP, n_rows: int, compute: ComputePool) -> OutOfFold:
-        """ComputePool the outputs of the rows that members left out, each by the member that did.
-
-        Parameters
-        ----------
-        module : SparseInitMLP
-            The network.
-        n_rows : int
-            Largest number of rows of each member to compute at once.
-        compute : ComputePool
-            The threads that share the rows.
-        """
-        dataset, index = self.dataset, self.out_of_fold_rows
-        assert index is not None
-
-        @torch.no_grad()  # which holds for the thread that it is called in
-        def outputs(some: Tensor) -> Tensor:
-            x = dataset.target.new_empty(some.numel(), dataset.X.n_columns)
-            dataset.X.take(some.reshape(-1), out=x)
-            return module(x.view(*some.shape, -1))
-
-        parts = index.split(min(n_rows, math.ceil(index.shape[1] / compute.n_threads)), dim=1)
-        output = torch.cat(compute.map([partial(outputs, part) for part in parts]), dim=1)
-        rows = index.reshape(-1)
-        weight = None if dataset.weight is None else dataset.weight[rows, 0]
-        return OutOfFold(output.flatten(0, 1), dataset.target[rows], weight)

@@ -10,11 +10,6 @@ import torch
 from skorch.callbacks import Callback
 from tqdm import tqdm
 
-# Training ends at this many times the epoch at which the left-out rows' loss was smallest, but not before so many
-# steps: of few rows, single members learn the noise before all together have learned what there is.
-PATIENCE = 2
-MIN_STEPS = 10
-
 
 class KeepBest(Callback):
     """Keep a copy of the best weights; stop when training diverges or no longer improves.
@@ -30,7 +25,7 @@ class KeepBest(Callback):
     """
 
     def configure(self, monitors: list[tuple[str, int]], patience: int | None, every: int = 1) -> None:
-        """Say what the coming training wants.
+        """Set what the next training needs.
 
         Parameters
         ----------
@@ -41,7 +36,7 @@ class KeepBest(Callback):
             Stop, and restore the best weights, after this many epochs without a better one. None: train to
             the end and keep the last weights, unless the loss becomes infinite or NaN.
         every : int
-            Look at every `every`-th epoch only, so that copying stays cheap beside epochs of few steps.
+            Look at every `every`-th epoch only, so that copying stays cheap if epochs have few steps.
         """
         self.monitors_, self.patience_, self.every_ = monitors, patience, every
 
@@ -70,7 +65,7 @@ class KeepBest(Callback):
             self.exhausted_ = True
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Put the best weights back where they are wanted."""
+        """Restore the best weights, after early stopping or divergence."""
         self.diverged_ = self.diverged_ or not _finite(net.module_)
         if self.diverged_ or self.patience_ is not None:
             self._copy(net.module_, restore=True)
@@ -102,27 +97,6 @@ class StopWhenExhausted(Callback):
             raise KeyboardInterrupt
 
 
-class StopWhenLongEnough(Callback):
-    """End training once it has taken twice as long as the left-out rows' loss took to its minimum.
-
-    Each of these rows is judged by the one member that has not seen it; all members together gain from longer
-    training than one.
-    """
-
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Count from here."""
-        self.start_ = len(net.history)
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """End training if it is time to."""
-        if "out_of_fold_loss" not in net.history[-1]:
-            return
-        losses, steps = zip(*net.history[self.start_ :, ("out_of_fold_loss", "train_batch_count")], strict=True)
-        long_enough = len(losses) >= PATIENCE * (1 + losses.index(min(losses)))
-        if long_enough and sum(steps) >= MIN_STEPS:
-            raise KeyboardInterrupt
-
-
 def _finite(module: torch.nn.Module) -> bool:
     parameters = [parameter.detach() for parameter in module.parameters()]
     if parameters[0].is_cpu:  # where torch would wake its threads for sums that take less than that
@@ -136,7 +110,7 @@ class Progress(Callback):
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Open the bar before the first epoch."""
         if getattr(self, "bar_", None) is None:
-            self.bar_ = tqdm(total=net.n_epochs_, desc="training", unit="epoch")
+            self.bar_ = tqdm(total=net.session.n_epochs, desc="training", unit="epoch")
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Advance, and show the latest losses and scores."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from sparsemlp._training.losses import Loss
 from sparsemlp._training.optimizers import FusedAdamW, set_learning_rate
 from sparsemlp._training.step import BatchBuffers, TrainingStep
-from sparsemlp.module import SparseInitMLP, groups_of_members
+from sparsemlp.module import SparseInitMLP
 
 #: what a CUDA graph holds of an optimizer's parameter groups
 SCALARS = ("lr", "weight_decay", "betas", "eps", "maximize")
@@ -39,7 +39,7 @@ def make_steps(
     On CUDA there is one group, and its steps are graphs.
     """
     made: dict[int, list[Callable[..., None]]] = {size: [] for size in batch_sizes}
-    for members in groups_of_members(module.n_members, n_groups):
+    for members in module.groups_of_members(n_groups):
         adamw = FusedAdamW(optimizer, members) if FusedAdamW.can_take(optimizer) else None
         largest = None
         for size in sorted(batch_sizes, reverse=True):
@@ -52,7 +52,7 @@ def make_steps(
 
 
 def with_cuda_graph(step: TrainingStep) -> Callable[..., None]:
-    """Return the step as graphs where it trains on CUDA, else as it is."""
+    """Return the step as CUDA graphs if it trains on CUDA, else as it is."""
     return CudaGraphStep(step) if step.layers[0].weight.is_cuda else step
 
 
@@ -135,7 +135,7 @@ class CudaGraphStep:
 
 @contextlib.contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Collect no garbage, in which there may be a graph: a capture does not survive that one is destroyed."""
+    """Collect no garbage: if it contains a graph, destroying that graph ends a capture."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -9,30 +9,40 @@ import torch
 
 
 def resolve_device(device: str | torch.device, *, fall_back: bool = False) -> torch.device:
-    """Turn a `device` parameter into a device that is there.
+    """Return the device that a `device` parameter names.
 
     Parameters
     ----------
     device : str or torch.device
         "auto" takes CUDA, then XPU, then MPS, then the CPU; anything else is torch's name of a device.
     fall_back : bool, default=False
-        Return the CPU where the device is missing, so that a net fitted on a GPU loads anywhere.
+        Return the CPU if the device is missing, so that a net fitted on a GPU loads anywhere.
+
+    Returns
+    -------
+    torch.device
 
     Raises
     ------
     ValueError
         If the name is unknown, or the device is missing and `fall_back` is False.
+
+    Examples
+    --------
+    >>> from sparsemlp.training import resolve_device
+    >>> resolve_device("cpu")
+    device(type='cpu')
     """
     if device == "auto":
-        return next(found for found in map(torch.device, ("cuda", "xpu", "mps", "cpu")) if is_available(found))
+        return next(each for each in map(torch.device, ("cuda", "xpu", "mps", "cpu")) if is_available(each))
     try:
-        found = torch.device(device)
+        named = torch.device(device)
     except RuntimeError as error:
         raise ValueError(
             f"device={device!r} is unknown; choose one of 'auto', 'cpu', 'cuda', 'cuda:N', 'xpu', 'mps'"
         ) from error
-    if is_available(found):
-        return found
+    if is_available(named):
+        return named
     if fall_back:
         return torch.device("cpu")
     raise ValueError(f"device={str(device)!r} is not available on this machine; pass device='auto' or 'cpu'")
@@ -65,9 +75,9 @@ def summing_dtype(device: torch.device) -> torch.dtype:
 
 @contextlib.contextmanager
 def torch_as_it_comes() -> Iterator[None]:
-    """ComputePool outside ``torch.inference_mode``, with new tensors on the CPU, whatever the caller has set.
+    """Compute outside ``torch.inference_mode``, with new tensors on the CPU, whatever the caller has set.
 
-    Training needs tensors that may change in other threads, and draws what it starts from on the CPU.
+    Training needs tensors that may change in other threads, and makes its random numbers on the CPU.
     """
     with contextlib.ExitStack() as stack:
         if torch.is_inference_mode_enabled():

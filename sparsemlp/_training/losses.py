@@ -6,13 +6,18 @@ number a row, summed over the outputs; the training objective is the weighted me
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+LossName = Literal["cross_entropy", "hinge", "squared"]
+LOSSES: tuple[str, ...] = get_args(LossName)
+
 
 class Loss:
-    """What a loss must say of itself; targets are float tensors of shape (..., n_rows, n_outputs)."""
+    """Interface of a loss; targets are float tensors of shape (..., n_rows, n_outputs)."""
 
     #: whether outputs are logits, so that `class_columns` are probabilities
     has_probabilities = False

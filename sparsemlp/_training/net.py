@@ -3,65 +3,45 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 from sklearn.metrics import r2_score
 from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
-from skorch.callbacks import (
-    Callback,
-    EpochScoring,
-    EpochTimer,
-    LRScheduler,
-    PassthroughScoring,
-)
+from skorch.callbacks import Callback, EpochScoring, EpochTimer, PassthroughScoring
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sparsemlp._training.averaging import WeightAverage
 from sparsemlp._training.batches import (
     Batch,
     BatchStream,
     ChunkStream,
     DeviceRows,
-    OutOfFold,
     SparseRows,
     TabularDataset,
 )
-from sparsemlp._training.cuda_graphs import make_steps
-from sparsemlp._training.devices import summing_dtype
-from sparsemlp._training.optimizers import RATE_SCALE, SGD, AdamW, can_split, set_learning_rate
-from sparsemlp._training.step import BatchBuffers
-from sparsemlp._training.threads import compute_threads
-from sparsemlp.module import SparseInitMLP, groups_of_members
-from sparsemlp.parametrization import ADAM_EPS
+from sparsemlp._training.out_of_fold import OutOfFold
+from sparsemlp._training.session import TrainingSession, training_session
 
-BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
-LR_SCHEDULES = ("constant", "cosine")
-PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
-# A net's attributes that are there while it trains.
-ONLY_IN_TRAINING = ("_steps", "_average", "_compute")
-# A matrix product of fewer multiplications is done by one thread; measured, see docs/speed.md.
-THREADING_PRODUCTS = 2**26
+LrSchedule = Literal["constant", "cosine"]
+LR_SCHEDULES: tuple[str, ...] = get_args(LrSchedule)
 
 
-class _FastLoop(NeuralNet):
+class FastNet(NeuralNet):
     """What both nets add to skorch: epochs on the fast training step.
 
     Everything at the level of epochs is skorch's own. Batches are trained in closed form, unless a callback
     needs them one by one or a parameter is frozen: then skorch's autograd path trains the very same batches.
-
-    All training computes in threads of its own, see :func:`sparsemlp._training.threads.compute_threads`: on a CPU
-    one for each of several groups of members, which need not wait for each other.
     """
 
-    # skorch makes these; None once training has ended
+    #: the column of the history with the scores on validation rows
+    score_name: ClassVar[str]
+    #: columns of the history that rank epochs for early stopping, with +1 where larger is better
+    monitors: ClassVar[list[tuple[str, int]]]
+    # skorch makes it; None once training has ended
     optimizer_: Any
-    #: what members made of the rows that they left out, after the latest epoch; None where there are none
-    out_of_fold_: OutOfFold | None = None
 
     def __init__(
         self,
@@ -80,6 +60,16 @@ class _FastLoop(NeuralNet):
         self.precision = precision
         self.batch_generator = batch_generator
         self.chunk_size = chunk_size
+        #: outputs of the out-of-fold rows after the latest epoch; None where there are no such rows
+        self.out_of_fold_: OutOfFold | None = None
+        self._session: TrainingSession | None = None
+
+    @property
+    def session(self) -> TrainingSession:
+        """The running training session."""
+        if self._session is None:
+            raise AttributeError("this net is not training")
+        return self._session
 
     # -- data -------------------------------------------------------------------------------------------------
 
@@ -102,29 +92,14 @@ class _FastLoop(NeuralNet):
     # -- epochs -----------------------------------------------------------------------------------------------
 
     def fit_loop(self, X: TabularDataset, y: None = None, epochs: int | None = None, **kwargs: Any) -> Any:
-        """Run skorch's loop with the training threads beside it."""
-        self._steps: dict[int, list[Callable[..., None]]] = {}
-        self._n_steps_done = 0
-        self.n_epochs_ = self.max_epochs if epochs is None else epochs
-        own = any(isinstance(callback, LRScheduler) for _, callback in self.callbacks_)
-        self._is_cosine = self.lr_schedule == "cosine" and not own
-        self._average: WeightAverage | None = None
-        self._said_slow = False
-        self._groups = self._n_groups(len(X))
-        n_threads = min(self._groups, torch.get_num_threads())
-        if self.weight_averaging:
-            self._average = WeightAverage(self.module_, groups_of_members(self.module_.n_members, self._groups))
-        threads = compute_threads(n_threads, self._n_inner(n_threads))
+        """Run skorch's loop within a training session."""
         n_epochs_before = len(self.history)
         try:
-            with threads as self._compute:
+            with training_session(self, X, self.max_epochs if epochs is None else epochs) as self._session:
                 return super().fit_loop(X, y, epochs=epochs, **kwargs)
-        finally:  # when the threads have ended, also where Ctrl-C or a callback has cut an epoch off
-            if self._average is not None and self._average.in_epoch:
-                self._average.end_epoch()
+        finally:
+            self._session = None
             self._tidy_history(n_epochs_before)
-            for name in ONLY_IN_TRAINING:
-                self.__dict__.pop(name, None)
 
     def _tidy_history(self, start: int) -> None:
         """Drop an epoch that was cut off; make numbers of tensors, which schedulers record on CUDA."""
@@ -135,120 +110,33 @@ class _FastLoop(NeuralNet):
             epoch.update({name: value.item() for name, value in epoch.items() if isinstance(value, Tensor)})
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what cannot be copied, for callbacks that pickle the net in training."""
-        return {name: value for name, value in super().__getstate__().items() if name not in ONLY_IN_TRAINING}
-
-    def _n_groups(self, n_rows: int) -> int:
-        """Return how many groups the members are trained in: at least one a thread."""
-        on_cpu = self.module_.input_layer.weight.device.type == "cpu"
-        if not on_cpu or self._reason_for_autograd() or not can_split(self.optimizer_):
-            return 1
-        n_groups = self.module_.n_groups(min(n_rows, self.batch_size))
-        return min(self.module_.n_members, max(n_groups, torch.get_num_threads()))
-
-    def _n_inner(self, n_threads: int) -> int:
-        """Return the number of threads for one product: waking a thread costs as much as a small one."""
-        inputs_outputs = [layer.weight[0].numel() for layer in self.module_.layers[:-1]]
-        n_products = self.batch_size * sum(inputs_outputs) / len(inputs_outputs)
-        return 1 if n_products < THREADING_PRODUCTS else max(1, torch.get_num_threads() // n_threads)
+        """Leave out the session, which cannot be copied, for callbacks that pickle the net in training."""
+        return super().__getstate__() | {"_session": None}
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Callable, **kwargs: Any
     ) -> None:
-        """Train or validate one epoch, in the training thread."""
+        """Train or validate one epoch, in the session's threads."""
         if iterator is None:  # no rows to validate on
             return
-        run = super().run_single_epoch
+        session, run = self.session, super().run_single_epoch
         if not isinstance(iterator, BatchStream):
-            self._compute(run, iterator, training, prefix, step_fn, **kwargs)
+            session.compute(run, iterator, training, prefix, step_fn, **kwargs)
             return
-        self._n_steps = self.n_epochs_ * iterator.n_batches
-        if self._average is not None:
-            self._average.begin_epoch()
-        if reason := self._reason_for_autograd():
-            if self.verbose and not self._said_slow:
-                print(f"sparsemlp: training on skorch's autograd path, because {reason}")
-            self._said_slow = True
-            self._compute(run, self._scheduled(iterator.batches()), training, prefix, step_fn, **kwargs)
+        session.begin_epoch()
+        if session.uses_autograd():
+            batches = session.batches_for_autograd(iterator)
+            session.compute(run, batches, training, prefix, step_fn, **kwargs)
         else:
-            loss = self._compute(self._fast_epoch, iterator)
+            loss = session.compute(session.train_epoch, iterator)
             self.history.new_batch()  # the epoch is recorded as one batch of all rows
             self.history.record_batch(f"{prefix}_loss", loss)
             self.history.record_batch(f"{prefix}_batch_size", len(iterator.dataset))
             self.history.record(f"{prefix}_batch_count", iterator.n_batches)
-        if self._average is not None:
-            self._average.end_epoch()
-        if iterator.out_of_fold_rows is not None:
-            self.out_of_fold_ = iterator.out_of_fold(self.module_, self.chunk_size, self._compute)
+        session.end_epoch()
+        self.out_of_fold_ = session.predict_out_of_fold()
+        if self.out_of_fold_ is not None:
             self.history.record("out_of_fold_loss", self.out_of_fold_.mean_loss(self.criterion_.loss))
-
-    def _fast_epoch(self, stream: BatchStream) -> float:
-        """Train one epoch; the only wait for the device is for the epoch's mean loss at its end."""
-        if not self._steps:
-            self._steps = make_steps(
-                self.module_,
-                self.criterion_.loss,
-                self.optimizer_,
-                list(stream.pools),
-                self._groups,
-                PRECISIONS[self.precision],
-            )
-        device = stream.dataset.target.device
-        total = torch.zeros((), dtype=summing_dtype(device), device=device)
-        for pool, index in stream:
-            batches = pool.fill(index)
-            rates = [self._next_rate() for _ in batches]
-            steps = self._steps[pool.batch_size]
-            self._compute.run_all(
-                [partial(self._run, group, step, batches, rates) for group, step in enumerate(steps)]
-            )
-            total += pool.summed_loss(self.criterion_.loss.value, len(batches))
-        if rates[-1] is not None:
-            set_learning_rate(self.optimizer_, rates[-1])
-        return total.item() / (stream.n_members * stream.n_rows)
-
-    def _run(
-        self, group: int, step: Callable[..., None], batches: Sequence[BatchBuffers], rates: Sequence[float | None]
-    ) -> None:
-        """Train a group of members on some batches."""
-        for batch, rate in zip(batches, rates, strict=True):
-            self._compute.raise_if_cancelled()
-            step(batch, rate)
-            if self._average is not None:
-                self._average.update(group)
-
-    def train_step(self, batch: Batch, **fit_params: Any) -> Any:
-        """Train on one batch by autograd."""
-        step = super().train_step(batch, **fit_params)
-        if self._average is not None:
-            for group in range(self._groups):
-                self._average.update(group)
-        return step
-
-    def _next_rate(self) -> float | None:
-        """Return the next step's learning rate; None where it is the optimizer's own."""
-        progress = self._n_steps_done / self._n_steps
-        self._n_steps_done += 1
-        if not self._is_cosine:
-            return None
-        return self.lr * 0.5 * (1 + math.cos(math.pi * progress))
-
-    def _scheduled(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Pass batches on, with the learning rate set before each."""
-        for batch in batches:
-            self._compute.raise_if_cancelled()
-            rate = self._next_rate()
-            if rate is not None:
-                set_learning_rate(self.optimizer_, rate)
-            yield batch
-
-    def _reason_for_autograd(self) -> str | None:
-        for name, callback in self.callbacks_:
-            if _needs_batches(callback):
-                return f"the callback {name!r} acts on batches"
-        if not all(parameter.requires_grad for parameter in self.module_.parameters()):
-            return "some parameters are frozen"
-        return None
 
     def can_train(self) -> bool:
         """Say whether there is an optimizer to go on with."""
@@ -266,8 +154,14 @@ class _FastLoop(NeuralNet):
 
     # -- skorch's own path ------------------------------------------------------------------------------------
 
+    def train_step(self, batch: Batch, **fit_params: Any) -> Any:
+        """Train on one batch by autograd."""
+        step = super().train_step(batch, **fit_params)
+        self.session.after_autograd_step()
+        return step
+
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
-        """ComputePool loss and gradients by autograd."""
+        """Compute loss and gradients by autograd."""
         self._set_training(True)
         output = self.infer(batch[0])
         loss = self.criterion_(output, batch.target, batch.weight)
@@ -282,14 +176,17 @@ class _FastLoop(NeuralNet):
 
     @torch.no_grad()
     def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
-        """ComputePool outputs and loss."""
+        """Compute outputs and loss."""
         self._set_training(False)
         output = self.infer(batch[0])
         return {"loss": self.criterion_(output, batch.target, batch.weight), "y_pred": output}
 
 
-class ClassifierNet(_FastLoop, NeuralNetClassifier):
+class ClassifierNet(FastNet, NeuralNetClassifier):
     """A skorch classifier on class indices, see :class:`skorch.NeuralNetClassifier`."""
+
+    score_name = "valid_acc"
+    monitors: ClassVar[list[tuple[str, int]]] = [("valid_acc", 1), ("valid_loss", -1)]
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -297,8 +194,11 @@ class ClassifierNet(_FastLoop, NeuralNetClassifier):
         return [*_loss_callbacks(), ("valid_acc", score)]
 
 
-class RegressorNet(_FastLoop, NeuralNetRegressor):
+class RegressorNet(FastNet, NeuralNetRegressor):
     """A skorch regressor on standardised targets, see :class:`skorch.NeuralNetRegressor`."""
+
+    score_name = "valid_r2"
+    monitors: ClassVar[list[tuple[str, int]]] = [("valid_loss", -1)]
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -319,49 +219,3 @@ def _loss_callbacks() -> list[tuple[str, Callback]]:
         ("train_loss", PassthroughScoring("train_loss", on_train=True)),
         ("valid_loss", PassthroughScoring("valid_loss")),
     ]
-
-
-def _needs_batches(callback: Callback) -> bool:
-    """Say whether a callback looks at training batches or at gradients."""
-    if isinstance(callback, EpochScoring):
-        return callback.on_train and callback.use_caching
-    if isinstance(callback, LRScheduler):
-        return callback.step_every == "batch"
-    if not getattr(callback, "log_on_batch_end", True):  # skorch's loggers, which have a switch
-        return False
-    return any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in BATCH_HOOKS)
-
-
-def optimizer_options(
-    name: str, module: SparseInitMLP, learning_rate: float, weight_decay: float
-) -> dict[str, Any]:
-    """Return skorch's parameters for the optimizer called `name`, with what makes it fast on the device."""
-    device = module.input_layer.weight.device
-    scales = module.rate_scales(name)
-    common = scales["input_layer.weight"]
-    is_cuda = device.type == "cuda" and name != "sgd"
-
-    def rates(scale: float) -> dict[str, Any]:
-        rate = learning_rate * scale
-        # a graph holds the rate as a tensor; decay is that of the learning rate as the user gave it
-        return {
-            "lr": torch.tensor(rate, dtype=torch.float32, device=device) if is_cuda else rate,
-            "weight_decay": weight_decay / scale,
-        }
-
-    options: dict[str, Any] = {"lr": learning_rate * common}
-    options |= {f"optimizer__{key}": value for key, value in rates(common).items() if is_cuda or key != "lr"}
-    groups = [
-        (parameter, rates(scale) | {RATE_SCALE: scale / common})
-        for parameter, scale in scales.items()
-        if scale != common
-    ]
-    if groups:
-        options["optimizer__param_groups"] = groups
-    if name == "sgd":
-        return options | {"optimizer": SGD}
-    options |= {"optimizer": AdamW, "optimizer__fused": device.type in ("cpu", "cuda")}
-    options["optimizer__eps"] = ADAM_EPS * module.output_scale
-    if is_cuda:
-        options["optimizer__capturable"] = True
-    return options

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-#: key of a parameter group: what the common learning rate is multiplied by for it; 1 where it is not there
+from sparsemlp.module import SparseInitMLP
+from sparsemlp.parametrization import ADAM_EPS, parameter_groups, rate_scales
+
+OptimizerName = Literal["adamw", "sgd"]
+OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
+#: key of a parameter group: the factor of the common learning rate; 1 if it is missing
 RATE_SCALE = "rate_scale"
 
 
@@ -40,7 +45,7 @@ def is_plain_sgd(optimizer: torch.optim.Optimizer) -> bool:
 
 
 def rate_of(group: dict[str, Any], rate: float | None) -> Any:
-    """Return a group's learning rate where the common one is `rate`; None: the group's own."""
+    """Return a group's learning rate if the common one is `rate`; None: the group's own."""
     return group["lr"] if rate is None else rate * group.get(RATE_SCALE, 1.0)
 
 
@@ -148,3 +153,52 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
 def can_split(optimizer: torch.optim.Optimizer) -> bool:
     """Say whether groups of members can be updated apart from each other."""
     return is_plain_sgd(optimizer) or FusedAdamW.can_take(optimizer)
+
+
+def optimizer_options(
+    name: str, module: SparseInitMLP, learning_rate: float, weight_decay: float
+) -> dict[str, Any]:
+    """Return skorch's parameters for the optimizer called `name`, with what makes it fast on the device."""
+    device = module.input_layer.weight.device
+    scales = rate_scales(module, name)
+    common = scales["input_layer.weight"]
+    is_cuda = device.type == "cuda" and name != "sgd"
+
+    def rates(scale: float) -> dict[str, Any]:
+        rate = learning_rate * scale
+        # a graph holds the rate as a tensor; decay is that of the learning rate as the user gave it
+        return {
+            "lr": torch.tensor(rate, dtype=torch.float32, device=device) if is_cuda else rate,
+            "weight_decay": weight_decay / scale,
+        }
+
+    options: dict[str, Any] = {"optimizer": _CLASSES[name], "lr": learning_rate * common}
+    options |= {f"optimizer__{key}": value for key, value in rates(common).items() if is_cuda or key != "lr"}
+    groups = [
+        (parameter, rates(scale) | {RATE_SCALE: scale / common})
+        for parameter, scale in scales.items()
+        if scale != common
+    ]
+    if groups:
+        options["optimizer__param_groups"] = groups
+    if name == "adamw":
+        options["optimizer__eps"] = ADAM_EPS * module.output_scale
+    return options | {f"optimizer__{key}": value for key, value in _kernel_options(name, device).items()}
+
+
+def make_optimizer(
+    name: str, module: SparseInitMLP, learning_rate: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """Return the optimizer called `name` at a constant learning rate, with what makes it fast on the device."""
+    groups = parameter_groups(module, learning_rate, weight_decay, name)
+    return _CLASSES[name](groups, **_kernel_options(name, module.input_layer.weight.device))
+
+
+_CLASSES: dict[str, Any] = {"sgd": SGD, "adamw": AdamW}
+
+
+def _kernel_options(name: str, device: torch.device) -> dict[str, bool]:
+    """Return the arguments of AdamW that choose its fused kernel, and a CUDA graph's kind of it."""
+    if name == "sgd":
+        return {}
+    return {"fused": device.type in ("cpu", "cuda")} | ({"capturable": True} if device.type == "cuda" else {})

@@ -1,32 +1,52 @@
-"""Which rows each member leaves out of its training, to tell when all have trained long enough."""
+"""Out-of-fold rows: which member does not train on which row, and what the loss of these rows decides.
+
+It decides when training ends, and by how much the probabilities of an overconfident network are softened.
+"""
 
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from skorch.callbacks import Callback
+from torch import Tensor
 
-# All members together leave out no more rows than this: they tell when to stop as well as more would, and are lost
-# to one member each.
+from sparsemlp._training.batches import TabularDataset
+from sparsemlp._training.devices import summing_dtype
+from sparsemlp._training.losses import Loss
+from sparsemlp._training.threads import ComputePool
+from sparsemlp.module import SparseInitMLP
+
+# No more rows than this are out-of-fold, all members together: their loss says when to stop as well as that of
+# more rows would, and each is lost to one member.
 MAX_OUT_OF_FOLD = 10_000
+# Training ends at this many times the epoch at which the out-of-fold loss was smallest, but not before so many
+# steps: of few rows, single members learn the noise before all together have learned what there is.
+PATIENCE = 2
+MIN_STEPS = 10
+MAX_TEMPERATURE = 20.0
 
 
 def assign_members(y: np.ndarray, n_members: int, seed: int, *, stratified: bool) -> np.ndarray:
-    """Return for every row the member that does not see it, or -1 where all see it.
+    """Return for every row the member that does not train on it, or -1 where all do.
 
-    Every row has one, or of more than MAX_OUT_OF_FOLD so many at random.
+    Up to MAX_OUT_OF_FOLD rows have such a member; of more rows a random choice of that size has.
 
     Parameters
     ----------
     y : ndarray of shape (n_rows,)
         Targets.
     n_members : int
-        Number of members; they leave out equally many rows.
+        Number of members; each has equally many out-of-fold rows, give or take one.
     seed : int
         Seed of the assignment.
     stratified : bool
-        Leave out every class in its proportion. The only row of a class is seen by all, and so are all rows where
-        they are too few for every member to leave one out.
+        Assign every class in its proportion. All members train on the only row of a class, and on all rows where
+        these are too few for every member to have one.
 
     Returns
     -------
@@ -38,8 +58,112 @@ def assign_members(y: np.ndarray, n_members: int, seed: int, *, stratified: bool
     start = 0
     for label in np.unique(y) if stratified else [None]:
         rows = rng.permutation(np.flatnonzero(y == label) if stratified else len(y))
-        if len(rows) > 1:  # consecutive rows have different members, so that each sees some of every class
+        if len(rows) > 1:  # consecutive rows have different members, so each trains on some of every class
             rows = rows[: math.ceil(share * len(rows))]
             folds[rows] = (start + np.arange(len(rows))) % n_members
             start += len(rows)  # the next class goes on where this one ended, so that folds stay equally large
     return folds if start >= n_members else np.full(len(y), -1)
+
+
+def out_of_fold_rows(fold: Tensor, n_members: int) -> Tensor:
+    """Return the rows that each member does not train on, equally many of each: (n_members, n_rows)."""
+    rows = [torch.where(fold == member)[0] for member in range(n_members)]
+    fewest = min(map(len, rows))
+    return torch.stack([some[:fewest] for some in rows])
+
+
+class OutOfFold(NamedTuple):
+    """Out-of-fold rows, with the outputs of the member that did not train on them."""
+
+    #: (n_rows, n_outputs)
+    output: Tensor
+    #: (n_rows, n_outputs)
+    target: Tensor
+    #: (n_rows,), or None where all are equal
+    weight: Tensor | None
+
+    def mean_loss(self, loss: Loss, temperature: float = 1.0) -> float:
+        """Return the weighted mean of the loss, of outputs divided by `temperature`."""
+        losses = loss.value(self.output / temperature, self.target)
+        if self.weight is not None:
+            losses = losses * self.weight
+        return losses.sum(dtype=summing_dtype(losses.device)).item() / len(losses)
+
+
+def predict_out_of_fold(
+    module: SparseInitMLP, dataset: TabularDataset, rows: Tensor, chunk_size: int, compute: ComputePool
+) -> OutOfFold:
+    """Compute the outputs of the out-of-fold rows, each by the member that does not train on it.
+
+    Parameters
+    ----------
+    module : SparseInitMLP
+        The network.
+    dataset : TabularDataset
+        The training rows.
+    rows : Tensor of shape (n_members, n_rows)
+        See :func:`out_of_fold_rows`.
+    chunk_size : int
+        Largest number of rows of each member to compute at once.
+    compute : ComputePool
+        The threads that share the rows.
+    """
+
+    @torch.no_grad()  # which holds for the thread that it is called in
+    def outputs(some: Tensor) -> Tensor:
+        x = dataset.target.new_empty(some.numel(), dataset.X.n_columns)
+        dataset.X.take(some.reshape(-1), out=x)
+        return module(x.view(*some.shape, -1))
+
+    chunks = rows.split(min(chunk_size, math.ceil(rows.shape[1] / compute.n_threads)), dim=1)
+    output = torch.cat(compute.map([partial(outputs, chunk) for chunk in chunks]), dim=1)
+    flat = rows.reshape(-1)
+    weight = None if dataset.weight is None else dataset.weight[flat, 0]
+    return OutOfFold(output.flatten(0, 1), dataset.target[flat], weight)
+
+
+class StopWhenLongEnough(Callback):
+    """End training once it has taken twice as long as the out-of-fold loss took to its minimum.
+
+    Each out-of-fold row is judged by one member alone; all members together gain from longer training than one.
+    """
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Count from here."""
+        self.start_ = len(net.history)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """End training if it is time to."""
+        if "out_of_fold_loss" not in net.history[-1]:
+            return
+        losses, steps = zip(*net.history[self.start_ :, ("out_of_fold_loss", "train_batch_count")], strict=True)
+        long_enough = len(losses) >= PATIENCE * (1 + losses.index(min(losses)))
+        if long_enough and sum(steps) >= MIN_STEPS:
+            raise KeyboardInterrupt
+
+
+def fit_temperature(loss: Loss, out_of_fold: OutOfFold) -> float:
+    """Return the temperature, from 1 to MAX_TEMPERATURE, at which the out-of-fold loss is smallest.
+
+    Logits are divided by it, which calibrates the probabilities of an overconfident network. It is never below 1:
+    of few rows, all classified correctly, the optimum would be certainty. (Guo, Pleiss, Sun and Weinberger 2017,
+    *On Calibration of Modern Neural Networks*, arXiv:1706.04599, section 4.2.)
+
+    Parameters
+    ----------
+    loss : Loss
+        A loss whose outputs are logits.
+    out_of_fold : OutOfFold
+        Logits of the out-of-fold rows, with their targets and weights.
+
+    Returns
+    -------
+    float
+    """
+
+    def mean_loss(log_temperature: float) -> float:
+        return out_of_fold.mean_loss(loss, math.exp(log_temperature))
+
+    optimum = minimize_scalar(mean_loss, bounds=(0.0, math.log(MAX_TEMPERATURE)), method="bounded")
+    # the search never tries the bounds themselves
+    return math.exp(optimum.x) if optimum.fun < mean_loss(0.0) else 1.0

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from sparsemlp._activations import n_sin, relu_backward, sparse_layer_backward_calls, sparse_layer_calls
 from sparsemlp._training.losses import Loss
 from sparsemlp._training.optimizers import FusedAdamW, is_plain_sgd, rate_of, set_learning_rate
-from sparsemlp.activations import n_sin, relu_backward, sparse_layer_backward_calls, sparse_layer_calls
 from sparsemlp.module import SparseInitMLP
 
 
@@ -34,7 +34,7 @@ class BatchBuffers(NamedTuple):
 class _Layer:
     """Some members' parameters of one layer, with activations and their gradients for a fixed batch size.
 
-    In mixed precision a hidden layer computes on copies of its parameters in `dtype`. The output layer computes
+    In low precision a hidden layer computes on copies of its parameters in `dtype`. The output layer computes
     on the parameters themselves, so that the loss has full precision, and passes its gradient down by a copy.
     """
 
@@ -53,9 +53,9 @@ class _Layer:
         has_copy = dtype != self.weight.dtype
         #: what products take in place of the parameters
         self.weight_operand = torch.empty_like(self.weight, dtype=dtype) if has_copy else self.weight
-        self.is_mixed = has_copy and not is_output
-        self.bias_operand = torch.empty_like(self.bias, dtype=dtype) if self.is_mixed else self.bias
-        weight = self.weight_operand if self.is_mixed else self.weight
+        self.is_low_precision = has_copy and not is_output
+        self.bias_operand = torch.empty_like(self.bias, dtype=dtype) if self.is_low_precision else self.bias
+        weight = self.weight_operand if self.is_low_precision else self.weight
         self.weight_t, self.bias_row_operand = weight.mT, self.bias_operand.unsqueeze(-2)
         shape = (*self.bias.shape[:-1], batch_size, self.bias.shape[-1])
         self.output: Tensor  # of hidden layers; the last one's is the batch's
@@ -69,7 +69,7 @@ class _Layer:
         self.bias_gradient: Tensor
         #: the optimizer's groups of parameters that they are in
         self.weight_group = self.bias_group = 0
-        self.rough_gradient: Tensor | None = None  # the gradient in `dtype`, where it is computed in another
+        self.low_precision_gradient: Tensor | None = None  # the weights' gradient in `dtype`
 
     def _view(self, values: Tensor) -> Tensor:
         """Return the members' part, without the members dimension where it is one."""
@@ -82,8 +82,8 @@ class _Layer:
                 parameter.grad = torch.zeros_like(parameter)
         self.weight_gradient = self._view(layer.weight.grad)
         self.bias_gradient = self._view(layer.bias.grad)
-        if self.is_mixed:
-            self.rough_gradient = torch.empty_like(self.in_memory(self.weight_operand))
+        if self.is_low_precision:
+            self.low_precision_gradient = torch.empty_like(self.in_memory(self.weight_operand))
 
     def in_memory(self, values: Tensor) -> Tensor:
         """Return weights, or their gradient, in the order in which they lie in memory.
@@ -105,7 +105,7 @@ class _Layer:
 
 
 def _buffer(like: Tensor, shape: tuple[int, ...], shared: Tensor | None) -> Tensor:
-    """Return a buffer of this shape, in the beginning of `shared` where that is given."""
+    """Return a buffer of this shape, in the first part of `shared` if that is given."""
     n_values = math.prod(shape)
     flat = like.new_empty(n_values) if shared is None else shared.view(-1)[:n_values]
     return flat.view(shape)
@@ -159,12 +159,12 @@ class TrainingStep:
         self.members = members if module.n_members > 1 else None  # batches of one member have no such dimension
         full = module.input_layer.weight.dtype
         dtype = full if dtype is None else dtype
-        self.is_mixed = dtype != full
+        self.is_low_precision = dtype != full
         self._make_layers(module, members, dtype, buffers)
         self._make_buffers(buffers)
         self._choose_products(n_members=len(range(module.n_members)[members]))
         self._join_optimizer(module, members, adamw)
-        # The batch is kept beside its calls, so that no other can come by its id.
+        # The batch is kept with its calls, so that no other batch can have its id.
         self._recorded: dict[int, tuple[BatchBuffers, list[Callable[[], Any]]]] = {}
         #: learning rate and weight decay of every parameter group
         self._scalars: tuple[tuple[float, float], ...] = ()
@@ -179,16 +179,16 @@ class TrainingStep:
         ]
 
     def _make_buffers(self, buffers: TrainingStep | None) -> None:
-        """Make the buffers that are no single layer's."""
+        """Make the buffers that do not belong to one layer."""
         first, last_hidden = self.layers[0], self.layers[-2]
         shape = (*first.output.shape[:-1], n_sin(self.activation, first.output.shape[-1]))
         self.cosines: Tensor = _buffer(first.output, shape, None if buffers is None else buffers.cosines)
-        if self.is_mixed:
+        if self.is_low_precision:
             self.x = first.delta.new_empty(*first.delta.shape[:-1], first.weight.shape[-1])
             self.last_hidden = torch.empty_like(last_hidden.output, dtype=first.weight.dtype)
 
     def _choose_products(self, n_members: int) -> None:
-        """Take products of matrices for one member, of stacks of them for several."""
+        """Choose matrix products for one member, batched products for several."""
         squeeze = n_members == 1
         self.affine: Callable[..., Tensor] = torch.addmm if squeeze else torch.baddbmm
         self.product: Callable[..., Tensor] = torch.mm if squeeze else torch.bmm
@@ -202,7 +202,7 @@ class TrainingStep:
         self.is_plain_sgd = is_plain_sgd(optimizer)
         groups = {id(p): i for i, group in enumerate(optimizer.param_groups) for p in group["params"]}
         for layer, parameters in zip(self.layers, module.layers, strict=True):
-            if layer.is_mixed or not self.is_plain_sgd:
+            if layer.is_low_precision or not self.is_plain_sgd:
                 layer.allocate_gradients(parameters)
             layer.weight_group, layer.bias_group = groups[id(parameters.weight)], groups[id(parameters.bias)]
         if adamw is None and FusedAdamW.can_take(optimizer):
@@ -214,7 +214,7 @@ class TrainingStep:
     def __call__(self, batch: BatchBuffers, rate: float | None = None) -> None:
         """Train on the batch in `batch`, and leave the outputs before the update in ``batch.output``.
 
-        The learning rate is `rate`, or where that is None those of the optimizer's parameter groups.
+        The learning rate is `rate`; if it is None, every parameter group of the optimizer has its own.
         """
         if self.is_plain_sgd:
             self._forget_old_scalars(rate)
@@ -249,7 +249,7 @@ class TrainingStep:
 
     def _forward(self, batch: BatchBuffers) -> Iterator[Callable[[], Any]]:
         x = batch.x
-        if self.is_mixed:
+        if self.is_low_precision:
             yield partial(self.x.copy_, x)
             x = self.x
         for layer in self.layers[:-1]:
@@ -259,7 +259,7 @@ class TrainingStep:
             else:
                 yield layer.output.relu_
             x = layer.output
-        if self.is_mixed:
+        if self.is_low_precision:
             yield partial(self.last_hidden.copy_, x)
             x = self.last_hidden
         layer = self.layers[-1]
@@ -274,7 +274,7 @@ class TrainingStep:
         divisor = 1 if self.is_plain_sgd else self.batch_size  # SGD has the mean's divisor in its scalars
         if divisor / self.output_scale != 1:
             yield partial(layer.delta.div_, divisor / self.output_scale)
-        if self.is_mixed:
+        if self.is_low_precision:
             yield partial(layer.delta_operand.copy_, layer.delta)
 
     def _backward(self, batch: BatchBuffers) -> Iterator[Callable[[], Any]]:
@@ -287,14 +287,14 @@ class TrainingStep:
                 yield from sparse_layer_backward_calls(self.activation, below.output, self.cosines, below.delta)
             else:
                 yield relu_backward(below.output, below.delta)
-            inputs = self.last_hidden if self.is_mixed and not layer.is_mixed else below.output
+            inputs = self.last_hidden if self.is_low_precision and not layer.is_low_precision else below.output
             yield from update(layer, inputs)  # after the product, which needs the weights as they were
-        yield from update(self.layers[0], self.x if self.is_mixed else batch.x)
+        yield from update(self.layers[0], self.x if self.is_low_precision else batch.x)
 
     def _sgd_update(self, layer: _Layer, inputs: Tensor) -> Iterator[Callable[[], Any]]:
         keep, alpha = self._keep_and_alpha(layer.weight_group)
         bias_keep, bias_alpha = self._keep_and_alpha(layer.bias_group)
-        if layer.is_mixed:
+        if layer.is_low_precision:
             yield from self._store_gradients(layer, inputs)
             yield partial(layer.weight.mul_, keep)
             yield partial(layer.weight.add_, layer.weight_gradient, alpha=alpha)
@@ -312,11 +312,11 @@ class TrainingStep:
 
     def _store_gradients(self, layer: _Layer, inputs: Tensor) -> Iterator[Callable[[], Any]]:
         factors, out = layer.gradient_factors(inputs), layer.in_memory(layer.weight_gradient)
-        if layer.rough_gradient is None:
+        if layer.low_precision_gradient is None:
             yield partial(self.product, *factors, out=out)
             # half the time of a sum over rows, and a tenth of the product with a column of ones
             yield partial(self.product, self.ones, layer.delta, out=layer.bias_gradient.unsqueeze(-2))
         else:
-            yield partial(self.product, *factors, out=layer.rough_gradient)
-            yield partial(out.copy_, layer.rough_gradient)
+            yield partial(self.product, *factors, out=layer.low_precision_gradient)
+            yield partial(out.copy_, layer.low_precision_gradient)
             yield partial(torch.sum, layer.delta, dim=-2, dtype=layer.bias.dtype, out=layer.bias_gradient)

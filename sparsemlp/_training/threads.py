@@ -20,7 +20,7 @@ class ComputePool:
     def __init__(self, executor: ThreadPoolExecutor, n_threads: int) -> None:
         self.executor = executor
         self.n_threads = n_threads
-        #: set when results are not wanted any more: at the end, after Ctrl-C, or where a function has failed
+        #: set when results are no longer needed: at the end, after Ctrl-C, or after a function has failed
         self.over = threading.Event()
 
     def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -48,14 +48,14 @@ class ComputePool:
             other.result()
 
     def raise_if_cancelled(self) -> None:
-        """Raise CancelledError where results are not wanted any more."""
+        """Raise CancelledError if results are no longer needed."""
         if self.over.is_set():
             raise CancelledError
 
 
 @contextlib.contextmanager
 def compute_threads(n_threads: int = 1, n_inner: int | None = None) -> Iterator[ComputePool]:
-    """Give threads to compute in, where denormal numbers are flushed to zero.
+    """Start threads to compute in, which flush denormal numbers to zero.
 
     Weights without a gradient decay into denormal numbers, which cost 10 to 50 times as much as others. The
     mode belongs to a thread, and threads that OpenMP starts inherit it: so this covers every thread that
@@ -94,7 +94,7 @@ def settle_threads() -> None:
 
 
 def _wait_for_all(executor: ThreadPoolExecutor) -> None:
-    """Wait for the threads' end, whatever is pressed: what they train is about to be handed back."""
+    """Wait for the threads to end, also after Ctrl-C: the caller is about to use what they train."""
     try:
         executor.shutdown(cancel_futures=True)
     except KeyboardInterrupt:
@@ -103,7 +103,7 @@ def _wait_for_all(executor: ThreadPoolExecutor) -> None:
 
 
 def _cuda_of_this_thread() -> Callable[[], None]:
-    """Return what gives another thread this one's device and streams, which each thread has of its own.
+    """Return a function that gives another thread the CUDA device and streams of this one.
 
     What the caller has queued on a stream is done before what follows on the same one, and only there.
     """
@@ -126,7 +126,7 @@ def _prepare_thread(n_inner: int, use_callers_cuda: Callable[[], None]) -> None:
     use_callers_cuda()
     torch.set_flush_denormal(True)
     # OpenMP keeps this number for each thread: a new one would use all processors for the smallest kernel. torch
-    # keeps what any thread has set last as well, for threads to come, which are not ours: they get what was there.
+    # also keeps the number set last by any thread as the default of new threads: the former default is restored.
     with _SETTING:
         before = torch.get_num_threads()
         if before != n_inner:

@@ -6,9 +6,8 @@ the others. If they learn, and as many random neurons do not, then width was a s
 arXiv:1803.03635).
 """
 
-from sparsemlp.lottery.experiment import ticket_experiment
-from sparsemlp.lottery.retraining import retrain
-from sparsemlp.lottery.tickets import KeepInitialisation, select_neurons, subnetwork, winning_ticket
+from sparsemlp.lottery._experiment import ticket_experiment
+from sparsemlp.lottery._tickets import KeepInitialisation, retrain, select_neurons, subnetwork, winning_ticket
 
 __all__ = [
     "KeepInitialisation",

@@ -10,19 +10,19 @@ References
    arXiv:2409.17858.
 """
 
-from sparsemlp.scaling_laws.equivalents import sample_limited_loss, width_limited_loss
-from sparsemlp.scaling_laws.exponents import (
+from sparsemlp.scaling_laws._dynamics import Trajectory, gradient_flow, online_sgd
+from sparsemlp.scaling_laws._equivalents import lazy_loss, sample_limited_loss, width_limited_loss
+from sparsemlp.scaling_laws._exponents import (
     ComputeExponents,
     compute_exponents,
     difficulty,
+    noise_exponent,
     sample_exponent,
     time_exponent,
     width_exponent,
 )
-from sparsemlp.scaling_laws.fits import Decay, PowerLaw, fit_power_law, local_exponents, straightest_range
-from sparsemlp.scaling_laws.flow import gradient_flow
-from sparsemlp.scaling_laws.model import SolvableModel, draw_sample_limited_losses, solvable_model
-from sparsemlp.scaling_laws.sgd import Trajectory, online_sgd
+from sparsemlp.scaling_laws._fits import Decay, PowerLaw, fit_power_law, local_exponents, straightest_range
+from sparsemlp.scaling_laws._model import SolvableModel, draw_sample_limited_losses, solvable_model
 
 __all__ = [
     "ComputeExponents",
@@ -35,7 +35,9 @@ __all__ = [
     "draw_sample_limited_losses",
     "fit_power_law",
     "gradient_flow",
+    "lazy_loss",
     "local_exponents",
+    "noise_exponent",
     "online_sgd",
     "sample_exponent",
     "sample_limited_loss",

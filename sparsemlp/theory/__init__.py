@@ -10,26 +10,18 @@ them for exponents and ratios, not as numbers of neurons to take.
 References
 ----------
 .. [1] B. L. Edelman, S. Goel, S. Kakade, E. Malach, C. Zhang. "Pareto Frontiers in Neural Feature Learning: Data,
-   ComputePool, Width, and Luck". NeurIPS 2023. arXiv:2309.03800.
+   Compute, Width, and Luck". NeurIPS 2023. arXiv:2309.03800.
 .. [2] B. Barak, B. L. Edelman, S. Goel, S. Kakade, E. Malach, C. Zhang. "Hidden Progress in Deep Learning: SGD
    Learns Parities Near the Computational Limit". NeurIPS 2022. arXiv:2207.08799.
 """
 
-from sparsemlp.theory.fourier import FourierGap, PopulationGradient, fourier_gap, population_gradient
-from sparsemlp.theory.luck import (
+from sparsemlp.theory._bounds import Scaling, over_sparse_scaling, sq_lower_bound, under_sparse_scaling
+from sparsemlp.theory._fourier import FourierGap, PopulationGradient, fourier_gap, population_gradient
+from sparsemlp.theory._luck import (
     any_lucky_probability,
     approximate_lucky_probability,
     lucky_probability,
     width_for_luck,
-)
-from sparsemlp.theory.scalings import Scaling, over_sparse_scaling, under_sparse_scaling
-from sparsemlp.theory.statistical_queries import (
-    is_below_sq_bound,
-    sq_min_samples,
-    sq_min_steps,
-    sq_min_width,
-    sq_resources,
-    sq_threshold,
 )
 
 __all__ = [
@@ -39,15 +31,10 @@ __all__ = [
     "any_lucky_probability",
     "approximate_lucky_probability",
     "fourier_gap",
-    "is_below_sq_bound",
     "lucky_probability",
     "over_sparse_scaling",
     "population_gradient",
-    "sq_min_samples",
-    "sq_min_steps",
-    "sq_min_width",
-    "sq_resources",
-    "sq_threshold",
+    "sq_lower_bound",
     "under_sparse_scaling",
     "width_for_luck",
 ]

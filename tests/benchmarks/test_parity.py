@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from benchmarks.__main__ import main
-from benchmarks.parity import tables as parity_store
-from benchmarks.parity import train
+from benchmarks.parity import stored_runs, train
 from benchmarks.parity.grids import EXPERIMENTS, PROFILES, settings_of
 from benchmarks.results.database import FILE_NAME
 from benchmarks.results.store import Store
@@ -29,7 +28,7 @@ GRID = [
     "--sparsities",
     "2",
     "dense",
-    "--sizes",
+    "--rows",
     "50",
     "200",
 ]
@@ -40,7 +39,7 @@ def parity(folder, *options):
     return main(["parity", "--results", str(folder), *options])
 
 
-def rows(folder, table=parity_store.RUNS):
+def rows(folder, table=stored_runs.RUNS):
     store = Store.open(folder, create=False)
     frame = store.frame(table)
     store.close()
@@ -74,7 +73,7 @@ def test_lists_of_values_are_combined(tmp_path):
     )
     found = rows(tmp_path)
     assert len(found) == 2**7
-    assert not found.duplicated(list(parity_store.RUN_KEY)).any()
+    assert not found.duplicated(list(stored_runs.RUN_KEY)).any()
 
 
 def test_online_runs_have_no_training_rows_and_no_train_error(tmp_path):
@@ -85,7 +84,7 @@ def test_online_runs_have_no_training_rows_and_no_train_error(tmp_path):
         "2",
         "--max-steps",
         "250",
-        "--sizes",
+        "--rows",
         "online",
         "40",
         "--widths",
@@ -112,7 +111,7 @@ def test_only_missing_runs_are_trained(tmp_path, capsys):
 def test_the_same_command_gives_the_same_rows(tmp_path):
     for name in ("one", "two"):
         assert parity(tmp_path / name, *GRID, "--widths", "20", "25", "--runs", "3") == 0
-    key = list(parity_store.RUN_KEY)
+    key = list(stored_runs.RUN_KEY)
     one, two = (rows(tmp_path / name).sort_values(key)[[*key, *RESULT]] for name in ("one", "two"))
     pd.testing.assert_frame_equal(one.reset_index(drop=True), two.reset_index(drop=True), check_exact=True)
 
@@ -138,10 +137,10 @@ def test_a_killed_study_goes_on_and_counts_no_run_twice(tmp_path):
     again = [*GRID, "--widths", "5", "6", "7", "--runs", "2", "--max-steps", "8000", "--n-informative", "6"]
     assert parity(tmp_path, *again) == 0
     found = rows(tmp_path)
-    assert not found.duplicated(list(parity_store.RUN_KEY)).any()
+    assert not found.duplicated(list(stored_runs.RUN_KEY)).any()
     assert found[found["width"] < 10].groupby("width").size().to_dict() == {5: 8, 6: 8, 7: 8}
     assert parity(tmp_path / "whole", *again) == 0
-    key = list(parity_store.RUN_KEY)
+    key = list(stored_runs.RUN_KEY)
     both = found.merge(rows(tmp_path / "whole"), on=key)
     assert (both["succeeded_x"] == both["succeeded_y"]).all()
 
@@ -166,30 +165,30 @@ def test_curves_are_kept_where_asked_for(tmp_path):
     parity(tmp_path, *GRID, "--widths", "20", "--runs", "1", "--curves")
     for row in rows(tmp_path).itertuples():
         curve = json.loads(row.curve)
-        assert [look[0] for look in curve] == list(range(250, row.steps + 1, 250))
+        assert [evaluation[0] for evaluation in curve] == list(range(250, row.steps + 1, 250))
         assert curve[-1][2] == row.test_error
 
 
 def test_two_commands_on_one_folder_store_every_run_once(tmp_path, monkeypatch):
     grid = [*GRID, "--widths", "20", "--runs", "2"]
-    look = parity_store.missing_runs
+    look = stored_runs.missing_runs
 
-    def looking_while_another_trains(store, cells, n_runs):
-        missing = look(store, cells, n_runs)
-        monkeypatch.setattr(parity_store, "missing_runs", look)
+    def looking_while_another_trains(store, settings, n_runs):
+        missing = look(store, settings, n_runs)
+        monkeypatch.setattr(stored_runs, "missing_runs", look)
         assert parity(tmp_path, *GRID, "--widths", "20", "--runs", "1") == 0
         return missing
 
-    monkeypatch.setattr(parity_store, "missing_runs", looking_while_another_trains)
+    monkeypatch.setattr(stored_runs, "missing_runs", looking_while_another_trains)
     assert parity(tmp_path, *grid) == 0
     found = rows(tmp_path)
     assert len(found) == 8
-    assert not found.duplicated(list(parity_store.RUN_KEY)).any()
+    assert not found.duplicated(list(stored_runs.RUN_KEY)).any()
 
 
 def test_a_store_that_gives_up_is_one_line(tmp_path, monkeypatch, capsys):
-    row_of = parity_store._run_row
-    monkeypatch.setattr(parity_store, "_run_row", lambda outcome: row_of(outcome) | {"test_error": None})
+    row_of = stored_runs._run_row
+    monkeypatch.setattr(stored_runs, "_run_row", lambda outcome: row_of(outcome) | {"test_error": None})
     assert parity(tmp_path, *GRID, "--widths", "20", "--runs", "1") == 2
     said = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert len(said) == 1
@@ -208,7 +207,7 @@ def test_a_batch_that_does_not_fit_in_memory_is_one_line(tmp_path, monkeypatch, 
     def refuse(*args):
         raise error
 
-    monkeypatch.setattr("sparsemlp.frontier.batches.RunBatch", refuse)
+    monkeypatch.setattr("sparsemlp.frontier._scheduling.RunBatch", refuse)
     assert parity(tmp_path, *GRID, "--widths", "20", "--runs", "1") == 2
     said = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert len(said) == 1
@@ -221,7 +220,7 @@ def test_curves_of_runs_that_are_stored_without_them_are_refused(tmp_path, capsy
     capsys.readouterr()
     assert parity(tmp_path, *grid, "--runs", "2", "--curves") == 2
     assert capsys.readouterr().err == (
-        "python -m benchmarks parity: error: 4 of these runs are stored without their errors at every look; "
+        "python -m benchmarks parity: error: 4 of these runs are stored without errors at every evaluation; "
         "choose another --results folder\n"
     )
     assert len(rows(tmp_path)) == 4
@@ -233,12 +232,12 @@ def test_curves_of_runs_that_are_stored_without_them_are_refused(tmp_path, capsy
 
 
 def test_the_paper_profile_says_what_it_costs_and_trains_nothing_without_yes(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(train, "_timed", lambda cell, device: 1e-8 * cell.width * cell.n_features)
+    monkeypatch.setattr(train, "_timed", lambda setting, device: 1e-8 * setting.width * setting.n_features)
     assert parity(tmp_path / "results", "--profile", "paper") == 2
     said = capsys.readouterr()
     assert said.err == "python -m benchmarks parity: error: --profile paper is left alone without --yes\n"
-    cells = settings_of(PROFILES["paper"].grid)
-    hours = sum(50 * 100_000 * 1e-8 * cell.width * cell.n_features for cell in cells) / 3600
+    settings = settings_of(PROFILES["paper"].grid)
+    hours = sum(50 * 100_000 * 1e-8 * setting.width * setting.n_features for setting in settings) / 3600
     assert f"at most {hours:,.0f} hours" in said.out
     assert "183600 runs" in said.out
     assert not (tmp_path / "results").exists()
@@ -250,7 +249,7 @@ def test_with_yes_the_cost_is_said_and_the_grid_is_trained(tmp_path, capsys):
         "8",
         "--n-informative",
         "2",
-        "--sizes",
+        "--rows",
         "50",
         "--widths",
         "5",
@@ -260,7 +259,7 @@ def test_with_yes_the_cost_is_said_and_the_grid_is_trained(tmp_path, capsys):
         "250",
     ]
     assert parity(tmp_path, "--profile", "paper", "--yes", *small) == 0
-    assert "2 runs of 2 cells" in capsys.readouterr().out
+    assert "2 runs of 2 settings" in capsys.readouterr().out
     assert len(rows(tmp_path)) == 2
 
 
@@ -270,11 +269,12 @@ def test_with_yes_the_cost_is_said_and_the_grid_is_trained(tmp_path, capsys):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_varies_what_its_figure_shows(name):
     experiment = EXPERIMENTS[name]
-    cells = experiment.cells
-    assert len(set(cells)) > 1
-    varied = {field for field in parity_store.SETTING_FIELDS if len({getattr(cell, field) for cell in cells}) > 1}
+    settings = experiment.settings
+    assert len(set(settings)) > 1
+    fields = stored_runs.SETTING_FIELDS
+    varied = {field for field in fields if len({getattr(setting, field) for setting in settings}) > 1}
     shown = {experiment.x, experiment.line, experiment.panel}
-    implied = {"start": {"sparsity", "init", "init_scale"}, "target": {"n_informative"}}
+    implied = {"start": {"sparsity", "init", "init_scale", "bias_init"}, "target": {"n_informative"}}
     covered = set().union(*(implied.get(field, set()) | {field} for field in shown))
     assert varied <= covered
 
@@ -314,12 +314,12 @@ def test_an_experiment_trains_its_cells_and_the_report_shows_it(tmp_path, monkey
     monkeypatch.setattr(train, "TICKET_RUNS", 3)
     for name in ("loss", "targets", "tickets"):
         assert parity(tmp_path, "--experiment", name) == 0
-    n_cells = len({cell for name in ("loss", "targets") for cell in EXPERIMENTS[name].cells})
+    n_cells = len({setting for name in ("loss", "targets") for setting in EXPERIMENTS[name].settings})
     assert len(rows(tmp_path)) == 2 * n_cells
-    tickets = rows(tmp_path, parity_store.TICKETS)
+    tickets = rows(tmp_path, stored_runs.TICKETS)
     assert tickets.groupby("net").size().to_dict() == {"full": 3, "ticket": 3, "random re-initialisation": 3}
     assert parity(tmp_path, "--experiment", "tickets") == 0
-    assert len(rows(tmp_path, parity_store.TICKETS)) == 9
+    assert len(rows(tmp_path, stored_runs.TICKETS)) == 9
 
     assert main(["report", "--results", str(tmp_path)]) == 0
     text = (tmp_path / "report" / "report.md").read_text()
@@ -327,19 +327,18 @@ def test_an_experiment_trains_its_cells_and_the_report_shows_it(tmp_path, monkey
         assert title in text
     assert EXPERIMENTS["noise"].title not in text
     for figure in ("parity-loss", "parity-targets", "parity-tickets"):
-        assert (tmp_path / "report" / f"{figure}.svg").exists()
         assert (tmp_path / "report" / f"{figure}.png").exists()
 
 
 def test_step_times_are_measured_on_nets_of_several_sizes_but_not_on_the_largest():
-    cells = settings_of({"width": [5, 50, 500_000], "n_features": [10, 20], "max_steps": 7})
-    times = train.step_seconds(cells, torch.device("cpu"), work=1000)
-    assert {(cell.width, cell.n_features) for cell in times} == {(5, 10), (5, 20), (50, 10), (50, 20)}
+    settings = settings_of({"width": [5, 50, 500_000], "n_features": [10, 20], "max_steps": 7})
+    times = train.step_seconds(settings, torch.device("cpu"), work=1000)
+    assert {(setting.width, setting.n_features) for setting in times} == {(5, 10), (5, 20), (50, 10), (50, 20)}
     assert all(seconds > 0 for seconds in times.values())
 
 
 @pytest.mark.parametrize("n_features", [1, 4])
 def test_step_times_are_measured_for_very_few_features(n_features, monkeypatch):
-    monkeypatch.setattr(train, "_timed", lambda cell, device: 1.0)
-    cells = settings_of({"n_features": n_features, "n_informative": 1, "sparsity": 1})
-    assert [cell.n_features for cell in train.step_seconds(cells, torch.device("cpu"))] == [n_features]
+    monkeypatch.setattr(train, "_timed", lambda setting, device: 1.0)
+    settings = settings_of({"n_features": n_features, "n_informative": 1, "sparsity": 1})
+    assert [setting.n_features for setting in train.step_seconds(settings, torch.device("cpu"))] == [n_features]

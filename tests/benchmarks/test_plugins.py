@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 import pytest
+from cloudpickle import dumps
 from helpers.benchmark_toys import Nearest, competitor, words
-from joblib.externals.loky.cloudpickle_wrapper import dumps
 
 from benchmarks.__main__ import main
 from benchmarks.cli import UsageError
@@ -17,10 +17,10 @@ from benchmarks.data.tasks import TASKS
 from benchmarks.models import MODELS
 from benchmarks.results.database import FILE_NAME
 from benchmarks.results.store import Store
-from benchmarks.tabular.plugins import Plugin, register
+from benchmarks.tabular.plugins import register
 
-pytestmark = pytest.mark.usefixtures("registries")
-OPTIONS = words("--plugin tests/helpers/benchmark_toys.py --tasks toy --train-size 60 --seeds 1")
+pytestmark = pytest.mark.usefixtures("registries", "workers_in_threads")
+OPTIONS = words("--plugin tests/helpers/benchmark_toys.py --tasks toy --rows 60 --seeds 1")
 
 
 @pytest.fixture(autouse=True)
@@ -77,13 +77,14 @@ def test_a_plugin_that_is_none_is_one_line(tmp_path, capsys, source, message):
     assert message in error
 
 
-def test_a_name_that_another_plugin_has_taken_is_refused_and_the_same_plugin_twice_is_not():
-    first = Plugin("first.py", NAMED.format(what="MODELS = [knn]", name="knn"))
-    other = Plugin("other.py", first.source)
-    register([first, first])
-    register([first])
+def test_a_name_that_another_plugin_has_taken_is_refused_and_the_same_plugin_twice_is_not(tmp_path):
+    first, other = tmp_path / "first.py", tmp_path / "other.py"
+    for path in (first, other):
+        path.write_text(NAMED.format(what="MODELS = [knn]", name="knn"))
+    register(first)
+    register(first)
     with pytest.raises(UsageError, match=r"other\.py: there is another Model called 'knn'"):
-        register([other])
+        register(other)
     assert MODELS["knn"].build is print
 
 
@@ -103,8 +104,11 @@ TASKS = [Task("lazy", Loader(3))]
 """
 
 
-def test_a_plugins_classes_can_be_dataclasses_and_be_pickled_here_and_for_processes_that_lack_them(monkeypatch):
-    register([Plugin("lazy.py", DATACLASS)])
+def test_a_plugins_classes_can_be_dataclasses_and_be_pickled_here_and_for_processes_that_lack_them(
+    monkeypatch, tmp_path
+):
+    (tmp_path / "lazy.py").write_text(DATACLASS)
+    register(tmp_path / "lazy.py")
     loader = TASKS["lazy"].load
     assert pickle.loads(pickle.dumps(loader)) == loader
     sent = dumps(loader)
@@ -122,7 +126,8 @@ def test_a_task_whose_loader_raises_anything_is_left_out_and_the_rest_go_on(tmp_
 
 LABELLED = """
 import numpy as np
-from benchmarks.data.tasks import Data, Task
+from benchmarks.data.table import Data
+from benchmarks.data.tasks import Task
 
 def load():
     X = np.random.default_rng(0).normal(size=(200, 4))

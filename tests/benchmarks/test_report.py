@@ -15,7 +15,7 @@ from benchmarks.models import MODELS
 from benchmarks.parity import cost
 from benchmarks.report.document import Best, Table, number
 from benchmarks.report.style import styles
-from benchmarks.results import json_file
+from benchmarks.results import jsonl
 from benchmarks.results.database import FILE_NAME
 from benchmarks.results.store import Store
 from benchmarks.speed import command as speed
@@ -307,12 +307,12 @@ def test_damaged_measurements_are_one_line_that_names_the_file(results, capsys, 
 
 def test_measurements_that_cannot_be_finished_leave_those_before(tmp_path):
     path = tmp_path / speed.FILE
-    json_file.write(path, {"rows": [1.5]})
+    jsonl.write(path, {"rows": [1.5]})
     with pytest.raises(TypeError):
-        json_file.write(path, {"rows": [1.5, object()]})
-    assert json_file.read(path) == {"rows": [1.5]}
+        jsonl.write(path, {"rows": [1.5, object()]})
+    assert jsonl.read(path) == {"rows": [1.5]}
     with pytest.raises(UsageError, match=r"speed\.json cannot be written"):
-        json_file.write(tmp_path / "nowhere" / speed.FILE, {})
+        jsonl.write(tmp_path / "nowhere" / speed.FILE, {})
 
 
 def test_what_tuning_chose_is_a_table_only_where_a_net_was_tuned():

@@ -19,7 +19,7 @@ SCORES = ["validation_score", "test_accuracy", "test_roc_auc", "test_log_loss", 
 
 
 @pytest.fixture
-def toys(monkeypatch):
+def toys(monkeypatch, workers_in_threads):
     """Small tasks, one that cannot be had, and competitors of which some do not work."""
     for task in benchmark_toys.TASKS:
         monkeypatch.setitem(tasks.TASKS, task.name, task)
@@ -40,7 +40,7 @@ def tabular(folder, *options):
 
 
 def test_a_finished_evaluation_is_a_row_with_its_scores(toys, tmp_path):
-    assert tabular(tmp_path, *words("--tasks toy --train-size 100 --models nearest logistic --seeds 2")) == 0
+    assert tabular(tmp_path, *words("--tasks toy --rows 100 --models nearest logistic --seeds 2")) == 0
     rows = evaluations(tmp_path)
     assert sorted(zip(rows["seed"], rows["model"], strict=True)) == [
         (100, "logistic"),
@@ -74,19 +74,19 @@ def test_every_model_sees_the_same_training_rows_and_never_a_test_row(toys, tmp_
 
 
 def test_what_is_there_is_not_done_again(toys, tmp_path):
-    options = words("--tasks toy --train-size 50 --models nearest --seeds 1")
+    options = words("--tasks toy --rows 50 --models nearest --seeds 1")
     tabular(tmp_path, *options)
     fitted = len(Nearest.seen)
     before = evaluations(tmp_path)
     assert tabular(tmp_path, *options) == 0
     assert len(Nearest.seen) == fitted
     pd.testing.assert_frame_equal(evaluations(tmp_path), before)
-    tabular(tmp_path, *words("--tasks toy --train-size 50 --models nearest --seeds 3"))
+    tabular(tmp_path, *words("--tasks toy --rows 50 --models nearest --seeds 3"))
     assert len(Nearest.seen) == fitted + 2
 
 
 def test_what_was_found_on_the_same_rows_under_another_name_is_taken_over(toys, tmp_path):
-    by_rows, by_share = words("--tasks toy --train-size 84"), words("--tasks toy --fractions 0.2 0.1")
+    by_rows, by_share = words("--tasks toy --rows 84"), words("--tasks toy --fractions 0.2 0.1")
     rest = words("--models nearest --seeds 1 --trials 3")
     tabular(tmp_path / "both", *by_rows, *rest)
     fitted = len(Nearest.seen)
@@ -104,44 +104,30 @@ def test_what_was_found_on_the_same_rows_under_another_name_is_taken_over(toys, 
 
 
 def test_what_was_found_on_other_cores_or_failed_is_not_taken_over(toys, tmp_path, monkeypatch):
-    tabular(tmp_path, *words("--tasks toy --train-size 84 --models nearest broken --seeds 1"))
+    tabular(tmp_path, *words("--tasks toy --rows 84 --models nearest broken --seeds 1"))
     fitted = len(Nearest.seen)
-    monkeypatch.setattr("benchmarks.tabular.evaluate.n_cores", lambda: 99)
+    monkeypatch.setattr("benchmarks.environment.n_cores", lambda: 99)
     tabular(tmp_path, *words("--tasks toy --fractions 0.2 --models nearest broken --seeds 1"))
     assert len(Nearest.seen) == fitted + 1
     assert evaluations(tmp_path).query("model == 'broken'")["failure"].notna().all()
 
 
-@pytest.mark.parametrize("stop", [1, 9, 20])
+@pytest.mark.parametrize("stop", [1, 4, 7])
 def test_a_run_that_is_interrupted_ends_with_the_rows_of_one_left_alone(toys, tmp_path, monkeypatch, capsys, stop):
-    options = [
-        "--tasks",
-        "toy",
-        "small",
-        "--train-size",
-        "80",
-        "--models",
-        "nearest",
-        "--seeds",
-        "1",
-        "--trials",
-        "3",
-    ]
+    options = words("--tasks toy small --rows 80 --models nearest --seeds 1 --trials 3")
     assert tabular(tmp_path / "alone", *options) == 0
-    n_fits = 0
-    fit = Nearest.fit
+    added = Store.add_evaluation
 
-    def interrupted(self, X, y):
-        nonlocal n_fits
-        n_fits += 1
-        if n_fits == stop:
+    def interrupted(self, row):
+        if len(self.finished()) == stop - 1:
             raise KeyboardInterrupt
-        return fit(self, X, y)
+        added(self, row)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Nearest, "fit", interrupted)
+        patch.setattr(Store, "add_evaluation", interrupted)
         assert tabular(tmp_path / "cut", *options) == 130
     assert "goes on from here" in capsys.readouterr().err
+    assert len(evaluations(tmp_path / "cut")) == stop - 1
     assert tabular(tmp_path / "cut", *options) == 0
     key = ["task", "size", "seed", "model", "trial"]
     alone, cut = (
@@ -152,7 +138,7 @@ def test_a_run_that_is_interrupted_ends_with_the_rows_of_one_left_alone(toys, tm
 
 
 def test_tuning_begins_with_the_default_configuration(toys, tmp_path):
-    tabular(tmp_path, *words("--tasks toy --train-size 50 --models nearest --seeds 1 --trials 3"))
+    tabular(tmp_path, *words("--tasks toy --rows 50 --models nearest --seeds 1 --trials 3"))
     rows = evaluations(tmp_path).set_index("trial")
     assert rows.loc[0, "parameters"] == '{"model__scale": 1.0}'
     assert rows.loc[0, "test_log_loss"] == rows.loc[-1, "test_log_loss"]
@@ -165,7 +151,7 @@ def test_a_failing_model_is_a_row_with_its_reason_and_the_rest_go_on(toys, tmp_p
     options = [
         "--tasks",
         "toy",
-        "--train-size",
+        "--rows",
         "50",
         "--models",
         "broken",
@@ -196,16 +182,16 @@ def test_a_space_that_does_not_work_is_a_row_with_its_reason(toys, tmp_path, mon
 
     model = dataclasses.replace(models.MODELS["nearest"], space=space)
     monkeypatch.setitem(models.MODELS, "nearest", model)
-    assert tabular(tmp_path, *words("--tasks toy --train-size 50 --models nearest --seeds 1 --trials 2")) == 0
+    assert tabular(tmp_path, *words("--tasks toy --rows 50 --models nearest --seeds 1 --trials 2")) == 0
     rows = evaluations(tmp_path).set_index("trial")
     assert rows.loc[-1, "test_accuracy"] > 0.5
     assert rows.loc[[0, 1], "failure"].str.contains("ValueError.*low").all()
 
 
 def test_failures_are_tried_again_on_request_only(toys, tmp_path, monkeypatch):
-    options = words("--tasks toy --train-size 50 --models broken --seeds 1")
+    options = words("--tasks toy --rows 50 --models broken --seeds 1")
     tabular(tmp_path, *options)
-    tabular(tmp_path, *words("--tasks toy --train-size 50 --models broken nan --first-seed 101 --seeds 1"))
+    tabular(tmp_path, *words("--tasks toy --rows 50 --models broken nan --first-seed 101 --seeds 1"))
     monkeypatch.setitem(models.MODELS, "broken", competitor("broken", Nearest))
     tabular(tmp_path, *options)
     assert evaluations(tmp_path)["failure"].notna().all()
@@ -216,35 +202,8 @@ def test_failures_are_tried_again_on_request_only(toys, tmp_path, monkeypatch):
     assert "not finite" in rows["nan", 101]
 
 
-def test_a_worker_goes_on_when_another_command_asks_for_earlier_trials_again(toys, tmp_path, monkeypatch):
-    class Mended(Nearest):
-        broken = True
-
-        def fit(self, X, y):
-            if self.broken:
-                raise ValueError("not yet")
-            return super().fit(X, y)
-
-    added = Store.add_evaluation
-
-    def add_and_forget(self, row, *lease):
-        done = added(self, row, *lease)
-        if row["trial"] == 1:
-            Mended.broken = False
-        if row["trial"] == 2 and len(self.failed()):
-            self.forget_failures(self.failed())
-        return done
-
-    monkeypatch.setattr(Store, "add_evaluation", add_and_forget)
-    monkeypatch.setitem(models.MODELS, "mended", competitor("mended", Mended))
-    assert tabular(tmp_path, *words("--tasks toy --train-size 50 --models mended --trials 5 --seeds 1")) == 0
-    rows = evaluations(tmp_path)
-    assert sorted(rows["trial"]) == [-1, 0, 1, 2, 3, 4]
-    assert rows["failure"].isna().all()
-
-
 def test_data_that_cannot_be_had_are_named_and_the_rest_go_on(toys, tmp_path, capsys):
-    options = words("--train-size 50 --models nearest --seeds 1")
+    options = words("--rows 50 --models nearest --seeds 1")
     assert tabular(tmp_path, "--tasks", "gone", "toy", *options) == 0
     assert "left out: gone (OpenML task 0) cannot be had" in capsys.readouterr().err
     assert evaluations(tmp_path)["task"].tolist() == ["toy"]
@@ -264,30 +223,32 @@ def test_data_that_cannot_be_had_are_named_and_the_rest_go_on(toys, tmp_path, ca
         ("tabular --trials many", "--trials.*'many'"),
         ("tabular --fractions 0.1 1.5", "--fractions.*at most 1.*'1.5'"),
         ("tabular --fractions nan", "--fractions.*'nan'"),
-        ("tabular --train-size 1", "--train-size.*at least 2"),
+        ("tabular --rows 1", "--rows.*at least 2"),
         ("tabular --profile huge", "--profile.*smoke"),
         ("tabular --task credit", "--task"),
         ("tabular --jobs 0", "--jobs.*at least 1"),
         ("tabular --max-train some", "--max-train.*'some'"),
         ("tabular --time-limit 0", "--time-limit.*above 0"),
-        ("tabular --backend dask", "--backend dask and --scheduler ADDRESS belong together"),
-        ("tabular --scheduler tcp://127.0.0.1:9", "--backend dask and --scheduler ADDRESS belong together"),
-        ("tabular --backend spark", "--backend.*loky"),
-        ("tabular --storage nonsense", "--storage must be a URL.*'nonsense'"),
-        ("tabular --storage sqlite://", "--storage sqlite needs a file"),
-        ("tabular --storage oracle+nothing://host/x", "SQLAlchemy knows no database"),
-        ("tabular --storage postgresql://nobody@127.0.0.1:9/x", "--storage postgresql.* cannot be used"),
+        (
+            "tabular --scheduler tcp://127.0.0.1:9 --memory-limit 1",
+            "--memory-limit is for workers on this machine",
+        ),
+        ("tabular --tasks parity-3-5 --rows 100", "'parity-3-5': k=5 relevant inputs must be from 1 to n=3"),
+        ("tabular --tasks parity-3 --rows 100", "unknown task 'parity-3'"),
+        ("tabular --tasks parity-5-2 --fractions 0.5", "'parity-5-2' has no pool.*give it --rows"),
+        ("tabular --tasks pairs --models logistic --rows 50", "'logistic' has no regressor"),
+        ("tabular --variant rf={}", "--variant rf: there is a competitor of this name"),
         ("parity --n-features 5 --n-informative 2 6", "--n-informative 6.*--n-features 5"),
         ("parity --n-features 50 5 --sparsities 9", "--sparsities 9.*--n-features 5"),
         ("parity --sparsities thin", "--sparsities.*'thin'"),
         ("parity --learning-rate 0", "--learning-rate.*'0'"),
         ("parity --weight-decay -1", "--weight-decay.*'-1'"),
         ("parity --widths 0", "--widths.*'0'"),
-        ("parity --sizes 0", "--sizes.*at least 1, or 'online'.*'0'"),
+        ("parity --rows 0", "--rows.*at least 1, or 'online'.*'0'"),
         ("parity --max-steps -100", "--max-steps.*at least 1.*'-100'"),
         ("parity --flip-y 0.5", "--flip-y.*below 0.5.*'0.5'"),
         ("parity --target parity xor", "--target.*'xor'.*staircase"),
-        ("parity --target polynomial --sizes online", "polynomial.*cannot be drawn online"),
+        ("parity --target polynomial --rows online", "polynomial.*cannot be drawn online"),
         ("parity --experiment loss --widths 5", "--experiment loss has settings of its own; leave out --widths"),
         ("parity --experiment magic", "--experiment.*'magic'.*loss"),
         ("parity --profile smoke --device abacus", "--device.*'abacus' is unknown"),
@@ -344,17 +305,17 @@ def test_the_command_is_recorded_without_absolute_paths(tmp_path, monkeypatch):
     inside, outside = str(tmp_path / "results"), "/somewhere/else/results"
     assert command_line(["report", "--results", inside]) == "python -m benchmarks report --results results"
     assert command_line(["report", f"--results={outside}"]) == "python -m benchmarks report --results=results"
-    secrets = ["--storage", "postgresql://me:secret@host/x", "--scheduler", "10.0.0.1:8786"]
-    assert command_line(["tabular", *secrets]) == "python -m benchmarks tabular --storage URL --scheduler ADDRESS"
+    secrets = ["--plugin", "https://me:secret@host/x", "--scheduler", "10.0.0.1:8786"]
+    assert command_line(["tabular", *secrets]) == "python -m benchmarks tabular --plugin URL --scheduler ADDRESS"
 
 
 # Everything ------------------------------------------------------------------------------------------
 
 
 def test_the_smoke_profile_runs_from_end_to_end(toys, tmp_path, monkeypatch, capsys):
-    from benchmarks.tabular.command import command
+    from benchmarks.tabular import command
 
-    smoke = command.PROFILES["smoke"] | {"tasks": ["small"], "train_size": [40]}
+    smoke = command.PROFILES["smoke"] | {"tasks": ["small"], "rows": [40]}
     monkeypatch.setitem(command.PROFILES, "smoke", smoke)
     assert main(["all", "--profile", "smoke", "--results", str(tmp_path / "results")]) == 0
     output = capsys.readouterr().out
@@ -370,7 +331,7 @@ def test_a_data_set_may_have_more_than_two_classes(toys, tmp_path, monkeypatch):
     data = toy_data()
     three = dataclasses.replace(data, y=np.digitize(data.X[:, 0], [-0.5, 0.5]))
     monkeypatch.setitem(tasks.TASKS, "three", tasks.Task("three", lambda: three))
-    assert tabular(tmp_path, *words("--tasks three --train-size 90 --models nearest rf --seeds 1")) == 0
+    assert tabular(tmp_path, *words("--tasks three --rows 90 --models nearest rf --seeds 1")) == 0
     rows = evaluations(tmp_path).set_index("model")
     assert rows.loc["rf", "test_accuracy"] > 0.9
     assert rows[["test_roc_auc", "test_log_loss", "test_brier"]].notna().all(axis=None)

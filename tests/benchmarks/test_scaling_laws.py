@@ -8,28 +8,29 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmarks.__main__ import main
-from benchmarks.data.tasks import DataUnavailableError
+from benchmarks.data.table import DataUnavailableError
 from benchmarks.environment import CODE, package_code
+from benchmarks.report.document import Picture, Section
 from benchmarks.scaling import command as scaling_laws
-from benchmarks.scaling import compute, model
+from benchmarks.scaling import compute, solvable
 from benchmarks.scaling.experiment import Experiment
-from benchmarks.scaling.finished_cells import FILE, ScalingStore
+from benchmarks.scaling.finished_settings import FILE, FinishedSettings
 
 CALLS = []
 
 
-def run_toy(cell):
-    CALLS.append(cell["x"])
-    if cell["x"] == 3 and len(CALLS) < 4:
+def run_toy(setting):
+    CALLS.append(setting["x"])
+    if setting["x"] == 3 and len(CALLS) < 4:
         raise KeyboardInterrupt
-    return [{"y": cell["x"] ** 2}]
+    return [{"y": setting["x"] ** 2}]
 
 
-def toy_summary(rows):
-    return f"sum {rows['y'].sum()}", {"toy": Figure()}
+def toy_section(rows):
+    return Section("A toy", [f"sum {rows['y'].sum()}"], figures=[Picture("toy", "A toy.", Figure())])
 
 
-TOY = Experiment("A toy", lambda profile: [{"x": x} for x in (1, 2, 3)], run_toy, toy_summary)
+TOY = Experiment("A toy", lambda profile: [{"x": x} for x in (1, 2, 3)], run_toy, toy_section)
 
 
 def test_a_run_that_was_stopped_goes_on(tmp_path, monkeypatch, capsys):
@@ -39,7 +40,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path, monkeypatch, capsys):
     assert main(command) == 130
     assert main(command) == 0
     assert CALLS == [1, 2, 3, 3]
-    assert "2 of 3 cells are there already" in capsys.readouterr().err
+    assert "2 of 3 settings are there already" in capsys.readouterr().err
     report = (tmp_path / "scaling-laws" / "report.md").read_text()
     assert "sum 14" in report
     assert "python -m benchmarks scaling-laws --experiment model" in report
@@ -49,33 +50,33 @@ def test_a_run_that_was_stopped_goes_on(tmp_path, monkeypatch, capsys):
 
 
 def test_half_a_line_of_a_killed_process_is_done_again(tmp_path):
-    store = ScalingStore(tmp_path)
-    cells = [{"x": 1}, {"x": 2}]
-    store.add("model", cells[0], [{"y": 1.0}], 0.5)
+    store = FinishedSettings(tmp_path)
+    settings = [{"x": 1}, {"x": 2}]
+    store.add("model", settings[0], [{"y": 1.0}], 0.5)
     with (tmp_path / FILE).open("a") as file:
-        file.write(json.dumps({"experiment": "model", "cell": cells[1]})[:-5])
-    assert store.missing("model", cells) == cells[1:]
-    store.add("model", cells[1], [{"y": 4.0}], 0.5)
-    assert store.missing("model", cells) == []
-    assert store.missing("compute", cells) == cells
-    assert store.rows("model", cells).to_dict("list") == {"x": [1, 2], "y": [1.0, 4.0]}
-    assert store.seconds("model", cells) == 1.0
+        file.write(json.dumps({"experiment": "model", "setting": settings[1]})[:-5])
+    assert store.missing("model", settings) == settings[1:]
+    store.add("model", settings[1], [{"y": 4.0}], 0.5)
+    assert store.missing("model", settings) == []
+    assert store.missing("compute", settings) == settings
+    assert store.rows("model", settings).to_dict("list") == {"x": [1, 2], "y": [1.0, 4.0]}
+    assert store.seconds("model", settings) == 1.0
 
 
-def run_gone(cell):
+def run_gone(setting):
     raise DataUnavailableError("gone (OpenML task 0) cannot be had")
 
 
 def test_where_no_data_can_be_had_and_nothing_is_there_the_status_is_1_and_there_is_no_report(
     tmp_path, monkeypatch, capsys
 ):
-    gone = TOY._replace(run_cell=run_gone)
+    gone = TOY._replace(compute=run_gone)
     monkeypatch.setattr(scaling_laws, "experiments", lambda: {"model": TOY, "tables": gone})
     command = ["scaling-laws", "--results", str(tmp_path), "--experiment"]
     assert main([*command, "tables"]) == 1
     error = capsys.readouterr().err
     assert "gone (OpenML task 0) cannot be had" in error
-    assert "no cell could be computed, and none is there: no report was written" in error
+    assert "no setting could be computed, and none is there: no report was written" in error
     assert not (tmp_path / "scaling-laws").exists()
     CALLS[:] = [0] * 4  # the toy is not interrupted
     assert main([*command, "all"]) == 0
@@ -115,18 +116,18 @@ def test_a_mistake_is_one_line(arguments, words, capsys):
 def test_cells_are_json_and_all_different():
     for experiment in scaling_laws.experiments().values():
         for profile in ("smoke", "quick", "full"):
-            cells = experiment.cells(profile)
-            keys = [json.dumps(cell, sort_keys=True) for cell in cells]
+            settings = experiment.settings(profile)
+            keys = [json.dumps(setting, sort_keys=True) for setting in settings]
             assert len(set(keys)) == len(keys)
-            assert [json.loads(key) for key in keys] == cells
+            assert [json.loads(key) for key in keys] == settings
 
 
 def test_a_cell_gives_the_same_rows_every_time():
-    parts = {cell["part"]: cell for cell in model.EXPERIMENT.cells("smoke")}
+    parts = {setting["part"]: setting for setting in solvable.EXPERIMENT.settings("smoke")}
     small = {"width": 8, "n_samples": 8, "n_steps": 20, "n_instances": 2, "curves": False}
-    for cell in parts.values():
-        cell = cell | {name: value for name, value in small.items() if name in cell}
-        assert model.run_cell(cell) == model.run_cell(cell)
+    for setting in parts.values():
+        setting = setting | {name: value for name, value in small.items() if name in setting}
+        assert solvable.compute(setting) == solvable.compute(setting)
 
 
 def curves(time_power, width_power, n_instances=3, scatter=0.0):

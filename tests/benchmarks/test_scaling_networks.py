@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks.data.tasks import Data
-from benchmarks.scaling import circle, openml_tables, parallel, parity
+from benchmarks.data.table import Data
+from benchmarks.scaling import circle, experiment, openml_tables, richness
 from benchmarks.scaling import images as scaling_images
-from benchmarks.scaling.command import NAMES, experiments
+from benchmarks.scaling.command import MODULES, experiments
 
 PROFILES = ("smoke", "quick", "full")
 
@@ -18,20 +18,20 @@ PROFILES = ("smoke", "quick", "full")
 @pytest.fixture(autouse=True, scope="module")
 def one_process():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parallel, "n_cores", lambda: 1)
+        patch.setattr(experiment, "n_cores", lambda: 1)
         yield
 
 
 def test_the_command_offers_every_experiment():
-    assert tuple(experiments()) == NAMES
+    assert tuple(experiments()) == tuple(MODULES)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", ["circle", "images", "parity", "tables"])
 def test_cells_are_distinct_as_json(name, profile):
-    cells = experiments()[name].cells(profile)
-    assert len({json.dumps(cell, sort_keys=True) for cell in cells}) == len(cells)
-    assert all(json.loads(json.dumps(cell)) == cell for cell in cells)
+    settings = experiments()[name].settings(profile)
+    assert len({json.dumps(setting, sort_keys=True) for setting in settings}) == len(settings)
+    assert all(json.loads(json.dumps(setting)) == setting for setting in settings)
 
 
 def test_the_circles_kernel_is_that_of_the_networks_gradients():
@@ -59,8 +59,8 @@ def test_the_circles_target_has_unit_mean_square():
 def circle_rows():
     sizes = {"width": 256, "n_angles": 64, "n_seeds": 1}
     curve = {"part": "curve", "target": "easy", "richness": circle.LAZY, "rate": 0.02, "n_steps": 400}
-    cells = [{"part": "kernel"} | sizes, curve | sizes]
-    return pd.DataFrame([cell | row for cell in cells for row in circle.run_cell(cell)])
+    settings = [{"part": "kernel"} | sizes, curve | sizes]
+    return pd.DataFrame([setting | row for setting in settings for row in circle.compute(setting)])
 
 
 def test_a_lazy_network_does_what_its_initial_kernel_would(circle_rows):
@@ -81,9 +81,9 @@ def test_the_spectrum_is_that_of_the_kernel_averaged_over_rotations(circle_rows)
 
 def test_the_images_network_starts_at_zero_and_moves_by_the_order_of_richness():
     moved = []
-    for richness in (1e-3, 1e-2):
+    for value in (1e-3, 1e-2):
         torch.manual_seed(0)
-        net = scaling_images.CentredCNN(8, richness).double()
+        net = scaling_images.CentredCNN(8, value).double()
         images = torch.rand(16, 1, scaling_images.CANVAS, scaling_images.CANVAS, dtype=torch.float64)
         assert (net(images) == 0).all()
         optimizer = torch.optim.SGD(net.parameter_groups(0.1), lr=0.0)
@@ -110,15 +110,15 @@ def test_parity_is_learned_rich_and_not_lazy():
     setting = {"n_features": 20, "n_informative": 3, "n_samples": 1000, "width": 100, "n_steps": 2000, "n_runs": 3}
     rates = []
     rows = []
-    for richness in (0.01, 1.0):
-        cell = setting | parity.TRAINING | {"start": "sparse, s = 2", "richness": richness}
-        rows += [cell | row for row in parity.run_cell(cell)]
+    for value in (0.01, 1.0):
+        own = setting | richness.TRAINING | {"start": "sparse, s = 2", "richness": value}
+        rows += [own | row for row in richness.compute(own)]
         rates.append(np.mean([row["steps"] is not None for row in rows[-3:]]))
     assert rates == [0.0, 1.0]
-    text, figures = parity.summary(pd.DataFrame(rows))
-    assert "| sparse, s = 2 | 1 | 3 of 3 |" in text
-    assert "| sparse, s = 2 | 0.01 | 0 of 3 |" in text
-    assert set(figures) == {"parity-richness"}
+    section = richness.section(pd.DataFrame(rows))
+    found = [row[:3] for row in section.tables[0].rows]
+    assert found == [["sparse, s = 2", "0.01", "0 of 3"], ["sparse, s = 2", "1", "3 of 3"]]
+    assert [picture.name for picture in section.figures] == ["parity-richness"]
 
 
 def test_tables_are_compared_on_the_same_rows(monkeypatch):
@@ -127,11 +127,12 @@ def test_tables_are_compared_on_the_same_rows(monkeypatch):
     data = Data(X, (X[:, 0] > 0).astype(np.int64), None, "", True)
     monkeypatch.setattr(openml_tables, "load", lambda name: data)
     sizes = {"richness_values": [0.0, 1.0], "n_rows": 100, "width": [16, 8], "n_members": 1, "seed": 0}
-    cells = [{"task": task} | sizes for task in ("one", "two")]
-    rows = [cell | row for cell in cells for row in openml_tables.run_cell(cell)]
+    settings = [{"task": task} | sizes for task in ("one", "two")]
+    rows = [setting | row for setting in settings for row in openml_tables.compute(setting)]
     assert len(rows) == 8
     assert len({row["accuracy"] for row in rows}) > 1
     assert np.mean([row["accuracy"] for row in rows]) > 0.6
-    text, figures = openml_tables.summary(pd.DataFrame(rows))
-    assert "| richness | sparse | dense | sparse minus dense |" in text
-    assert set(figures) == {"tables-richness"}
+    section = openml_tables.section(pd.DataFrame(rows))
+    assert section.tables[0].head == ["richness", "sparse", "dense", "sparse minus dense"]
+    assert [row[0] for row in section.tables[0].rows] == ["none", "1"]
+    assert [picture.name for picture in section.figures] == ["tables-richness"]

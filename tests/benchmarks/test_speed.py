@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.__main__ import main
-from benchmarks.speed import cases, contenders, memory
+from benchmarks.speed import cases, contenders
 from benchmarks.speed import command as speed
 from benchmarks.speed.contenders import Problem
 
@@ -107,7 +107,7 @@ def test_a_run_writes_its_rows_machine_and_command(tmp_path, monkeypatch, capsys
         yield cases._per_step("tiny", problem, pair)
 
     monkeypatch.setattr(cases, "cases", tiny_cases)
-    monkeypatch.setattr(memory, "SIZES", ())
+    monkeypatch.setattr(cases, "MEMORY_SIZES", ())
     threads = torch.get_num_threads()
     try:
         assert main(["speed", "--profile", "smoke", "--threads", "1", "--results", str(tmp_path)]) == 0
@@ -130,7 +130,7 @@ def test_bad_numbers_are_refused_in_one_line(option, capsys):
 
 
 def test_memory_of_a_fit_covers_its_data_and_weights():
-    found = memory.peak_of_fit(50_000, 20, 512)
+    found = cases.peak_of_fit(50_000, 20, 512)
     if found is None:
         pytest.skip("the kernel does not tell peak memory")
     assert found["floor"] == 4 * 50_000 * 21 + 5 * 4 * (512 * 22 + 1) + 4 * 256 * (20 + 1024)

@@ -1,16 +1,13 @@
 """The results file: what it keeps, what it refuses."""
 
 import sqlite3
-from pathlib import Path
 
 import pytest
-from helpers import throwaway_postgresql
 from helpers.benchmark_toys import evaluation
-from sqlalchemy import create_engine, inspect
 
 from benchmarks import environment
 from benchmarks.cli import UsageError
-from benchmarks.results.database import FILE_NAME, NoResultsError, locate
+from benchmarks.results.database import FILE_NAME
 from benchmarks.results.store import Store
 
 VERSIONS = environment.versions()
@@ -122,20 +119,6 @@ def test_a_foreign_or_damaged_file_is_refused_and_left_alone(tmp_path, write, wo
     with pytest.raises(UsageError, match=words):
         Store.open(tmp_path, create=create)
     assert path.read_bytes() == before
-
-
-def test_a_database_of_another_program_is_refused_and_left_alone(postgresql):
-    url = throwaway_postgresql.new_database(postgresql, "another")
-    place = locate(Path("unused"), url)
-    with pytest.raises(NoResultsError, match=r"no results at postgresql\+psycopg://tester@"):
-        Store.open(place, create=False)
-    engine = create_engine(place)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("create table thesis (title text)")
-    with pytest.raises(UsageError, match="is another program's"):
-        Store.open(place)
-    assert inspect(engine).get_table_names() == ["thesis"]
-    engine.dispose()
 
 
 def test_a_results_folder_that_cannot_be_made_is_a_usage_error(tmp_path):

@@ -5,12 +5,10 @@ import pytest
 from helpers.benchmark_toys import Nearest, competitor, toy_data
 
 from benchmarks.data.splits import Size
-from benchmarks.data.tasks import TASKS, Task
-from benchmarks.models import MODELS
-from benchmarks.tabular.evaluate import Evaluator
+from benchmarks.data.tasks import Task
+from benchmarks.tabular.evaluate import Evaluator, Work
 from benchmarks.tabular.plan import Evaluation, Study
-from benchmarks.tabular.tuning import Tuning
-from benchmarks.tabular.validation import FEW_ROWS, MANY_ROWS, scheme, validate
+from benchmarks.tabular.tuning import FEW_ROWS, MANY_ROWS, Tuning, scheme, validate
 
 UNPRUNED = {"fold_scores": [], "pruned": False}
 
@@ -40,17 +38,16 @@ def test_a_study_that_goes_on_from_stored_trials_draws_as_if_undisturbed():
 
 
 def test_a_trial_replays_the_earlier_ones_once_and_finds_the_same_where_it_was_not_described(monkeypatch):
-    monkeypatch.setitem(MODELS, "nearest", competitor("nearest", Nearest))
-    monkeypatch.setitem(TASKS, "toy", Task("toy", toy_data))
     replayed = []
     replay = Tuning.replay
     monkeypatch.setattr(Tuning, "replay", lambda self, row: (replayed.append(row), replay(self, row)))
     evaluator, earlier = Evaluator(), []
     for number in range(3):
         evaluation = Evaluation(Study("toy", Size.rows(60), 100, "nearest"), number)
-        earlier.append(evaluator.describe(evaluation, earlier) | evaluator.evaluate(evaluation, earlier))
+        work = Work(evaluation, Task("toy", toy_data), competitor("nearest", Nearest), list(earlier))
+        earlier.append(evaluator.describe(work)[1] | evaluator.evaluate(work))
     assert len(replayed) == 0 + 1 + 2
-    again = evaluator.evaluate(evaluation, earlier[:2])
+    again = evaluator.evaluate(work)
     assert len(replayed) == 0 + 1 + 2 + 2
     assert again["fold_scores"] == earlier[2]["fold_scores"]
     assert again["test_log_loss"] == earlier[2]["test_log_loss"]

@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 
-from benchmarks.data.tasks import Data, DataUnavailableError, Task
+from benchmarks.data.table import Data, DataUnavailableError
+from benchmarks.data.tasks import Task
 from benchmarks.models import Model
 
 

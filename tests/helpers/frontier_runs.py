@@ -3,7 +3,7 @@
 import torch
 
 from sparsemlp.frontier import Run, Setting
-from sparsemlp.frontier.training import RunBatch
+from sparsemlp.frontier._run_batch import RunBatch
 
 CPU = torch.device("cpu")
 QUICK = {"n_features": 12, "n_informative": 2, "max_steps": 750, "device": "cpu"}

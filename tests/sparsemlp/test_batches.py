@@ -88,7 +88,7 @@ def test_csr_rows_are_those_of_the_dense_table(layout):
     values[values < 0.7] = 0
     dataset = make_dataset(40)
     dense = TabularDataset(DeviceRows(torch.from_numpy(2 * values)), dataset.y, dataset.target)
-    rows = SparseRows(layout(values), lambda x: 2 * x, 5)
+    rows = SparseRows(layout(values), lambda x: 2 * x.toarray(), 5)
     from_csr = TabularDataset(rows, dataset.y, dataset.target)
     assert len(from_csr) == 40
     for a, b in zip(make_stream(dense, 7, 2).batches(), make_stream(from_csr, 7, 2).batches(), strict=True):

@@ -1,4 +1,4 @@
-"""Temperature scaling of probabilities by the rows that members left out."""
+"""Temperature scaling of probabilities by the out-of-fold rows."""
 
 import numpy as np
 import pytest
@@ -10,9 +10,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.metrics import log_loss
 
-from sparsemlp._training.batches import OutOfFold
 from sparsemlp._training.losses import make_loss
-from sparsemlp._training.temperature import MAX_TEMPERATURE, fit_temperature
+from sparsemlp._training.out_of_fold import MAX_TEMPERATURE, OutOfFold, fit_temperature
 
 OWN = {"n_members": 4, "early_stopping": "out_of_fold", "lr_schedule": "constant", "weight_averaging": True}
 
@@ -72,7 +71,7 @@ def test_noise_is_tempered_and_predictions_agree():
     np.testing.assert_allclose(tempered[:, 1], expit(decision), atol=1e-12)
     np.testing.assert_array_equal(estimator.predict(X), estimator.classes_[(decision > 0).astype(int)])
     fresh = np.random.default_rng(1).permutation(y)
-    estimator.temperature_ = 1.0
+    estimator._temperature = 1.0
     assert log_loss(fresh, tempered) < log_loss(fresh, estimator.predict_proba(X))
 
 

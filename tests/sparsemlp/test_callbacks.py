@@ -323,7 +323,7 @@ def test_an_epoch_that_was_cut_off_leaves_the_averaged_weights_and_no_trace_in_t
             super().__init__(*args)
             made.append(self)
 
-    monkeypatch.setattr("sparsemlp._training.net.WeightAverage", Spied)
+    monkeypatch.setattr("sparsemlp._training.session.WeightAverage", Spied)
     X, y = labelled_rows()
     clf = small_classifier(
         callbacks=[StopsWithin(epoch)],
@@ -393,6 +393,24 @@ def test_a_checkpoint_may_pickle_the_whole_net(kind, early_stopping, tmp_path):
     assert torch.isfinite(weights_of(net)).all()
     if kind is TrainEndCheckpoint and early_stopping is not True:
         assert torch.equal(weights_of(net), weights_of(clf.net_))
+
+
+@pytest.mark.parametrize("early_stopping", [False, "out_of_fold"])
+def test_a_session_ends_with_its_fit_and_leaves_no_attribute_behind(early_stopping):
+    class Notes(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.before = {*vars(net), "classes_inferred_"}  # of skorch
+
+        def on_epoch_end(self, net, **kwargs):
+            assert net.session.n_epochs == 5
+            assert {*vars(net), "classes_inferred_"} == self.before
+
+    X, y = labelled_rows()
+    notes = Notes()
+    net = small_classifier(callbacks=[notes], early_stopping=early_stopping, weight_averaging=True).fit(X, y).net_
+    assert {*vars(net), "classes_inferred_"} == notes.before
+    with pytest.raises(AttributeError, match="not training"):
+        _ = net.session
 
 
 @pytest.mark.parametrize("make", [small_classifier, small_regressor])

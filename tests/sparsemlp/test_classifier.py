@@ -341,7 +341,7 @@ def test_training_that_goes_on_with_another_network_is_an_error(way, name, value
     raise_if_cancelled(X, y)
     clf.set_params(**{name: value})
     with pytest.raises(
-        ValueError, match=rf"{way}.* goes on with the fitted network of {re.escape(words)}; .* to start anew"
+        ValueError, match=rf"{way}.* goes on with the fitted network of {re.escape(words)}; .* to start again"
     ):
         raise_if_cancelled(X, y)
     clf.set_params(warm_start=False).fit(X, y)

@@ -203,7 +203,7 @@ def test_bad_validation_rows_are_an_error(make, validation, message):
 
 
 def test_an_unknown_class_in_the_validation_rows_is_an_error():
-    with pytest.raises(ValueError, match=r"y_val has labels \[9\] that are not in y"):
+    with pytest.raises(ValueError, match=r"y_val has labels \[9\] that are not in classes_"):
         small_classifier().fit(X, Y, X_val=X, y_val=np.full(120, 9))
 
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from helpers.frontier_runs import CPU, QUICK, batches_of, make_setting, training_of
 
-import sparsemlp.frontier.batches as batches_module
+import sparsemlp.frontier._scheduling as batches_module
 from sparsemlp import SparseInitMLP
 from sparsemlp._training.losses import make_loss
 from sparsemlp.frontier import Run, success_frontier
-from sparsemlp.frontier.networks import assembled, chosen_members, initial_networks
-from sparsemlp.frontier.training import RunBatch, train_to_success
+from sparsemlp.frontier._members import assembled, initial_networks, select_members
+from sparsemlp.frontier._run_batch import RunBatch, train_to_success
 
 # -- training is SGD -------------------------------------------------------------------------------------------
 
@@ -32,7 +32,7 @@ def test_the_first_steps_of_a_run_are_those_of_a_plain_autograd_loop(loss_name, 
     runs = [Run(setting, number) for number in (4, 1, 5)]
     batches = batches_of(RunBatch(runs, CPU), 40)[1].double()
     start = untied(initial_networks(runs))
-    reference = chosen_members(start, [1]).double()
+    reference = select_members(start, [1]).double()
     with torch.no_grad():
         training = RunBatch(runs, CPU, start)
         training.advance(40)
@@ -62,6 +62,27 @@ def test_the_nonzero_weights_of_a_sparse_start_are_drawn_and_scaled_as_asked(ini
         assert values.std().item() == pytest.approx(1.0, abs=0.15)
     else:
         assert set(values.tolist()) == ({0.5} if init == "ones" else {2.0, -2.0})
+
+
+def starting_layer(**changes):
+    return initial_networks([Run(make_setting(n_features=30, width=2000, **changes), 0)]).input_layer
+
+
+def test_a_dense_start_is_that_of_torchs_linear_layers_unless_its_biases_are_to_be_zero():
+    start, zero_biases = (starting_layer(sparsity=None, bias_init=bias) for bias in ("auto", "zeros"))
+    linear = torch.nn.Linear(30, 2000)
+    for ours, torchs in ((start.weight, linear.weight), (start.bias, linear.bias)):
+        assert ours.abs().max().item() == pytest.approx(30**-0.5, rel=1e-3)
+        assert ours.std().item() == pytest.approx(torchs.std().item(), rel=0.05)
+    assert not zero_biases.bias.any()
+    assert torch.equal(zero_biases.weight, start.weight)
+
+
+def test_a_sparse_start_has_zero_biases_unless_they_are_to_be_uniform():
+    start, uniform = (starting_layer(bias_init=bias) for bias in ("auto", "uniform"))
+    assert not start.bias.any()
+    assert torch.equal(start.weight, uniform.weight)
+    assert uniform.bias.abs().max().item() == pytest.approx(2**-0.5, rel=1e-2)
 
 
 # -- success ---------------------------------------------------------------------------------------------------
@@ -195,7 +216,7 @@ def test_weights_that_decay_do_not_become_denormal_numbers():
 def test_chosen_members_compute_what_they_did():
     module = SparseInitMLP(6, 2, (8, 4), 2, n_members=3, generator=torch.Generator().manual_seed(0))
     x = torch.randn(5, 6, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(chosen_members(module, [2, 0])(x), module(x)[[2, 0]])
+    torch.testing.assert_close(select_members(module, [2, 0])(x), module(x)[[2, 0]])
 
 
 # -- errors ----------------------------------------------------------------------------------------------------
@@ -204,32 +225,33 @@ def test_chosen_members_compute_what_they_did():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_informative": 13}, "n_informative=13 is more than n_features=12"),
-        ({"n_samples": 0}, "n_samples=0 must be a positive int"),
-        ({"width": (10, -1)}, "width=-1 must be a positive int"),
-        ({"width": 50.0}, r"width=50\.0 must be a positive int"),
-        ({"width": None}, "width=None must be a positive int"),
-        ({"width": True}, "width=True must be a positive int"),
-        ({"sparsity": 13}, "sparsity=13 must be between 1 and n_features=12"),
-        ({"n_runs": 0}, "n_runs=0 must be at least 1"),
-        ({"max_steps": -5}, "max_steps=-5 must be a positive int"),
-        ({"batch_size": 0}, "batch_size=0 must be a positive int"),
+        ({"n_informative": 13}, "n_informative=13 is too large; it must be at most n_features=12"),
+        ({"n_samples": 0}, "n_samples=0 is too small; it must be an integer of at least 1"),
+        ({"width": (10, -1)}, "width=-1 is too small"),
+        ({"width": 50.0}, r"width must be an integer of at least 1, got 50\.0"),
+        ({"width": None}, "width must be an integer of at least 1, got None"),
+        ({"width": True}, "width must be an integer of at least 1, got True"),
+        ({"sparsity": 13}, "sparsity=13 is too large; it must be at most n_features=12"),
+        ({"n_runs": 0}, "n_runs=0 is too small"),
+        ({"max_steps": -5}, "max_steps=-5 is too small"),
+        ({"batch_size": 0}, "batch_size=0 is too small"),
         ({"loss": "log"}, "loss='log' is unknown; choose 'hinge', 'cross_entropy' or 'squared'"),
         ({"target": "xor"}, "target='xor' is unknown; choose 'parity', 'staircase', 'polynomial' or"),
         ({"init": "zeros"}, "init='zeros' is unknown; choose 'sign', 'ones', 'normal' or 'uniform'"),
+        ({"bias_init": "data"}, "bias_init='data' is unknown; choose 'auto', 'zeros' or 'uniform'"),
         ({"decay": "none"}, "decay='none' is unknown; choose 'coupled' or 'uncoupled'"),
         ({"learning_rate": 0.0}, r"learning_rate=0\.0 must be positive"),
         ({"init_scale": -1.0}, r"init_scale=-1\.0 must be positive"),
         ({"weight_decay": -0.1}, r"weight_decay=-0\.1 must not be negative"),
         ({"flip_y": 0.5}, r"flip_y=0\.5 must be at least 0 and below 0\.5"),
-        ({"random_state": None}, "random_state=None must be an int, which seeds every run"),
+        ({"random_state": None}, "random_state must be an integer of at least 0, got None"),
         ({"n_samples": []}, r"n_samples=\[\] is empty; give at least one value"),
-        ({"target": "polynomial", "online": True}, "target='polynomial' cannot be drawn online"),
+        ({"target": "polynomial", "online": True}, "target='polynomial' cannot be trained online"),
     ],
 )
 def test_bad_settings_are_named_before_any_training(changes, message, monkeypatch):
     monkeypatch.setattr(batches_module, "RunBatch", lambda *args: pytest.fail("trained"))
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         success_frontier(**(QUICK | changes))
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from helpers.frontier_runs import CPU, QUICK, make_setting
 
-import sparsemlp.frontier.batches as batches_module
+import sparsemlp.frontier._scheduling as batches_module
 from sparsemlp.frontier import Run, make_batches, success_frontier, train_runs
-from sparsemlp.frontier.data import N_TEST
-from sparsemlp.frontier.training import RunBatch, train_to_success
+from sparsemlp.frontier._run_batch import RunBatch, train_to_success
+from sparsemlp.frontier._run_data import N_TEST
 from sparsemlp.lottery import ticket_experiment
 
 
@@ -41,7 +41,7 @@ def test_runs_share_a_batch_where_one_network_and_one_optimizer_do_for_all():
 
 def test_batches_fit_in_memory_and_change_no_outcome(monkeypatch):
     together = success_frontier(n_samples=200, width=30, n_runs=5, **QUICK)
-    monkeypatch.setattr(batches_module, "memory_bytes", lambda device: 16_000_000)
+    monkeypatch.setattr(batches_module, "_memory_bytes", lambda device: 16_000_000)
     sizes = [len(batch) for batch in make_batches([Run(make_setting(n_samples=200), i) for i in range(50)], CPU)]
     assert sum(sizes) == 50
     assert max(sizes) * N_TEST * 12 * 4 < 4_000_000
@@ -51,7 +51,7 @@ def test_batches_fit_in_memory_and_change_no_outcome(monkeypatch):
 
 def test_a_batch_holds_no_more_rows_than_its_share_of_the_memory(monkeypatch):
     memory = 64_000_000
-    monkeypatch.setattr(batches_module, "memory_bytes", lambda device: memory)
+    monkeypatch.setattr(batches_module, "_memory_bytes", lambda device: memory)
     batch = next(make_batches([Run(make_setting(n_samples=100_000), i) for i in range(8)], CPU))
     training = RunBatch(batch, CPU)
     held = training.rows.nbytes + sum(data.x.nbytes + data.test_x.nbytes for data in training.data)
@@ -59,7 +59,7 @@ def test_a_batch_holds_no_more_rows_than_its_share_of_the_memory(monkeypatch):
 
 
 def test_one_run_trains_even_where_it_is_too_large(monkeypatch):
-    monkeypatch.setattr(batches_module, "memory_bytes", lambda device: 1)
+    monkeypatch.setattr(batches_module, "_memory_bytes", lambda device: 1)
     assert [len(batch) for batch in make_batches([Run(make_setting(), i) for i in range(3)], CPU)] == [1, 1, 1]
 
 

@@ -6,10 +6,11 @@ import pytest
 import torch
 from helpers.frontier_runs import CPU, QUICK, batches_of, make_setting, training_of
 
-import sparsemlp.frontier.training as training_module
+import sparsemlp.frontier._run_batch as training_module
 from sparsemlp.frontier import Run, success_frontier
-from sparsemlp.frontier.data import MAKERS, N_TEST, RunData
-from sparsemlp.frontier.training import RunBatch
+from sparsemlp.frontier._run_batch import RunBatch
+from sparsemlp.frontier._run_data import N_TEST, RunData
+from sparsemlp.frontier._runs import MAKERS
 
 # -- runs are their own ----------------------------------------------------------------------------------------
 
@@ -97,6 +98,9 @@ def test_a_dense_start_is_one_cell_whatever_the_sparse_weights_would_be():
         make_setting(sparsity=None, init=init, init_scale=scale) for init in ("sign", "ones") for scale in (1, 4)
     }
     assert settings == {make_setting(sparsity=None)}
+    assert make_setting(sparsity=None, bias_init="uniform") == make_setting(sparsity=None)
+    assert make_setting(sparsity=None, bias_init="zeros") != make_setting(sparsity=None)
+    assert make_setting(bias_init="zeros") == make_setting()
     with pytest.raises(ValueError, match="init='half' is unknown"):
         make_setting(sparsity=None, init="half")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers.small import labelled_rows, small_classifier
 
-import sparsemlp.lottery.experiment as experiment_module
+import sparsemlp.lottery._experiment as experiment_module
 from sparsemlp import SparseInitMLP, paper_net
 from sparsemlp._training.losses import make_loss
 from sparsemlp.frontier import success_frontier
@@ -98,7 +98,7 @@ def test_neurons_must_be_integers():
 
 @pytest.mark.parametrize("n_neurons", [0, 13])
 def test_the_number_of_neurons_is_at_most_the_width(n_neurons):
-    with pytest.raises(ValueError, match=f"n_neurons={n_neurons} must be between 1 and the width, 12"):
+    with pytest.raises(ValueError, match=f"n_neurons={n_neurons} is too"):
         select_neurons(make_module(), n_neurons)
 
 
@@ -207,8 +207,8 @@ def test_a_ticket_of_an_estimator_learns_its_scaled_rows():
         ({"y": np.array([-1, 1, 1, -1])}, "y must hold the labels 0 and 1 only"),
         ({"module": make_module(n_outputs=3)}, "module has 3 outputs"),
         ({"loss": "log"}, "loss='log' is unknown"),
-        ({"n_steps": 0}, "n_steps=0 must be at least 1"),
-        ({"batch_size": -1}, "batch_size=-1 must be at least 1"),
+        ({"n_steps": 0}, "n_steps=0 is too small"),
+        ({"batch_size": -1}, "batch_size=-1 is too small"),
     ],
 )
 def test_rows_that_cannot_be_trained_on_are_named(changes, message):
@@ -251,6 +251,23 @@ def test_tickets_learn_where_random_neurons_mostly_do_not():
     assert succeeded["ticket"] >= succeeded["random re-initialisation"] + 4
     lucky = runs.groupby("net").n_lucky.sum()
     assert lucky["ticket"] > lucky["random re-initialisation"]
+
+
+@pytest.mark.parametrize(("target", "online"), [("staircase", True), ("polynomial", False)])
+def test_tickets_of_other_targets_are_those_of_their_own_full_nets(target, online):
+    runs = ticket_experiment(target=target, online=online, n_samples=200, **(SMALL | {"n_informative": 3}))
+    full = runs[runs.net == "full"].reset_index(drop=True)
+    frontier = success_frontier(
+        n_samples=200, sparsity=2, target=target, online=online, **(SMALL | {"n_informative": 3})
+    )
+    outcome = ["run", "succeeded", "steps_to_success"]
+    assert full[outcome].equals(frontier[outcome])
+    assert runs.net.value_counts().to_dict() == dict.fromkeys(runs.net.unique(), 3)
+
+
+def test_tickets_of_a_polynomial_have_training_rows():
+    with pytest.raises(ValueError, match="target='polynomial' cannot be trained online"):
+        ticket_experiment(target="polynomial", **SMALL)
 
 
 def test_ticket_and_random_neurons_start_as_neurons_of_a_wide_net(monkeypatch):
@@ -296,9 +313,9 @@ def test_the_experiment_is_reproducible_and_its_runs_do_not_depend_on_how_many()
     ("changes", "message"),
     [
         ({"online": False}, "n_samples must be given where online=False"),
-        ({"n_neurons": 31}, "n_neurons=31 must be between 1 and the width, 30"),
-        ({"n_informative": 13}, "n_informative=13 is more than n_features=12"),
-        ({"n_runs": 0}, "n_runs=0 must be at least 1"),
+        ({"n_neurons": 31}, "n_neurons=31 is too large; it must be at most width=30"),
+        ({"n_informative": 13}, "n_informative=13 is too large; it must be at most n_features=12"),
+        ({"n_runs": 0}, "n_runs=0 is too small"),
     ],
 )
 def test_an_impossible_experiment_is_named(changes, message):

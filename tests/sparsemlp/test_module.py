@@ -11,8 +11,8 @@ from torch import nn
 
 import sparsemlp.module
 from sparsemlp import SparseInitMLP
-from sparsemlp.activations import ACTIVATIONS, blocks, tanh_
-from sparsemlp.module import GROUP_VALUES, groups_of_members
+from sparsemlp._activations import ACTIVATIONS, blocks, tanh_
+from sparsemlp.module import GROUP_VALUES
 
 
 def generator(seed=0):
@@ -134,10 +134,10 @@ def test_a_mixed_layer_is_a_third_each_of_rectified_cuts_and_waves():
     sizes = weight.abs().amax(dim=-1)  # of signs: what they were multiplied by
     assert (sizes[:, :3] == 1).all()
     assert (sizes[:, 3:6] == 10).all()
-    waves = sizes[:, 6:]
-    assert waves.min() >= 1
-    assert waves.max() <= 4
-    assert waves.log().mean().item() == pytest.approx(np.log(2), abs=4 * np.log(4) / np.sqrt(12 * waves.numel()))
+    sines = sizes[:, 6:]
+    assert sines.min() >= 1
+    assert sines.max() <= 4
+    assert sines.log().mean().item() == pytest.approx(np.log(2), abs=4 * np.log(4) / np.sqrt(12 * sines.numel()))
     x = torch.randn(50, 6)
     z = torch.einsum("mwf,bf->mbw", weight, x)
     hidden = torch.cat([z[..., :3].relu(), z[..., 3:6].tanh(), z[..., 6:].sin()], dim=-1)
@@ -153,8 +153,8 @@ def test_without_gradients_the_same_is_computed_and_the_input_kept(activation):
     before = x.clone()
     with torch.no_grad():
         found = module(x)
-    has_steps = any(kind == "tanh" for kind, _ in blocks(activation, 32))  # whose tanh is by another formula
-    torch.testing.assert_close(found, module(x), rtol=0, atol=2e-6 if has_steps else 0)
+    has_tanh = any(kind == "tanh" for kind, _ in blocks(activation, 32))  # whose tanh is by another formula
+    torch.testing.assert_close(found, module(x), rtol=0, atol=2e-6 if has_tanh else 0)
     assert torch.equal(x, before)
 
 
@@ -199,7 +199,7 @@ def test_members_computed_one_after_another_give_what_they_give_together(own_row
 @given(n_rows=st.integers(0, 10**6), n_members=st.integers(1, 60), width=st.integers(1, 50))
 def test_groups_fit_a_cache_or_are_one_member(n_rows, n_members, width):
     module = SparseInitMLP(3, 1, (width, 5), None, n_members=n_members)
-    groups = groups_of_members(n_members, module.n_groups(n_rows))
+    groups = module.groups_of_members(module.n_groups(n_rows))
     assert [member for group in groups for member in range(n_members)[group]] == list(range(n_members))
     sizes = {group.stop - group.start for group in groups}
     assert max(sizes) == 1 or max(sizes) * n_rows * (width + 5) <= GROUP_VALUES

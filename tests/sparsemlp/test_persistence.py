@@ -57,7 +57,7 @@ FITTED = {
     "regressor": lambda: small_regressor(width=(16, 8)).fit(*numbered_rows()),
     "hinge, dense, one member": lambda: small_classifier(loss="hinge", sparsity=None, n_members=1).fit(X, Y),
     "tempered": lambda: small_classifier(early_stopping="out_of_fold", learning_rate=0.05).fit(X, Y[::-1]),
-    "relu, steps and waves": lambda: small_classifier(activation="mixed", width=(32, 8)).fit(X, Y),
+    "relu, tanh and sin": lambda: small_classifier(activation="mixed", width=(32, 8)).fit(X, Y),
     "halfway through partial_fit": lambda: small_classifier().partial_fit(X, Y, classes=[0, 1]),
 }
 

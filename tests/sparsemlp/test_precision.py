@@ -7,9 +7,9 @@ import torch
 from helpers.small import labelled_rows, numbered_rows, small_classifier, small_regressor
 
 from sparsemlp import SparseInitMLP
+from sparsemlp._activations import ACTIVATIONS, blocks
 from sparsemlp._training.losses import make_loss
 from sparsemlp._training.step import BatchBuffers, TrainingStep
-from sparsemlp.activations import ACTIVATIONS, blocks
 
 ROUNDING = 2.0**-8  # of one number in bfloat16, relative
 BATCH = 32

@@ -73,7 +73,7 @@ def test_width_1e5_has_chunks_of_a_few_hundred_rows():
 PREDICT_WIDE = """
 import resource, sys
 import numpy as np
-from helpers.small import small_classifier
+from tests.helpers.small import small_classifier
 X = np.random.default_rng(0).standard_normal((20_000, 10))
 clf = small_classifier(width=100_000, activation=sys.argv[1], n_members=1, max_epochs=1, batch_size=64)
 clf.fit(X[:128], X[:128, 0] > 0)
@@ -87,7 +87,7 @@ def test_width_1e5_predicts_within_two_gib(request, activation):
     # all activations at once would be 8 GB
     pytest.importorskip("resource", reason="Windows does not tell the peak of memory")
     command = [sys.executable, "-c", PREDICT_WIDE, activation]
-    done = subprocess.run(command, cwd=request.path.parent, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=request.config.rootpath, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 2 * 2**30
 
 

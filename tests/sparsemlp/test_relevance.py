@@ -108,7 +108,7 @@ def test_pairs_are_drawn_one_after_the_other(monkeypatch, most_repeated):
 
 def test_chunks_of_rows_are_independent_draws(monkeypatch):
     monkeypatch.setattr("sparsemlp.init.MOST_REPEATED", 0.0)
-    monkeypatch.setattr("sparsemlp.init.DRAWS_AT_ONCE", 30)
+    monkeypatch.setattr("sparsemlp.init.CHUNK_SIZE", 30)
     drawn = s_hot_(
         torch.empty(1000, 3), 1, "ones", torch.Generator().manual_seed(0), feature_weights=torch.ones(3)
     )
@@ -173,7 +173,7 @@ def test_a_wide_table_is_not_made_dense_as_a_whole(monkeypatch, as_sparse):
         return real(columns, *args)
 
     monkeypatch.setattr("sparsemlp._base.relevance_weights", noted)
-    monkeypatch.setattr("sparsemlp._base.MAX_INIT_VALUES", 50 * 20)
+    monkeypatch.setattr("sparsemlp._data.MAX_INIT_VALUES", 50 * 20)
     estimator = small_classifier(**OWN, learning_rate=1e-12).fit(sparse.csr_matrix(X) if as_sparse else X, y)
     assert seen == [(50, 20)]
     assert shares_of_neurons(estimator).argmax() == 4

@@ -118,7 +118,7 @@ SCRIPT = """
 import torch
 torch.set_num_threads({n_threads})
 from skorch.callbacks import Callback
-from helpers.small import labelled_rows, small_classifier
+from tests.helpers.small import labelled_rows, small_classifier
 X, y = labelled_rows()
 print(small_classifier().fit(X, y).decision_function(X).tobytes().hex())
 """
@@ -127,7 +127,11 @@ print(small_classifier().fit(X, y).decision_function(X).tobytes().hex())
 def test_another_process_gives_the_same_bits(request):
     script = SCRIPT.format(n_threads=torch.get_num_threads())
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=request.path.parent, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd=request.config.rootpath,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     expected = small_classifier().fit(X, Y).decision_function(X)
     assert bytes.fromhex(done.stdout) == expected.tobytes()

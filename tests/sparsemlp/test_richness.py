@@ -13,6 +13,7 @@ from sparsemlp import SparseInitMLP
 from sparsemlp._training.losses import make_loss
 from sparsemlp._training.step import BatchBuffers, TrainingStep
 from sparsemlp.lottery import subnetwork
+from sparsemlp.parametrization import parameter_groups
 
 SQUARED = make_loss("squared")
 BATCH = 64
@@ -22,7 +23,7 @@ LOW_RATES = {"sgd": 0.002}  # without richness wide nets diverge at those
 
 def make_optimizer(name, module, weight_decay=0.0, **options):
     rates = LOW_RATES if module.richness is None else RATES
-    groups = module.parameter_groups(rates[name], weight_decay, name)
+    groups = parameter_groups(module, rates[name], weight_decay, name)
     return {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}[name](groups, **options)
 
 
@@ -114,7 +115,7 @@ def test_sgd_is_the_mean_field_formula():
     module = make_module(width, richness)
     w, b, a, c = (parameter.detach()[0].clone() for parameter in module.parameters())
     batch = draw_slot(1, torch.Generator().manual_seed(1))
-    TrainingStep(module, SQUARED, torch.optim.SGD(module.parameter_groups(rate)), BATCH)(batch)
+    TrainingStep(module, SQUARED, torch.optim.SGD(parameter_groups(module, rate)), BATCH)(batch)
     x, error = batch.x, -batch.target  # f is 0
     active = (x @ w.T + b).relu()
     slope = (active > 0) * a * (2 * error / BATCH)
@@ -176,9 +177,9 @@ def test_what_is_no_richness_is_an_error(richness):
 
 
 @pytest.mark.parametrize("make", [small_classifier, small_regressor])
-@pytest.mark.parametrize("richness", [0, -0.5, float("nan"), float("inf"), "rich"])
+@pytest.mark.parametrize("richness", [0, -0.5, float("nan"), float("inf"), "rich", True])
 def test_an_estimator_says_what_is_wrong_with_richness(make, richness):
-    with pytest.raises(ValueError, match=r"'richness' parameter .* must be a float in the range"):
+    with pytest.raises(ValueError, match=r"richness=.* must be a positive number .* or None"):
         make(richness=richness).fit(*labelled_rows())
 
 

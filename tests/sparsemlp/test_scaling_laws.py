@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
+from scipy.optimize import minimize_scalar
 from scipy.special import zeta
 from scipy.stats import linregress
 
@@ -15,7 +16,9 @@ from sparsemlp.scaling_laws import (
     draw_sample_limited_losses,
     fit_power_law,
     gradient_flow,
+    lazy_loss,
     local_exponents,
+    noise_exponent,
     online_sgd,
     sample_exponent,
     sample_limited_loss,
@@ -25,9 +28,10 @@ from sparsemlp.scaling_laws import (
     width_exponent,
     width_limited_loss,
 )
+from sparsemlp.scaling_laws._spectrum import Bins, binned_modes
 
 ALPHAS, BETAS = st.floats(1.05, 4), st.floats(0.05, 3)
-HARD, EASY = (1.5, 0.5), (1.5, 1.2)
+HARD, EASY, SUPER_EASY = (1.5, 0.5), (1.5, 1.2), (1.5, 1.8)
 
 
 # -- Exponents --------------------------------------------------------------------------------------------------
@@ -47,8 +51,35 @@ def test_rich_is_faster_for_hard_tasks_only_and_never_twice_as_fast(beta):
 def test_the_best_split_of_compute_is_where_both_bottlenecks_are_equal(alpha, beta, rich):
     found = compute_exponents(alpha, beta, rich=rich)
     assert found.width + found.time == pytest.approx(1)
-    assert found.loss == pytest.approx(found.width * width_exponent(alpha, beta))
     assert found.loss == pytest.approx(found.time * time_exponent(beta, rich=rich))
+    floor = found.width * width_exponent(alpha, beta)
+    approach = found.width + (1 - 1 / alpha) * found.time  # of N^-1 t^-(1 - 1/alpha)
+    if beta < 1:
+        assert found.loss == pytest.approx(floor)
+    else:
+        assert found.loss == pytest.approx(approach)
+        assert floor >= found.loss * (1 - 1e-9), "the floor is not what stops an easy task"
+
+
+def best_width(alpha, beta, compute):
+    """The logarithms of the best width for a compute, and of its loss, from the deterministic equivalent."""
+
+    def log_loss(log_width):
+        width = round(np.exp(log_width))
+        return np.log(lazy_loss(alpha, beta, width, [compute / width])[0])
+
+    bounds = np.log(compute) * np.array([0.1, 0.8])
+    best = minimize_scalar(log_loss, bounds=bounds, method="bounded", options={"xatol": 1e-3})
+    return best.x, best.fun
+
+
+@pytest.mark.parametrize("task", [HARD, (2.0, 0.75), EASY, (2.5, 1.3), SUPER_EASY, (1.5, 3.0)], ids=str)
+def test_compute_exponents_are_those_of_the_deterministic_equivalent_at_large_compute(task):
+    low, high = (best_width(*task, compute) for compute in (1e11, 1e13))
+    width, loss = (np.subtract(high, low) / np.log(100)).tolist()
+    expected = compute_exponents(*task)
+    assert -loss == pytest.approx(expected.loss, rel=0.01)
+    assert width == pytest.approx(expected.width, rel=0.02)
 
 
 @given(alpha=ALPHAS)
@@ -110,6 +141,24 @@ def test_equivalents_end_in_the_exponents(alpha, beta):
     for loss, exponent in ((width_limited_loss, width_exponent), (sample_limited_loss, sample_exponent)):
         losses = [loss(alpha, beta, n) for n in sizes]
         assert np.log10(losses[0] / losses[1]) == pytest.approx(exponent(alpha, beta), rel=0.02)
+
+
+@pytest.mark.parametrize("task", [HARD, EASY, SUPER_EASY])
+def test_instances_scatter_about_the_lazy_loss_at_every_time(task):
+    times = np.geomspace(0.1, 1e5, 7)
+    losses = gradient_flow(solvable_model(*task, width=64, n_instances=48, random_state=0), times)
+    error = losses.std(axis=0, ddof=1) / np.sqrt(len(losses))
+    expected = lazy_loss(*task, 64, times)
+    assert (abs(losses.mean(axis=0) - expected) < 5 * error + 0.01 * expected).all()
+
+
+@pytest.mark.parametrize("task", [HARD, EASY, SUPER_EASY])
+def test_the_lazy_loss_tends_to_that_of_infinite_width_and_to_that_of_infinite_time(task):
+    times = np.geomspace(0.1, 1e4, 6)
+    assert lazy_loss(*task, 10**12, times) == pytest.approx(
+        gradient_flow(solvable_model(*task), times)[0], rel=1e-4
+    )
+    assert lazy_loss(*task, 64, [1e12]) == pytest.approx(width_limited_loss(*task, 64), rel=1e-9)
 
 
 # -- Gradient flow and SGD --------------------------------------------------------------------------------------
@@ -198,6 +247,40 @@ def test_sgd_with_small_steps_is_gradient_flow():
     model = solvable_model(*HARD, width=8, n_instances=4, random_state=1)
     sgd = online_sgd(model, [500, 5000], learning_rate=0.002, batch_size=64, richness=2.0, random_state=0)
     assert sgd.losses == pytest.approx(gradient_flow(model, sgd.times, richness=2.0), rel=0.05)
+
+
+def mean_sgd(modes, learning_rate, batch_size, steps):
+    """The mean loss of lazy online SGD, from the recursion of the second moments of its errors."""
+    shares, losses, done = modes.shares, [], 0
+    kept = 1 - 2 * learning_rate * modes.eigenvalues
+    kept += (1 + 1 / batch_size) * (learning_rate * modes.eigenvalues) ** 2
+    noise = modes.sizes * (learning_rate * modes.eigenvalues) ** 2 / batch_size
+    for end in steps:
+        for _ in range(done, end):
+            shares = kept * shares + noise * (shares.sum() + modes.unlearned)
+        losses.append(shares.sum() + modes.unlearned)
+        done = end
+    return np.array(losses)
+
+
+def test_the_mean_of_sgd_is_that_of_its_second_moments():
+    one = solvable_model(*HARD, width=20, random_state=0)
+    repeated = (np.repeat(values, 400, axis=0) for values in (one.rates, one.targets, one.floor))
+    losses = online_sgd(
+        SolvableModel(*HARD, 20, *repeated), [10, 100], learning_rate=0.1, batch_size=2, random_state=0
+    ).losses
+    modes = Bins(np.ones(20), one.rates[0], one.rates[0] * one.targets[0] ** 2, one.floor[0])
+    error = losses.std(axis=0) / np.sqrt(400)
+    assert (abs(losses.mean(axis=0) - mean_sgd(modes, 0.1, 2, [10, 100])) < 5 * error).all()
+
+
+def test_noise_decides_how_fast_sgd_learns_super_easy_tasks():
+    alpha, beta = 1.5, 2.5
+    steps = np.unique(np.geomspace(3e3, 3e4, 9).astype(int))
+    losses = mean_sgd(binned_modes(alpha, beta, 10**7), 0.2, 1, steps)
+    exponent = fit_power_law(steps, losses).decay.value
+    assert exponent == pytest.approx(noise_exponent(alpha), rel=0.01)
+    assert exponent < 0.6 * time_exponent(beta)
 
 
 def test_sgd_that_diverges_has_an_infinite_loss():
@@ -309,6 +392,8 @@ X = np.geomspace(1, 10, 5)
         (lambda: width_limited_loss(*HARD, 0), "width=0"),
         (lambda: width_limited_loss(*HARD, 10**15), "no kappa is found .* far fewer than"),
         (lambda: width_limited_loss(500, 0.5, 10), "alpha not so large"),
+        (lambda: lazy_loss(*HARD, 10, [0.0, 1.0]), "times must be above 0, got 0; at time 0 the loss is 1"),
+        (lambda: noise_exponent(1.0), "alpha=1.0 must be a finite number above 1"),
         (lambda: fit_power_law(X, X, x_min=5), "at least 4 points, but 2 of 5 lie between x_min=5 and x_max=10"),
         (lambda: fit_power_law(X[:3], X[:3]), "at least 4 numbers"),
         (lambda: fit_power_law(X, X - 1), "y must be finite and above 0"),

@@ -15,15 +15,10 @@ from sparsemlp.theory import (
     any_lucky_probability,
     approximate_lucky_probability,
     fourier_gap,
-    is_below_sq_bound,
     lucky_probability,
     over_sparse_scaling,
     population_gradient,
-    sq_min_samples,
-    sq_min_steps,
-    sq_min_width,
-    sq_resources,
-    sq_threshold,
+    sq_lower_bound,
     under_sparse_scaling,
     width_for_luck,
 )
@@ -41,63 +36,90 @@ def tasks(draw, largest=12):
 # -- Proposition 3 --------------------------------------------------------------------------------------------
 
 
+RESOURCES = ("n_parameters", "n_steps", "n_samples")
+
+
+def is_below_the_bound(n, k, delta, resources):
+    """Proposition 3 as it is written, in fractions."""
+    product_of_resources = Fraction(int(np.prod([int(value) for value in resources.values()], dtype=object)))
+    return product_of_resources / Fraction(str(delta)) <= Fraction(comb(n, k), 2)
+
+
 def test_the_threshold_is_half_the_number_of_parities():
-    assert sq_threshold(7, 3) == len(list(combinations(range(7), 3))) / 2
+    n_parities = len(list(combinations(range(7), 3)))
+    assert sq_lower_bound(7, 3, delta=0.5) == n_parities // 4 + 1  # the first q with q / 0.5 > 35 / 2
 
 
 def test_resources_are_the_product_over_delta():
-    assert sq_resources(3, 5, 7, delta=0.1) == 1050
+    one_by_one = sq_lower_bound(60, 4, n_parameters=3, n_steps=5, n_samples=7, delta=0.1)
+    assert one_by_one == sq_lower_bound(60, 4, n_samples=105, delta=0.1) == comb(60, 4) // (2 * 1050) + 1
 
 
 def test_a_setting_exactly_on_the_bound_is_below_it():
     # C(50, 3) / 2 = 9800 = 98 * 10 * 1 / 0.1, and 0.1 is no binary fraction
-    assert is_below_sq_bound(50, 3, width=98, n_steps=10, n_samples=1, delta=0.1)
-    assert not is_below_sq_bound(50, 3, width=99, n_steps=10, n_samples=1, delta=0.1)
+    assert sq_lower_bound(50, 3, n_parameters=98, n_steps=10, n_samples=1, delta=0.1) > 1
+    assert sq_lower_bound(50, 3, n_parameters=99, n_steps=10, n_samples=1, delta=0.1) == 1
 
 
 @given(task=tasks(60), one=COUNTS, other=COUNTS, delta=DELTAS)
 def test_the_smallest_resource_is_the_first_above_the_bound(task, one, other, delta):
     n, k, _ = task
-    names = ("width", "n_steps", "n_samples")
-    smallest = {"width": sq_min_width, "n_steps": sq_min_steps, "n_samples": sq_min_samples}
-    for name in names:
-        others = dict(zip([other for other in names if other != name], (one, other), strict=True))
-        value = smallest[name](n, k, **others, delta=delta)
-        assert not is_below_sq_bound(n, k, **others, **{name: value}, delta=delta)
-        assert value == 1 or is_below_sq_bound(n, k, **others, **{name: value - 1}, delta=delta)
+    for name in RESOURCES:
+        others = dict(zip([other for other in RESOURCES if other != name], (one, other), strict=True))
+        value = sq_lower_bound(n, k, **others, delta=delta)
+        assert not is_below_the_bound(n, k, delta, others | {name: value})
+        assert value == 1 or is_below_the_bound(n, k, delta, others | {name: value - 1})
 
 
-@given(width=COUNTS, n_steps=COUNTS, n_samples=COUNTS, delta=DELTAS, task=tasks(40))
-def test_below_the_bound_means_that_resources_do_not_exceed_the_threshold(width, n_steps, n_samples, delta, task):
+@given(n_parameters=COUNTS, n_steps=COUNTS, n_samples=COUNTS, delta=DELTAS, task=tasks(40))
+def test_below_the_bound_means_that_resources_do_not_exceed_the_threshold(
+    n_parameters, n_steps, n_samples, delta, task
+):
     n, k, _ = task
-    below = is_below_sq_bound(n, k, width=width, n_steps=n_steps, n_samples=n_samples, delta=delta)
-    exact = Fraction(width * n_steps * n_samples) / Fraction(str(delta)) <= Fraction(comb(n, k), 2)
-    assert below == exact
+    resources = {"n_parameters": n_parameters, "n_steps": n_steps, "n_samples": n_samples}
+    below = sq_lower_bound(n, k, **resources, delta=delta) > 1
+    assert below == is_below_the_bound(n, k, delta, resources)
 
 
-@given(width=COUNTS, n_steps=COUNTS, delta=DELTAS, more=st.integers(1, 100))
-def test_more_of_one_resource_never_needs_more_of_another(width, n_steps, delta, more):
-    samples = sq_min_samples(100, 4, width=width, n_steps=n_steps, delta=delta)
-    assert sq_min_samples(100, 4, width=width + more, n_steps=n_steps, delta=delta) <= samples
-    assert sq_min_samples(100, 4, width=width, n_steps=n_steps + more, delta=delta) <= samples
-    assert sq_min_samples(100, 4, width=width, n_steps=n_steps, delta=delta / 2) <= samples
-    assert sq_min_samples(101, 4, width=width, n_steps=n_steps, delta=delta) >= samples
+@given(n_parameters=COUNTS, n_steps=COUNTS, delta=DELTAS, more=st.integers(1, 100))
+def test_more_of_one_resource_never_needs_more_of_another(n_parameters, n_steps, delta, more):
+    samples = sq_lower_bound(100, 4, n_parameters=n_parameters, n_steps=n_steps, delta=delta)
+    assert sq_lower_bound(100, 4, n_parameters=n_parameters + more, n_steps=n_steps, delta=delta) <= samples
+    assert sq_lower_bound(100, 4, n_parameters=n_parameters, n_steps=n_steps + more, delta=delta) <= samples
+    assert sq_lower_bound(100, 4, n_parameters=n_parameters, n_steps=n_steps, delta=delta / 2) <= samples
+    assert sq_lower_bound(101, 4, n_parameters=n_parameters, n_steps=n_steps, delta=delta) >= samples
+
+
+def test_the_first_gradient_of_one_neuron_tells_more_parities_apart_than_a_bound_by_width_allows():
+    n = 10
+    module = SparseInitMLP(n, 1, 1, 2)
+    torch.nn.init.constant_(module.input_layer.bias, 3.0)  # active on all inputs
+    x = torch.from_numpy(all_inputs(n)).float()
+    largest = []
+    for parity in range(n):  # of one input
+        module.zero_grad()
+        (x[:, parity] * module(x)[0, :, 0]).mean().backward()
+        largest.append(module.input_layer.weight.grad.abs().argmax().item())
+    assert largest == list(range(n)), "one step on all inputs, tau = 1, tells all n parities apart"
+    n_parameters = sum(parameter.numel() for parameter in module.parameters())
+    assert n_parameters == n + 2 + 1
+    assert sq_lower_bound(n, 1, n_parameters=n_parameters) == 1
+    assert sq_lower_bound(n, 1, n_parameters=1) > 1, "the width in place of the parameters would rule this out"
 
 
 def test_a_large_task_does_not_overflow():
-    assert sq_min_steps(5000, 2000, width=1, n_samples=1, delta=0.25) == comb(5000, 2000) // 8 + 1
-    assert sq_threshold(5000, 2000) == np.inf
+    assert sq_lower_bound(5000, 2000, delta=0.25) == comb(5000, 2000) // 8 + 1
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: sq_threshold(5, 6), "n_informative=6 is too large; it must be at most n_features=5"),
-        (lambda: sq_threshold(0, 1), "n_features=0 is too small"),
-        (lambda: sq_resources(0, 1, 1), "width=0 is too small; it must be an integer of at least 1"),
-        (lambda: sq_min_steps(9, 2, width=1, n_samples=-3), "n_samples=-3 is too small"),
-        (lambda: sq_min_width(9, 2, n_steps=1, n_samples=1, delta=1), "delta=1 must be a probability between"),
-        (lambda: sq_min_samples(9, 2, n_steps=1, width=1, delta=0.0), "delta=0.0 must be a probability between"),
+        (lambda: sq_lower_bound(5, 6), "n_informative=6 is too large; it must be at most n_features=5"),
+        (lambda: sq_lower_bound(0, 1), "n_features=0 is too small"),
+        (lambda: sq_lower_bound(9, 2, n_parameters=0), "n_parameters=0 is too small; it must be an integer of"),
+        (lambda: sq_lower_bound(9, 2, n_samples=-3), "n_samples=-3 is too small"),
+        (lambda: sq_lower_bound(9, 2, delta=1), "delta=1 must be a probability between"),
+        (lambda: sq_lower_bound(9, 2, delta=0.0), "delta=0.0 must be a probability between"),
     ],
 )
 def test_resources_out_of_range_are_named(call, message):
@@ -106,8 +128,8 @@ def test_resources_out_of_range_are_named(call, message):
 
 
 def test_a_fractional_resource_is_a_type_error():
-    with pytest.raises(TypeError, match=r"width must be an integer of at least 1, got 2\.5"):
-        sq_resources(2.5, 1, 1)
+    with pytest.raises(TypeError, match=r"n_parameters must be an integer of at least 1, got 2\.5"):
+        sq_lower_bound(9, 2, n_parameters=2.5)
 
 
 # -- Theorems 4 and 5 -----------------------------------------------------------------------------------------
@@ -125,7 +147,6 @@ def test_small_integers_of_numpy_do_not_overflow():
 
 def test_what_no_float_holds_is_infinite():
     assert over_sparse_scaling(100_000, 200, 300).width == np.inf
-    assert sq_resources(10**200, 10**200, 10) == np.inf
 
 
 def test_under_sparse_resources_are_those_of_theorem_5():
@@ -282,6 +303,15 @@ def test_a_neuron_on_the_support_alone_has_the_gap_of_its_majority():
     # relu' of x1 + x2 + x3 is (1 + majority) / 2, whose coefficients of one input are 1/4; those of two are 0
     assert fourier_gap([1, 1, 1, 0, 0], 0, [0, 1]).gap == 0
     assert fourier_gap([1, 1, 0, 0, 0, 0], 0, [1, 0]).gap == 0.25
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_dense_neuron_without_bias_has_no_gradient_on_a_support_of_odd_size(seed):
+    weight = np.random.default_rng(seed).uniform(-1, 1, 9)
+    support = [0, 4, 7]
+    without, with_bias = (population_gradient(weight, bias, support).values[support] for bias in (0.0, 1.0))
+    assert without == pytest.approx(0, abs=1e-12)
+    assert np.abs(with_bias).max() > 1e-3
 
 
 def test_zero_weights_cost_nothing():

@@ -12,7 +12,7 @@ from skorch.callbacks import Callback
 from torch.profiler import ProfilerActivity, profile
 
 import sparsemlp._training.cuda_graphs
-import sparsemlp._training.net
+import sparsemlp._training.session
 import sparsemlp.module
 from sparsemlp import SparseInitMLP
 from sparsemlp._training.losses import make_loss
@@ -295,7 +295,7 @@ def test_members_are_shared_out_to_the_threads_and_train_the_same(
         groups.append({len(steps_of_size) for steps_of_size in steps.values()})
         return steps
 
-    monkeypatch.setattr(sparsemlp._training.net, "make_steps", make_steps)
+    monkeypatch.setattr(sparsemlp._training.session, "make_steps", make_steps)
     X, y = labelled_rows()
     before = torch.get_num_threads()
     try:

@@ -1,4 +1,4 @@
-"""Training that ends by itself: rows left out by members, averaged weights, and when it is long enough."""
+"""When training ends by itself: out-of-fold rows, averaged weights, and the stop rule."""
 
 from types import SimpleNamespace
 
@@ -16,9 +16,14 @@ from torch import nn
 from sparsemlp import SparseInitMLPClassifier
 from sparsemlp._training.averaging import WeightAverage
 from sparsemlp._training.batches import BatchStream, DeviceRows, TabularDataset
-from sparsemlp._training.callbacks import StopWhenLongEnough
 from sparsemlp._training.losses import make_loss
-from sparsemlp._training.out_of_fold import MAX_OUT_OF_FOLD, assign_members
+from sparsemlp._training.out_of_fold import (
+    MAX_OUT_OF_FOLD,
+    StopWhenLongEnough,
+    assign_members,
+    out_of_fold_rows,
+    predict_out_of_fold,
+)
 from sparsemlp._training.threads import compute_threads
 from sparsemlp.module import SparseInitMLP
 
@@ -75,7 +80,7 @@ def dataset_with_folds(n_rows=50, n_members=3):
     x = torch.randn(n_rows, 4, generator=torch.Generator().manual_seed(0))
     target = (x[:, :1] > 0).float()
     folds = torch.from_numpy(assign_members(target[:, 0].numpy(), n_members, 0, stratified=True))
-    return TabularDataset(DeviceRows(x), target[:, 0], target, out_of_fold=folds)
+    return TabularDataset(DeviceRows(x), target[:, 0], target, fold=folds)
 
 
 def test_a_member_never_sees_what_it_leaves_out_and_sees_all_else_in_turn():
@@ -88,7 +93,7 @@ def test_a_member_never_sees_what_it_leaves_out_and_sees_all_else_in_turn():
             for member in range(3):
                 seen[member] |= set(rows[:, member].flatten().tolist())
     for member in range(3):
-        assert seen[member] == set(torch.where(dataset.out_of_fold != member)[0].tolist())
+        assert seen[member] == set(torch.where(dataset.fold != member)[0].tolist())
 
 
 @pytest.mark.parametrize("n_rows_at_once", [1, 5, 1000])
@@ -96,11 +101,11 @@ def test_left_out_rows_are_judged_by_the_member_that_left_them_out(n_rows_at_onc
     dataset = dataset_with_folds(48)
     module = SparseInitMLP(4, 1, 8, 2, n_members=3)
     loss = make_loss("cross_entropy", 2)
-    stream = BatchStream(dataset, 8, 3, torch.Generator())
+    rows = out_of_fold_rows(dataset.fold, 3)
     with compute_threads(2) as compute:
-        found = stream.out_of_fold(module, n_rows_at_once, compute).mean_loss(loss)
+        found = predict_out_of_fold(module, dataset, rows, n_rows_at_once, compute).mean_loss(loss)
     output = module(dataset.X.values)
-    own = output[dataset.out_of_fold, torch.arange(48)]
+    own = output[dataset.fold, torch.arange(48)]
     np.testing.assert_allclose(found, loss.value(own, dataset.target).mean().item(), rtol=1e-5)
 
 

@@ -1,0 +1,129 @@
+"""From the user's table to training data: rows are checked, split, scaled once and encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.base import is_regressor
+from sklearn.model_selection import train_test_split
+from sklearn.utils import _safe_indexing, check_consistent_length
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from sparsemlp._training.batches import DeviceRows, Rows, SparseRows, TabularDataset
+from sparsemlp._training.devices import has_room, torch_as_it_comes
+from sparsemlp.preprocessing import InputScaler
+
+# The first layer is made for at most this many rows, and values of them: thresholds are placed there, relevance is
+# measured on them. Rows are dense here, so a wide sparse table must not be taken as a whole.
+MAX_INIT_ROWS = 100_000
+MAX_INIT_VALUES = 2**27
+X_OPTIONS: dict[str, Any] = {
+    "accept_sparse": "csr",
+    "dtype": [np.float64, np.float32],
+    "ensure_all_finite": "allow-nan",
+}
+
+
+class CheckedRows(NamedTuple):
+    """A table as the user gave it, checked."""
+
+    X: Any  # ndarray or CSR matrix of shape (n_rows, n_features)
+    y: np.ndarray
+    weight: np.ndarray
+
+
+def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, reset: bool = False) -> CheckedRows:
+    """Validate a table, without its rows of zero weight; `reset` learns the number and names of the features."""
+    X, y, sample_weight = _without_zero_weights(X, y, sample_weight)
+    X, y = validate_data(estimator, X, y, reset=reset, y_numeric=is_regressor(estimator), **X_OPTIONS)
+    if sample_weight is None:
+        weight = np.broadcast_to(1.0, len(y))  # takes no memory
+    else:
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    return CheckedRows(X, y, weight)
+
+
+def _without_zero_weights(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """Drop rows of zero weight before anything looks at them, even at whether they are finite."""
+    weight = np.asarray(sample_weight)
+    if sample_weight is None or y is None or weight.ndim != 1 or weight.dtype.kind not in "biuf" or weight.all():
+        return X, y, sample_weight
+    check_consistent_length(X, y, weight)
+    if sparse.issparse(X):
+        X = X.tocsr()  # not every format can be indexed
+    used = np.flatnonzero(weight)
+    if not len(used):
+        raise ValueError("sample_weight is zero in every row: nothing is left to train on")
+    return _safe_indexing(X, used), _safe_indexing(y, used), weight[used]
+
+
+def hold_out(
+    rows: CheckedRows, validation_fraction: float, seed: int, *, stratified: bool
+) -> tuple[CheckedRows, CheckedRows]:
+    """Split rows at random into those to train on and those to validate on."""
+    try:
+        parts = train_test_split(
+            *rows, test_size=validation_fraction, stratify=rows.y if stratified else None, random_state=seed
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"validation_fraction={validation_fraction} cannot split the {len(rows.y)} rows so that every "
+            f"class is in both parts ({error}); give X_val and y_val, or pass early_stopping=False"
+        ) from error
+    return CheckedRows(*parts[::2]), CheckedRows(*parts[1::2])
+
+
+class EncodedRows:
+    """Rows as a network takes them, on the host: X scaled, y encoded. Sparse rows are scaled where they are used.
+
+    Parameters
+    ----------
+    rows : CheckedRows
+        The rows.
+    scaler : InputScaler
+        Fitted.
+    encode_y : callable
+        Returns what skorch sees of y, shape (n_rows,), and what the loss sees, shape (n_rows, n_outputs).
+    """
+
+    @np.errstate(under="ignore")  # what underflows is 0, also where a program asks numpy for errors
+    def __init__(
+        self,
+        rows: CheckedRows,
+        scaler: InputScaler,
+        encode_y: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    ) -> None:
+        self.inputs: Rows
+        if sparse.issparse(rows.X):
+            self.inputs = SparseRows(rows.X, scaler.transform, len(scaler.column_features_))
+        else:
+            self.inputs = DeviceRows(torch.from_numpy(scaler.transform(rows.X)))
+        self.labels, self.target = encode_y(rows.y)
+        self.weight = rows.weight
+
+    def sample(self, generator: torch.Generator) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+        """Return inputs, targets and weights of random rows, as many as the first layer is made for."""
+        n_columns = self.inputs.n_columns
+        n_rows = min(MAX_INIT_ROWS, max(1, MAX_INIT_VALUES // n_columns))
+        some = torch.randperm(len(self.inputs), generator=generator)[:n_rows]
+        inputs = torch.empty(len(some), n_columns, dtype=torch.float32)
+        self.inputs.take(some, out=inputs)
+        index = some.numpy()
+        return inputs, self.target[index], self.weight[index]
+
+    @torch_as_it_comes()
+    @np.errstate(under="ignore")
+    def to_dataset(self, device: torch.device, mean_weight: float) -> TabularDataset:
+        """Return the rows on `device`, where it has room for them, with weights divided by `mean_weight`."""
+        inputs = self.inputs
+        if isinstance(inputs, DeviceRows) and has_room(device, inputs.values.nbytes):
+            inputs = DeviceRows(inputs.values.to(device))
+        labels, target = (torch.from_numpy(values).to(device) for values in (self.labels, self.target))
+        weight = (self.weight / mean_weight).astype(np.float32)
+        if (weight == 1).all():
+            return TabularDataset(inputs, labels, target)
+        return TabularDataset(inputs, labels, target, torch.from_numpy(weight).unsqueeze(1).to(device))
