@@ -67,7 +67,9 @@ evaluations = Table(
     Column("trial", Integer, nullable=False),  # DEFAULT_TRIAL: the untuned pipeline
     Column("kind", String(16), nullable=False, default="classification"),  # of the task, or "regression"
     Column("n_train", Integer, nullable=False),
-    Column("fraction", Float, nullable=False),  # n_train as a share of the whole training pool
+    Column(
+        "fraction", Float, nullable=False
+    ),  # n_train as a share of the training pool; 0: every seed samples its own
     Column("n_test", Integer, nullable=False),
     Column("parameters", Text, nullable=False),  # JSON: what the trial set; {} at the defaults
     Column("suggestions", Text, nullable=False),  # JSON: the same as Optuna has them, for replaying a study

@@ -185,7 +185,8 @@ def _sample(task: SampledTask, size: Size, seed: int) -> TrainTest:
         "statement": f"sampled for every seed: {task.statement}",
         "complete": True,
     }
-    return TrainTest(X[:n_train], y[:n_train], X[n_train:], y[n_train:], 1.0, dataset)
+    share = 0.0  # of all rows, which have no end: those of two seeds do not overlap
+    return TrainTest(X[:n_train], y[:n_train], X[n_train:], y[n_train:], share, dataset)
 
 
 def _suggest(work: Work, rows: TrainTest) -> PendingTrial:

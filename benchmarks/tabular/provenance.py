@@ -143,7 +143,7 @@ def _protocol(evaluations: pd.DataFrame) -> str:
         "they are nested; fractions are of the pool's first 10000 rows unless said otherwise. Tuning scores "
         "trials by cross-validation on the training rows (repeated where there are few, a holdout where there "
         "are many), the default configuration first; it never sees the test rows, and gives up a trial that is "
-        f"surely worse on the same folds. {_validation(evaluations)}{_seeds(evaluations)}"
+        f"surely worse on the same folds. {_samples(evaluations)}{_validation(evaluations)}{_seeds(evaluations)}"
     )
 
 
@@ -168,6 +168,12 @@ def _statistics(evaluations: pd.DataFrame) -> str:
         "failed evaluation is scored as a majority-class prediction, or as a prediction of the mean in "
         "regression."
     )
+
+
+def _samples(evaluations: pd.DataFrame) -> str:
+    """Say which tasks have no fixed rows."""
+    sampled = evaluations.loc[evaluations["fraction"] == 0, "task"].unique()
+    return f"Without a split, as every seed samples new rows: {', '.join(sampled)}. " if len(sampled) else ""
 
 
 def _validation(evaluations: pd.DataFrame) -> str:

@@ -173,7 +173,7 @@ def with_scores(rows: pd.DataFrame) -> pd.DataFrame:
     """Add what comparisons take.
 
     ``score`` is the primary score on the test rows, or the baseline's where the evaluation ``failed``; ``overlap``
-    the test rows for each row of the pool that is not for testing.
+    the test rows for each row of the pool that is not for testing, 0 where every seed samples its own rows.
     """
     columns = rows["kind"].map(lambda kind: METRICS[kind].column)
     score = pd.Series(np.nan, rows.index)

@@ -185,7 +185,7 @@ def rows_in_words(parities: Sequence[Condition]) -> list[str]:
 
 def _rows(row: pd.Series) -> str:
     """Say how many rows a model needs, as far as the rows that were tried tell."""
-    name = label(row["model"]).lower()
+    name = label(row["model"])
     low, mean, high = (_bounded(row[key], row["fewest"], row["most"]) for key in ("low", "rows", "high"))
     seeds = "" if low == high else f" ({low} to {high})"
     if np.isinf(row["rows"]):

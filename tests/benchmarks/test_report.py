@@ -227,6 +227,7 @@ def test_the_first_screen_says_at_how_many_rows_parities_are_learned(tmp_path, t
     }
     store = Store.open(tmp_path)
     known = {"validation_score": 0.7, "tuning_seconds": 1.0} if tuned else {}
+    known |= {"fraction": 0.0}
     for model, sizes in learned.items():
         for n_train, accuracies in sizes.items():
             for seed, accuracy in enumerate(accuracies):
@@ -239,13 +240,14 @@ def test_the_first_screen_says_at_how_many_rows_parities_are_learned(tmp_path, t
     first = text.split("\n## ")[0]
     sparse, dense = 100 * 10 ** (0.4 / 0.45), 100
     fastest = 100 * 10 ** (0.4 / 0.5)
-    assert f"sparse net {sparse:.0f} ({fastest:.0f} to 1000)" in first
-    assert f"dense net at most {dense};" in first
-    assert "random forest not with 10000, where it is at 60%." in first
+    assert f"Sparse net {sparse:.0f} ({fastest:.0f} to 1000)" in first
+    assert f"Dense net at most {dense};" in first
+    assert "Random forest not with 10000, where it is at 60%." in first
     assert "(parity-accuracy-by-rows.png)" in first
     assert "on 1 task: 1 won" in first, "parities do not count as tables"
     assert re.search(r"Untuned forest \| +1 \| ", first)
     assert "parity-50-3 |  1000 |     2 |" in text
+    assert "every seed samples new rows: parity-50-3." in text
 
 
 def test_development_seeds_are_called_out(results):
