@@ -15,7 +15,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -129,13 +128,11 @@ class Workers:
 
 
 def local_cluster(**options: Any) -> Any:
-    """Return dask workers on this machine, with the dashboard where bokeh can draw it."""
+    """Return dask workers on this machine, with the dashboard at any free port (it needs bokeh)."""
     from dask.distributed import LocalCluster
 
-    dashboard = "127.0.0.1:0" if find_spec("bokeh") else None
-    return LocalCluster(
-        threads_per_worker=1, dashboard_address=dashboard, silence_logs=logging.CRITICAL, **options
-    )
+    options |= {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+    return LocalCluster(threads_per_worker=1, **options)
 
 
 class _Run:

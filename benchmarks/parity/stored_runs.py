@@ -58,9 +58,6 @@ def _outcome_columns(name: str) -> list[Column[Any]]:
 define_tables(schema.metadata)
 
 
-define_tables(schema.metadata)
-
-
 def setting_key(setting: Setting) -> dict[str, Any]:
     """Return the fields of a setting as the store has them: no key may be null, so online and dense are 0."""
     return {name: 0 if value is None else value for name, value in asdict(setting).items()}

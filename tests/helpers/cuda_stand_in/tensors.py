@@ -103,7 +103,7 @@ def to(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """ComputePool on the CPU what a GPU would, if it would."""
+    """Compute on the CPU what a GPU would, if it would."""
     operands = tensors_in((args, kwargs))
     there = [operand for operand in operands if isinstance(operand, GpuTensor)]
     asked = kwargs.get("device")
