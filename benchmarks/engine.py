@@ -9,6 +9,7 @@ process's by the next command.
 
 import logging
 import os
+import signal
 import time
 import zipfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -124,8 +126,11 @@ class Workers:
         jobs = self.jobs or 1
         threads = self.threads or max(1, environment.n_cores() // jobs)
         memory = None if self.gibibytes is None else int(self.gibibytes * 2**30)
-        with _environment(_variables(threads)), local_cluster(n_workers=jobs, memory_limit=memory) as cluster:
-            yield cluster
+        with _environment(_variables(threads)):
+            with _interrupts_blocked():  # in workers for good: Ctrl-C is for this process, which then ends them
+                cluster = local_cluster(n_workers=jobs, memory_limit=memory)
+            with cluster:
+                yield cluster
 
 
 def local_cluster(**options: Any) -> Any:
@@ -241,6 +246,17 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Hold back SIGINT, also for good from the threads and processes that are started meanwhile."""
+    resource_tracker.ensure_running()  # when it starts, it lets them in again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # Clusters elsewhere. What they are sent before they have our code is local to a function: pickle sends its code.
