@@ -9,15 +9,21 @@ process's by the next command.
 
 import logging
 import os
+import signal
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cloudpickle
 
 from benchmarks import environment
 from benchmarks.cli import UsageError
@@ -107,6 +113,8 @@ class Workers:
         with dask.config.set(DASK):
             if self.scheduler is None:
                 with self._local_cluster() as cluster, Client(cluster) as client:
+                    if find_spec("bokeh"):  # which draws it
+                        print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
                     yield client
                 return
             try:
@@ -123,16 +131,19 @@ class Workers:
         jobs = self.jobs or 1
         threads = self.threads or max(1, environment.n_cores() // jobs)
         memory = None if self.gibibytes is None else int(self.gibibytes * 2**30)
-        with _environment(_variables(threads)), local_cluster(n_workers=jobs, memory_limit=memory) as cluster:
-            yield cluster
+        with _environment(_variables(threads)):
+            with _interrupts_blocked():  # in workers for good: Ctrl-C is for this process, which then ends them
+                cluster = local_cluster(n_workers=jobs, memory_limit=memory)
+            with cluster:
+                yield cluster
 
 
 def local_cluster(**options: Any) -> Any:
-    """Return dask workers on this machine, with the dashboard at any free port (it needs bokeh)."""
+    """Return dask workers on this machine, each with one thread."""
     from dask.distributed import LocalCluster
 
-    options |= {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
-    return LocalCluster(threads_per_worker=1, **options)
+    options |= {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+    return LocalCluster(**options)
 
 
 class _Run:
@@ -178,7 +189,9 @@ class _Run:
             call = resume()
         except StopIteration:
             return
-        future = self._client.submit(_make, call.function, call.arguments, pure=False, priority=-number)
+        # Bytes, since the scheduler unpickles the arguments of what it schedules, and does not have our code.
+        work = cloudpickle.dumps((call.function, call.arguments))
+        future = self._client.submit(_unpickler(), work, pure=False, priority=-number)
         self._running[future.key] = (future, number, chain, call)
 
     def _finish(self, future: "Future") -> None:
@@ -214,8 +227,16 @@ class _Run:
                     self._go_on(number, chain, partial(chain.throw, reason))
 
 
-def _make(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    return function(*arguments)
+def _unpickler() -> Callable[[bytes], Any]:
+    """Return what makes a call on a worker: a local function, which pickle sends as code."""
+
+    def make(work: bytes) -> Any:
+        import pickle
+
+        function, arguments = pickle.loads(work)
+        return function(*arguments)
+
+    return make
 
 
 def _variables(threads: int) -> dict[str, str]:
@@ -240,26 +261,36 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-# Clusters elsewhere. What they are sent before they have our code is local to a function: pickle sends its code.
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Hold back SIGINT, also for good from the threads and processes that are started meanwhile."""
+    resource_tracker.ensure_running()  # when it starts, it lets them in again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# Clusters elsewhere. What they are sent before they have our code is local to a function, too.
 
 
 def _check_workers(client: "Client", scheduler: str) -> None:
     """Refuse a cluster whose workers cannot do the work as it is done here."""
-    wanted = {name: version for name, version in environment.versions().items() if name in environment.PACKAGES}
-    wanted = {"python": ".".join(environment.versions()["python"].split(".")[:2]), **wanted}
-    wanted.pop("sparsemlp", None)  # it is sent
+    here = environment.versions()
+    packages = [name for name in environment.PACKAGES if name in here and name != "sparsemlp"]  # which is sent
 
     def differences() -> list[str]:
-        import sys
+        import platform
         from importlib import metadata
 
-        found = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
-        for package in wanted:
-            try:
-                found.setdefault(package, metadata.version(package))
-            except metadata.PackageNotFoundError:
-                found[package] = "none"
-        return [f"{name} {found[name]} (here: {wanted[name]})" for name in wanted if found[name] != wanted[name]]
+        found = {distribution.name: distribution.version for distribution in metadata.distributions()}
+        found["python"] = platform.python_version()
+        return [
+            f"{name} {found.get(name)} (here: {here[name]})"
+            for name in ("python", *packages)
+            if found.get(name) != here[name]
+        ]
 
     problem = None
     for worker in client.scheduler_info(n_workers=-1)["workers"].values():
@@ -267,9 +298,10 @@ def _check_workers(client: "Client", scheduler: str) -> None:
             problem = f"have {worker['nthreads']} threads; start them with --nthreads 1"
         elif worker["nanny"] is None:
             problem = "have no nanny, which restarts them; start them without --no-nanny"
-    if problem is None:
-        lacking = sorted({text for texts in client.run(differences).values() for text in texts})
-        problem = f"have other packages: {', '.join(lacking)}" if lacking else None
+    if problem is None and (
+        found := sorted({text for texts in client.run(differences).values() for text in texts})
+    ):
+        problem = f"have other packages: {', '.join(found)}"
     if problem is not None:
         raise UsageError(f"--scheduler {scheduler}: its workers {problem}")
 

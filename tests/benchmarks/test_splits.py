@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.data import openml as sources
 from benchmarks.data import tasks
 from benchmarks.data.splits import TEST_CAP, TRAIN_CAP, Size, make_split, stratified_order
+from benchmarks.data.table import DataUnavailableError
 
 
 def labels(n_rows, share=0.3):
@@ -118,7 +120,7 @@ def test_splits_depend_on_seed_and_task_and_on_nothing_else():
     ],
 )
 def test_the_statement_on_the_data_follows_from_the_row_count(n_rows, words, complete):
-    statement, found = tasks.describe_rows(n_rows, 72998)
+    statement, found = sources.describe_rows(n_rows, 72998)
     assert statement.startswith(words)
     assert found is complete
 
@@ -136,7 +138,7 @@ def fake_fetch(n_rows, rebuilt):
     ],
 )
 def test_only_a_rebuilt_copy_carries_its_note(monkeypatch, n_rows, rebuilt, complete, words):
-    monkeypatch.setattr(tasks, "_fetch", fake_fetch(n_rows, rebuilt))
+    monkeypatch.setattr(sources, "_fetch", fake_fetch(n_rows, rebuilt))
     data = tasks.load("Bioresponse")
     assert data.complete is complete
     assert words in data.statement
@@ -144,8 +146,8 @@ def test_only_a_rebuilt_copy_carries_its_note(monkeypatch, n_rows, rebuilt, comp
 
 def test_there_are_sixteen_openml_tasks_with_distinct_numbers():
     assert len(tasks.OPENML_NAMES) == 16
-    assert len({source.task_id for source in tasks.OPENML_SOURCES}) == 16
-    assert len({source.data_id for source in tasks.OPENML_SOURCES}) == 16
+    assert len({source.task_id for source in sources.SOURCES}) == 16
+    assert len({source.data_id for source in sources.SOURCES}) == 16
 
 
 @pytest.mark.parametrize("name", tasks.OTHER_NAMES)
@@ -166,12 +168,12 @@ def test_a_data_set_that_cannot_be_had_is_named(monkeypatch, tmp_path):
 
     monkeypatch.setenv("OPENML_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(openml.tasks, "get_task", offline)
-    with pytest.raises(tasks.DataUnavailableError, match=r"credit .*361055.* no route to host"):
+    with pytest.raises(DataUnavailableError, match=r"credit .*361055.* no route to host"):
         tasks.load("credit")
 
 
 def test_the_cached_credit_table_loads():
-    if not (tasks.cache_directory() / "org/openml/www/datasets/44089/dataset_44089.pq").exists():
+    if not (sources.cache_directory() / "org/openml/www/datasets/44089/dataset_44089.pq").exists():
         pytest.skip("the OpenML table 'credit' is not in the cache")
     data = tasks.load("credit")
     assert data.X.shape == (16714, 10)
