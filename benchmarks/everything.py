@@ -1,4 +1,4 @@
-"""Tables, parity frontier and report, one after the other: what `make benchmark` runs."""
+"""The benchmark in one command, which `make benchmark` runs: tables, sparse parities, frontier and report."""
 
 import argparse
 from types import ModuleType
@@ -8,10 +8,32 @@ from benchmarks.cli import Parser, add_common
 from benchmarks.parity import command as parity
 from benchmarks.tabular import command as tabular
 
-# The parity study has its own sizes of grid; `make benchmark` shows a corner of it.
-PARITY_PROFILES = {"smoke": "smoke", "quick": "glance", "full": "quick"}
+HELP = "tables untuned and tuned, sparse parities, frontier and report with one profile"
 
-HELP = "tabular, parity and report with one profile"
+_PARITY_MODELS = "rf hgb paper_net dense_paper_net sparse_mlp"
+#: the commands of each profile, and their options
+STEPS: dict[str, tuple[tuple[ModuleType, str], ...]] = {
+    "smoke": (
+        (tabular, "--profile smoke"),
+        (tabular, f"--tasks parity-10-2 --rows 100 --models {_PARITY_MODELS} --trials 0 --seeds 1"),
+        (parity, "--profile smoke"),
+    ),
+    "quick": (
+        (tabular, "--profile quick"),
+        (tabular, "--tasks credit pol california --rows 100 --models rf sparse_mlp --trials 5 --seeds 1"),
+        (tabular, f"--tasks parity-50-3 --rows 500 1000 2000 --models {_PARITY_MODELS} --trials 0 --seeds 2"),
+        (parity, "--profile glance"),
+    ),
+    "full": (
+        (tabular, "--profile full"),
+        (
+            tabular,
+            f"--tasks parity-50-3 parity-50-4 --rows 200 500 1000 2000 5000 10000 --models {_PARITY_MODELS}"
+            " --trials 20 --seeds 3",
+        ),
+        (parity, "--profile quick"),
+    ),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,21 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the three commands; the report is written even where a part of the runs could not be done."""
-    shared = ["--results", str(args.results)]
-    profile = ["--profile", args.profile]
-    statuses = [
-        _run(tabular, shared + profile, args.command_line),
-        _run(parity, [*shared, "--profile", PARITY_PROFILES[args.profile]], args.command_line),
-        _run(write_report, shared, args.command_line),
-    ]
-    return max(statuses)
+    """Run the commands; the report is written even where a part of the runs could not be done."""
+    steps = (*STEPS[args.profile], (write_report, ""))
+    return max([_run(command, options, args) for command, options in steps])
 
 
-def _run(command: ModuleType, arguments: list[str], command_line: str) -> int:
+def _run(command: ModuleType, options: str, args: argparse.Namespace) -> int:
     parser = Parser()
     command.add_arguments(parser)
-    args = parser.parse_args(arguments)
-    args.command_line = command_line
-    status: int = command.run(args)
+    parsed = parser.parse_args([*options.split(), "--results", str(args.results)])
+    parsed.command_line = args.command_line
+    status: int = command.run(parsed)
     return status

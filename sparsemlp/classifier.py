@@ -421,7 +421,9 @@ def paper_net(width: int = 1000, sparsity: int | None = 2, **overrides: Any) -> 
     width : int, default=1000
         Hidden neurons.
     sparsity : int or None, default=2
-        Inputs that a neuron starts with; None is torch's dense initialisation.
+        Inputs that a neuron starts with. None: the initialisation of ``torch.nn.Linear``, biases included; pass
+        ``bias_init="zeros"`` for dense weights with zero biases, which learn no parity of an odd number of inputs
+        from the start (each neuron has zero expected gradient there).
     **overrides
         Any other parameter of :class:`SparseInitMLPClassifier`.
 
@@ -441,7 +443,7 @@ def paper_net(width: int = 1000, sparsity: int | None = 2, **overrides: Any) -> 
     """
     options: dict[str, Any] = {
         "init": "sign",
-        "bias_init": "zeros",
+        "bias_init": "zeros" if sparsity is not None else "uniform",
         "feature_sampling": "uniform",
         "activation": "relu",
         "richness": None,

@@ -55,28 +55,42 @@ PAPER_DEFAULT: Parameters = {"width": 1000, "sparsity": 2, "steps": 10_000}
 PAPER_BATCH = 32
 
 
-def _paper_net(seed: int, n_samples: int, n_features: int) -> Pipeline:
+def _paper_net(seed: int, n_samples: int, n_features: int, *, dense: bool) -> Pipeline:
     from sparsemlp import paper_net
 
     epochs = _epochs(PAPER_DEFAULT["steps"], n_samples)
-    net = paper_net(PAPER_DEFAULT["width"], min(2, n_features), max_epochs=epochs, random_state=seed)
+    sparsity = None if dense else min(2, n_features)
+    net = paper_net(PAPER_DEFAULT["width"], sparsity, max_epochs=epochs, random_state=seed)
     return Pipeline([("scale", StandardScaler()), ("model", net)])
 
 
-def _paper_space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
-    return {
-        "model__width": trial.suggest_int("width", *PAPER_WIDTHS, log=True),
-        "model__sparsity": min(trial.suggest_categorical("sparsity", PAPER_SPARSITIES), n_features),
-        "model__max_epochs": _epochs(trial.suggest_int("steps", *PAPER_STEPS, log=True), n_samples),
-    }
+def _paper_space(trial: BaseTrial, n_samples: int, n_features: int, *, dense: bool) -> Parameters:
+    suggested: Parameters = {"model__width": trial.suggest_int("width", *PAPER_WIDTHS, log=True)}
+    if not dense:
+        suggested["model__sparsity"] = min(trial.suggest_categorical("sparsity", PAPER_SPARSITIES), n_features)
+    suggested["model__max_epochs"] = _epochs(trial.suggest_int("steps", *PAPER_STEPS, log=True), n_samples)
+    return suggested
+
+
+def _paper_default(*, dense: bool) -> Parameters:
+    return {name: value for name, value in PAPER_DEFAULT.items() if not (dense and name == "sparsity")}
 
 
 def _epochs(n_steps: int, n_samples: int) -> int:
     return max(1, round(n_steps * PAPER_BATCH / n_samples))
 
 
+_PAPER_FUNCTIONS: tuple[Callable[..., Any], ...] = (_paper_net, _paper_space, _paper_default)
+
+
+def _paper_model(name: str, label: str, *, dense: bool) -> Model:
+    build, space, default = (partial(function, dense=dense) for function in _PAPER_FUNCTIONS)
+    return Model(name, label, build, space, default)
+
+
 MODELS = (
     _model("sparse_mlp", "Sparse net", dense=False),
     _model("dense_mlp", "Dense net", dense=True),
-    Model("paper_net", "The paper's net", _paper_net, _paper_space, PAPER_DEFAULT.copy),
+    _paper_model("paper_net", "The paper's net", dense=False),
+    _paper_model("dense_paper_net", "The paper's net, dense", dense=True),
 )
