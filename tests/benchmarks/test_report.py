@@ -143,7 +143,7 @@ def test_the_report_says_how_weak_two_seeds_are_and_which_data_are_subsets(resul
         assert "1 of 3 tables: beta (a subset: 5000 of the 9000 published rows)." in text
         assert "Not the published data in full, see Data: beta." in text
         assert "ranks that differ by less than the critical difference, 1.91, are not told apart" in text
-        assert "which no rank or comparison includes: Boosted trees" in text
+        assert re.search("which no rank or comparison includes: .*Boosted trees", text)
         assert "a subset: 5000 of the 9000 published rows" in text
         assert "Seeds: 100, 101." in text
         assert "python -m benchmarks tabular --profile quick --results results" in text
@@ -206,9 +206,9 @@ def test_won_tied_lost_and_every_interval_can_be_recomputed_from_the_raw_rows(re
     merged = chosen[~chosen["tuned"]].pivot(index=["task", "seed"], columns="model", values="score")
     pd.testing.assert_frame_equal(merged, default)
     written = pd.read_csv(results / "report" / "comparisons.csv").query("against == 'rf'").set_index("task")
-    np.testing.assert_allclose(written["standard_error"], error, rtol=1e-12)
+    np.testing.assert_allclose(written["standard_error"], error, rtol=1e-6)  # seven digits
     overlap = 1 + difference.size() * 500 / 10_000  # test rows over rows of the pool
-    np.testing.assert_allclose(written["corrected_error"], error * np.sqrt(overlap), rtol=1e-12)
+    np.testing.assert_allclose(written["corrected_error"], error * np.sqrt(overlap), rtol=1e-6)
 
 
 def test_every_section_is_in_the_table_of_contents(results):
