@@ -12,6 +12,7 @@ from benchmarks.data.tasks import OPENML_NAMES, load
 from benchmarks.report.document import Picture, Section, Table, number
 from benchmarks.scaling import figures
 from benchmarks.scaling.experiment import Experiment, Row, Setting, run_all
+from benchmarks.tabular.comparisons import Comparison, compare
 from sparsemlp import SparseInitMLPClassifier
 
 STARTS: dict[str, Any] = {"sparse": "auto", "dense": None}
@@ -83,17 +84,21 @@ def _accuracy(
 
 
 def section(rows: pd.DataFrame) -> Section:
-    """Return mean accuracies, and differences from the usual parametrisation with their errors over tasks."""
-    per_task = rows.groupby(["start", "richness", "task"])["accuracy"].mean()
-    table = per_task.unstack("richness")
-    differences = table.drop(columns=USUAL).sub(table[USUAL], axis=0).groupby(level="start")
-    means = differences.mean().T[list(STARTS)]
-    errors = differences.sem(ddof=1).T[list(STARTS)]
+    """Return mean accuracies, and differences from the usual parametrisation with their errors over tables."""
+    scores = rows.rename(columns={"accuracy": "score"}).assign(overlap=0.0)
+    fits: dict[Any, pd.DataFrame] = dict(iter(scores.groupby(["start", "richness"])))
+    values = sorted({richness for _, richness in fits})
+    from_usual = {
+        start: {richness: compare(fits[start, richness], fits[start, USUAL]) for richness in values if richness}
+        for start in STARTS
+    }
     lines = [
-        [f"{richness:g}" if richness else "none"]
-        + [_accuracy_text(per_task, means, errors, start, richness) for start in STARTS]
-        + [_gap(per_task, richness)]
-        for richness in sorted(rows["richness"].unique())
+        [
+            f"{richness:g}" if richness else "none",
+            *(_accuracy_text(fits[start, richness], from_usual[start].get(richness)) for start in STARTS),
+            _difference_text(compare(fits["sparse", richness], fits["dense", richness])),
+        ]
+        for richness in values
     ]
     first = rows.iloc[0]
     text = (
@@ -102,25 +107,24 @@ def section(rows: pd.DataFrame) -> Section:
         "defaults, the same at every richness. Mean accuracy, and its difference from no richness (the usual "
         "parametrisation), in percentage points with one standard error over tables."
     )
+    means, errors = (
+        pd.DataFrame(
+            {start: {r: getattr(one, name) for r, one in found.items()} for start, found in from_usual.items()}
+        )
+        for name in ("difference", "standard_error")
+    )
     picture = Picture("tables-richness", "Accuracy by richness.", figures.tables(means, errors))
     head = ["richness", *STARTS, "sparse minus dense"]
     return Section(EXPERIMENT.title, [text], [Table("By richness.", head, lines)], [picture])
 
 
-def _accuracy_text(
-    per_task: pd.Series, means: pd.DataFrame, errors: pd.DataFrame, start: str, richness: float
-) -> str:
-    text = f"{100 * per_task[start, richness].mean():.2f}"
-    if richness == USUAL:
-        return text
-    error = number(100 * errors[start].loc[richness], "{:.2f}")
-    return f"{text} ({100 * means[start].loc[richness]:+.2f} ± {error})"
+def _accuracy_text(fits: pd.DataFrame, from_usual: Comparison | None) -> str:
+    text = f"{100 * fits.groupby('task')['score'].mean().mean():.2f}"
+    return text if from_usual is None else f"{text} ({_difference_text(from_usual)})"
 
 
-def _gap(per_task: pd.Series, richness: float) -> str:
-    """Return how far the sparse start is ahead of the dense one, with its error over tables."""
-    gap = 100 * (per_task["sparse", richness] - per_task["dense", richness])
-    return f"{gap.mean():+.2f} ± {number(gap.sem(), '{:.2f}')}"
+def _difference_text(found: Comparison) -> str:
+    return f"{100 * found.difference:+.2f} ± {number(100 * found.standard_error, '{:.2f}')}"
 
 
 EXPERIMENT = Experiment("The tables by richness, sparse and dense", settings, compute, section)
