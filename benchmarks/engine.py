@@ -9,11 +9,13 @@ process's by the next command.
 
 import logging
 import os
+import pickle
 import signal
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +24,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest.mock import patch
 
 import cloudpickle
 
@@ -91,8 +94,13 @@ class Workers:
         A chain is thrown what its call raised, and LostError where the call took too long or lost its worker
         MAX_LOST times.
         """
-        with self._client() as client:
-            _Run(client, self).run(chains)
+        from dask.distributed.comm import CommClosedError
+
+        try:
+            with self._client() as client:
+                _Run(client, self).run(chains)
+        except (CommClosedError, CancelledError) as error:
+            raise UsageError("the dask scheduler is gone; the same command goes on from here") from error
 
     def map(self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Return what the function returns for each of the arguments."""
@@ -109,7 +117,8 @@ class Workers:
         import dask
         from dask.distributed import Client
 
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters reaches the chains
+        for name in ("distributed", "distributed.client"):  # what matters reaches the chains
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         with dask.config.set(DASK):
             if self.scheduler is None:
                 with self._local_cluster() as cluster, Client(cluster) as client:
@@ -131,7 +140,7 @@ class Workers:
         jobs = self.jobs or 1
         threads = self.threads or max(1, environment.n_cores() // jobs)
         memory = None if self.gibibytes is None else int(self.gibibytes * 2**30)
-        with _environment(_variables(threads)):
+        with patch.dict(os.environ, _variables(threads)):  # its processes inherit it
             with _interrupts_blocked():  # in workers for good: Ctrl-C is for this process, which then ends them
                 cluster = local_cluster(n_workers=jobs, memory_limit=memory)
             with cluster:
@@ -153,11 +162,10 @@ class _Run:
         self._client = client
         self._workers = workers
         self._running: dict[Any, tuple[Future, int, Chain, Call]] = {}
-        self._began: dict[Any, float] = {}
+        self._began: dict[tuple[str, Any], float] = {}  # when a worker was first seen with a call
 
     def run(self, chains: Iterable[Chain]) -> None:
         from dask.distributed import wait
-        from dask.distributed.client import FuturesCancelledError
 
         waiting = enumerate(chains)
         timeout = None if self._workers.seconds is None else LOOK_EVERY
@@ -167,14 +175,10 @@ class _Run:
                 self._go_on(number, chain, partial(next, chain))
             if not self._running:
                 return
-            try:
-                with suppress(TimeoutError):
-                    for future in wait(
-                        [one[0] for one in self._running.values()], timeout, "FIRST_COMPLETED"
-                    ).done:
-                        self._finish(future)
-            except FuturesCancelledError as error:
-                raise UsageError("the dask scheduler is gone; the same command goes on from here") from error
+            futures = [future for future, *_ in self._running.values()]
+            with suppress(TimeoutError):
+                for future in wait(futures, timeout, "FIRST_COMPLETED").done:
+                    self._finish(future)
             if self._workers.seconds is not None:
                 self._end_what_takes_longer_than(self._workers.seconds)
 
@@ -189,9 +193,14 @@ class _Run:
             call = resume()
         except StopIteration:
             return
-        # Bytes, since the scheduler unpickles the arguments of what it schedules, and does not have our code.
+
+        def make(work: bytes) -> Any:
+            function, arguments = pickle.loads(work)
+            return function(*arguments)
+
+        # The scheduler unpickles what it schedules, without our code: `make` is sent whole, all else as bytes.
         work = cloudpickle.dumps((call.function, call.arguments))
-        future = self._client.submit(_unpickler(), work, pure=False, priority=-number)
+        future = self._client.submit(make, work, pure=False, priority=-number)
         self._running[future.key] = (future, number, chain, call)
 
     def _finish(self, future: "Future") -> None:
@@ -199,7 +208,6 @@ class _Run:
         from dask.distributed import KilledWorker
 
         _, number, chain, _ = self._running.pop(future.key)
-        self._began.pop(future.key, None)
         try:
             resume = partial(chain.send, future.result())
         except KilledWorker:
@@ -207,6 +215,8 @@ class _Run:
             limit = "" if memory is None else f" (limit: {memory:g} GiB)"
             reason = f"{MAX_LOST} workers were lost during it, as when memory runs out{limit}"
             resume = partial(chain.throw, LostError(reason))
+        except CancelledError:
+            raise
         except Exception as error:
             resume = partial(chain.throw, error)
         self._go_on(number, chain, resume)
@@ -215,11 +225,11 @@ class _Run:
         now = time.monotonic()
         for worker, keys in self._client.processing().items():
             for key in keys[:1]:  # it runs; the others wait for the worker's only thread
-                if key not in self._running or now - self._began.setdefault(key, now) <= seconds:
+                if key not in self._running or now - self._began.setdefault((worker, key), now) <= seconds:
                     continue
                 future, number, chain, call = self._running[key]
                 if call.limited and not future.done():
-                    del self._running[key], self._began[key]
+                    del self._running[key]
                     future.cancel()
                     with suppress(KeyError):  # it is lost already
                         self._client.restart_workers([worker], raise_for_error=False)
@@ -227,38 +237,11 @@ class _Run:
                     self._go_on(number, chain, partial(chain.throw, reason))
 
 
-def _unpickler() -> Callable[[bytes], Any]:
-    """Return what makes a call on a worker: a local function, which pickle sends as code."""
-
-    def make(work: bytes) -> Any:
-        import pickle
-
-        function, arguments = pickle.loads(work)
-        return function(*arguments)
-
-    return make
-
-
 def _variables(threads: int) -> dict[str, str]:
     """Return the environment of a worker, which libraries read when they are loaded."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
     # With threads that spin at every barrier, boosted trees took up to 20 times as long on a busy machine.
     return {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")} | dict.fromkeys(names, str(threads))
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set variables that the processes of this one inherit, as long as the context lasts."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextmanager
@@ -298,10 +281,8 @@ def _check_workers(client: "Client", scheduler: str) -> None:
             problem = f"have {worker['nthreads']} threads; start them with --nthreads 1"
         elif worker["nanny"] is None:
             problem = "have no nanny, which restarts them; start them without --no-nanny"
-    if problem is None and (
-        found := sorted({text for texts in client.run(differences).values() for text in texts})
-    ):
-        problem = f"have other packages: {', '.join(found)}"
+    if problem is None and (found := set().union(*client.run(differences).values())):
+        problem = f"have other packages: {', '.join(sorted(found))}"
     if problem is not None:
         raise UsageError(f"--scheduler {scheduler}: its workers {problem}")
 
