@@ -95,6 +95,14 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     # -- fitting ----------------------------------------------------------------------------------------------
 
+    def _validate_params(self) -> None:
+        if isinstance(self.width, str):
+            raise ValueError(
+                f"width={self.width!r} is a text, as Optuna stores a tuple; "
+                "sparsemlp.search_space.best_params(study) returns the parameters of a study's best trial"
+            )
+        super()._validate_params()
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
         """Train the network.
 
