@@ -306,8 +306,9 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             column_groups=self.scaler_.column_groups(),
             feature_weights=feature_weights,
             generator=generator,
+            dtype=torch.float32,  # torch's default may be another
         )
-        return module.to(resolve_device(self.device), torch.float32)  # torch's default may be another
+        return module.to(resolve_device(self.device))
 
     @torch_as_it_comes()
     def _make_net(self, module: SparseInitMLP, history: list) -> Any:

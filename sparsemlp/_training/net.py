@@ -76,7 +76,7 @@ class FastNet(NeuralNet):
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         """Return a dataset for what skorch's callbacks pass: one of ours, or its rows."""
         if isinstance(X, DeviceRows | SparseRows):
-            none = torch.zeros(len(X), 1, device=self.device)
+            none = torch.zeros(len(X), 1, device=self.device, dtype=torch.float32)
             return TabularDataset(X, none[:, 0], none)
         return super().get_dataset(X, y)
 
