@@ -19,7 +19,7 @@ from skorch.helper import predefined_split
 
 from sparsemlp._activations import ACTIVATIONS
 from sparsemlp._data import X_OPTIONS, CheckedRows, EncodedRows, check_rows, hold_out
-from sparsemlp._fitted import FittedAttributes
+from sparsemlp._fitted import FittedAttributes, all_or_nothing
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
 from sparsemlp._training.batches import TabularDataset
@@ -103,6 +103,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             )
         super()._validate_params()
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
         """Train the network.
 
@@ -128,7 +129,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If a parameter or the data cannot be used; the message names which, and what would be right.
+            If a parameter or the data cannot be used; the message names which, and what would be right. The
+            estimator is then left as it was.
         """
         self._validate_params()
         goes_on = self.warm_start and hasattr(self, "net_")
@@ -138,6 +140,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         self._check_y(rows.y, learn=not goes_on)
         if not goes_on:
             self._seed()
+            self._fitted_network = self._network()
         rows = self._with_class_weights(rows)
         if not rows.weight.any():
             raise ValueError("class_weight is zero for every class in y: nothing is left to train on")
@@ -171,6 +174,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         rows = self._with_class_weights(rows)
         if first:
             self._seed()
+            self._fitted_network = self._network()
             # All chunks share the first one's mean weight, so that a heavier chunk counts for more.
             self._mean_weight = float(rows.weight.mean()) or 1.0
             self._fit_scales(rows, may_change=True)
@@ -282,7 +286,6 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     @np.errstate(under="ignore")
     def _make_module(self, rows: EncodedRows) -> SparseInitMLP:
         """Make the network, whose first layer starts from the rows."""
-        self._fitted_network = self._network()
         self.sparsity_ = min(2, self.n_features_in_) if self.sparsity == "auto" else self.sparsity
         generator = torch.Generator().manual_seed(self._seeds["init"])
         column_features = self.scaler_.column_features_

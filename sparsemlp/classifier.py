@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
+from sparsemlp._fitted import all_or_nothing
 from sparsemlp._training.losses import LOSSES, Criterion, Loss, LossName, make_loss
 from sparsemlp._training.net import ClassifierNet, LrSchedule
 from sparsemlp._training.optimizers import OptimizerName
@@ -233,6 +234,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         self.verbose = verbose
         self.callbacks = callbacks
 
+    @all_or_nothing
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one pass over a chunk of rows, for data that do not fit in memory.
 
@@ -315,8 +317,9 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         return self.classes_[index]
 
     def _has_probabilities(self) -> bool:
-        if self.loss != "cross_entropy":
-            raise AttributeError(f"probabilities are not available for loss={self.loss!r}")
+        loss = self._fitted_network["loss"] if "net_" in vars(self) else self.loss
+        if loss != "cross_entropy":
+            raise AttributeError(f"probabilities are not available for loss={loss!r}")
         return True
 
     @available_if(_has_probabilities)
@@ -392,7 +395,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             positive = index.astype(np.float32)[:, np.newaxis]
         else:
             positive = np.eye(len(self.classes_), dtype=np.float32)[index]
-        return index, positive if self.loss == "cross_entropy" else 2 * positive - 1
+        return index, positive if self._fitted_network["loss"] == "cross_entropy" else 2 * positive - 1
 
     def _skorch_net(self, **options: Any) -> ClassifierNet:
         loss = make_loss(self._fitted_network["loss"], len(self.classes_))

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
+from sparsemlp._fitted import all_or_nothing
 from sparsemlp._training.losses import Criterion, Loss, make_loss
 from sparsemlp._training.net import LrSchedule, RegressorNet
 from sparsemlp._training.optimizers import OptimizerName
@@ -219,6 +220,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         self.verbose = verbose
         self.callbacks = callbacks
 
+    @all_or_nothing
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one pass over a chunk of rows, for data that do not fit in memory.
 
