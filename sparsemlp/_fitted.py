@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 def all_or_nothing(
     fit: Callable[Concatenate[Estimator, Arguments], Result],
 ) -> Callable[Concatenate[Estimator, Arguments], Result]:
-    """Let a method that fits leave the attributes as they were if it fails.
+    """Let a method that fits, or prepares a fit, leave the attributes as they were if it fails.
 
     A first fit that fails then leaves an estimator that is not fitted. After a later one, the estimator predicts
     as before, with the attributes that belong to its net.

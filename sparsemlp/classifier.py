@@ -146,7 +146,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     loss_curve_ : list of float
         Training loss of every epoch.
     validation_scores_ : list of float or None
-        Accuracy on the validation rows after every epoch; None where there were none.
+        Accuracy on the validation rows after every epoch, weighted by sample and class weights; None where there
+        were none.
     best_epoch_ : int
         Number of the epoch, from 1, that the weights of the net are from.
     n_iter_ : int
@@ -381,13 +382,20 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
         """Classes have no scale."""
 
-    def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
+    def _class_weights(self, y: np.ndarray, y_train: np.ndarray) -> np.ndarray | None:
         if self.class_weight is None:
-            return sample_weight
-        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+            return None
+        weights = np.ones(len(self.classes_))
+        if self.class_weight == "balanced":  # where training goes on, rows may lack some of the classes
+            present = np.unique(y_train)
+            balanced = compute_class_weight("balanced", classes=present, y=y_train)
+            weights[np.searchsorted(self.classes_, present)] = balanced
+        else:
+            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y_train)
         if not (np.isfinite(weights) & (weights >= 0)).all():
             raise ValueError(f"class_weight={self.class_weight} must be finite and not negative")
-        return sample_weight * weights[np.searchsorted(self.classes_, y)]
+        by_row: np.ndarray = weights[np.searchsorted(self.classes_, y)]
+        return by_row
 
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         index = np.searchsorted(self.classes_, y).astype(np.int32)

@@ -135,7 +135,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     loss_curve_ : list of float
         Training loss of every epoch.
     validation_scores_ : list of float or None
-        R^2 on the validation rows after every epoch; None where there were none.
+        R^2 on the validation rows after every epoch, weighted by sample weights; None where there were none.
     best_epoch_ : int
         Number of the epoch, from 1, that the weights of the net are from.
     n_iter_ : int
@@ -277,8 +277,8 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         # A single value teaches nothing, unless others may follow, of about that size.
         self.y_scale_ = deviation or ((abs(self.y_mean_) or 1.0) if may_change else 0.0)
 
-    def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
-        return sample_weight
+    def _class_weights(self, y: np.ndarray, y_train: np.ndarray) -> None:
+        """Targets have no classes."""
 
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centred = np.asarray(y, dtype=np.float64) - self.y_mean_

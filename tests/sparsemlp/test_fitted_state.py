@@ -21,18 +21,18 @@ class Fails(Callback):
         raise RuntimeError("on the way")
 
 
-#: (parameters, data and arguments of fit) of fits that fail, early and late
+#: (parameters, data and arguments of fit, message) of fits that fail, early and late
 FAILURES = {
-    "validation columns": ({}, (*OTHER, None, X, Y)),
-    "validation labels": ({}, (*OTHER, None, OTHER[0], ["b"] * 90)),
-    "weights": ({}, (*OTHER, [-1.0] * 90)),
-    "infinite values": ({}, (np.full((9, 2), np.inf), np.arange(9) % 3)),
-    "a parameter": ({"width": ()}, OTHER),
-    "a device": ({"device": "cuda:77"}, OTHER),
-    "split": ({"early_stopping": True, "validation_fraction": 0.999}, OTHER),
-    "a callback": ({"callbacks": [Fails()]}, OTHER),
+    "validation columns": ({}, (*OTHER, None, X, Y), "X has 6 features"),
+    "validation labels": ({}, (*OTHER, None, OTHER[0], ["b"] * 90), "'b'"),
+    "weights": ({}, (*OTHER, [-1.0] * 90), "Negative"),
+    "infinite values": ({}, (np.full((9, 2), np.inf), np.arange(9) % 3), "infinity"),
+    "a parameter": ({"width": ()}, OTHER, "width"),
+    "a device": ({"device": "cuda:77"}, OTHER, "cuda:77"),
+    "split": ({"early_stopping": True, "validation_fraction": 0.999}, OTHER, "validation_fraction"),
+    "large values": ({"scaling": None}, (*OTHER, None, np.full((2, 9), 1e300), [0, 1]), "too large for float32"),
 }
-every_failure = pytest.mark.parametrize(("parameters", "data"), FAILURES.values(), ids=FAILURES.keys())
+every_failure = pytest.mark.parametrize(("parameters", "data", "message"), FAILURES.values(), ids=FAILURES.keys())
 
 
 def attributes(estimator):
@@ -41,9 +41,9 @@ def attributes(estimator):
 
 @MAKERS
 @every_failure
-def test_a_first_fit_that_fails_leaves_an_estimator_that_is_not_fitted(make, parameters, data):
+def test_a_first_fit_that_fails_leaves_an_estimator_that_is_not_fitted(make, parameters, data, message):
     estimator = make(**parameters)
-    with pytest.raises((ValueError, RuntimeError)):
+    with pytest.raises(ValueError, match=message):
         estimator.fit(*data)
     assert attributes(estimator) == {}
     with pytest.raises(NotFittedError):
@@ -54,14 +54,33 @@ def test_a_first_fit_that_fails_leaves_an_estimator_that_is_not_fitted(make, par
 
 @MAKERS
 @every_failure
-def test_a_refit_that_fails_leaves_the_former_fit(make, parameters, data):
+def test_a_refit_that_fails_leaves_the_former_fit(make, parameters, data, message):
     estimator = make().fit(X, Y)
     before, predictions = attributes(estimator), estimator.predict(X)
     estimator.set_params(**parameters)
-    with pytest.raises((ValueError, RuntimeError)):
+    with pytest.raises(ValueError, match=message):
         estimator.fit(*data)
     assert attributes(estimator) == before
     np.testing.assert_array_equal(estimator.predict(X), predictions)
+
+
+@MAKERS
+def test_a_callback_that_fails_leaves_the_net_as_far_as_it_came(make):
+    estimator = make(lr_schedule="constant").fit(X, Y)
+    with pytest.raises(RuntimeError, match="on the way"):
+        estimator.set_params(callbacks=[Fails()]).fit(*OTHER)
+    assert estimator.n_features_in_ == 9
+    assert estimator.n_iter_ == estimator.best_epoch_ == 1
+    expected = make(lr_schedule="constant", max_epochs=1).fit(*OTHER).predict(OTHER[0])
+    np.testing.assert_array_equal(estimator.predict(OTHER[0]), expected)
+
+
+@MAKERS
+def test_a_chunk_at_which_a_callback_fails_leaves_an_estimator_that_is_not_fitted(make):
+    estimator = make(callbacks=[Fails()])
+    with pytest.raises(RuntimeError, match="on the way"):
+        estimator.partial_fit(X, Y, *([[0, 1]] if make is small_classifier else []))
+    assert attributes(estimator) == {}
 
 
 def test_a_first_chunk_that_fails_leaves_nothing_of_it():
