@@ -19,6 +19,7 @@ from skorch.helper import predefined_split
 
 from sparsemlp._activations import ACTIVATIONS
 from sparsemlp._data import X_OPTIONS, CheckedRows, EncodedRows, check_rows, hold_out
+from sparsemlp._equal_rows import equal_rows
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
@@ -176,7 +177,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             self._fit_scales(rows, may_change=self.warm_start)
         dataset = self._start(rows, self.net_ if goes_on else None)
         if self.early_stopping == "out_of_fold":
-            self._assign_folds(dataset, rows.y)
+            self._assign_folds(dataset, rows)
         if validation is None:
             return dataset, None
         encoded = EncodedRows(validation, self.scaler_, self._encode_y)
@@ -256,11 +257,13 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         # the rows of a first chunk may all have the weight 0
         self.scaler_.fit(rows.X, sample_weight=rows.weight if rows.weight.any() else None)
 
-    def _assign_folds(self, dataset: TabularDataset, y: np.ndarray) -> None:
+    def _assign_folds(self, dataset: TabularDataset, rows: CheckedRows) -> None:
         """Partition rows among several members, if they are enough; each member does not train on its part."""
         if self.n_members == 1:
             return
-        fold = assign_members(y, self.n_members, self._seeds["split"], stratified=is_classifier(self))
+        equal = equal_rows(rows.X, largest=len(rows.y) / (2 * self.n_members))
+        seed, stratified = self._seeds["split"], is_classifier(self)
+        fold = assign_members(rows.y, self.n_members, seed, stratified=stratified, equal=equal)
         if (fold >= 0).any():
             dataset.fold = torch.from_numpy(fold).to(dataset.target.device)
 
