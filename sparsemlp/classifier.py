@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
 from sparsemlp._fitted import all_or_nothing
-from sparsemlp._training.losses import LOSSES, Criterion, Loss, LossName, make_loss
+from sparsemlp._training.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Criterion, Loss, make_loss
 from sparsemlp._training.net import ClassifierNet, LrSchedule
 from sparsemlp._training.optimizers import OptimizerName
 from sparsemlp._training.session import Precision
@@ -172,7 +172,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 
     _parameter_constraints: ClassVar[dict[str, list | str]] = {
         **BaseSparseInitMLP._parameter_constraints,
-        "loss": [StrOptions(set(LOSSES))],
+        "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
@@ -188,7 +188,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         richness: float | None = None,
         scaling: Scaling | None = "both",
         n_members: int = 8,
-        loss: LossName = "cross_entropy",
+        loss: ClassificationLoss = "cross_entropy",
         optimizer: OptimizerName = "adamw",
         learning_rate: float = 2e-3,
         lr_schedule: LrSchedule = "constant",
