@@ -19,7 +19,8 @@ from skorch.helper import predefined_split
 
 from sparsemlp._activations import ACTIVATIONS
 from sparsemlp._data import X_OPTIONS, CheckedRows, EncodedRows, check_rows, hold_out
-from sparsemlp._fitted import FittedAttributes
+from sparsemlp._equal_rows import equal_rows
+from sparsemlp._fitted import FittedAttributes, all_or_nothing
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
 from sparsemlp._training.batches import TabularDataset
@@ -90,12 +91,28 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         """Learn the scale of `y`, if it has one; `may_change`: chunks of another scale may follow."""
 
     @abstractmethod
-    def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
-        """Return the weights of the rows with those of their classes multiplied in."""
+    def _class_weights(self, y: np.ndarray, y_train: np.ndarray) -> np.ndarray | None:
+        """Return the class weights of rows, which are as frequent as in `y_train`; None where all are 1."""
 
     # -- fitting ----------------------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
+    def _validate_params(self) -> None:
+        if isinstance(self.width, str):
+            raise ValueError(
+                f"width={self.width!r} is a text, as Optuna stores a tuple; "
+                "sparsemlp.search_space.best_params(study) returns the parameters of a study's best trial"
+            )
+        super()._validate_params()
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -111,6 +128,9 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             Your own validation data. With ``early_stopping=True`` they replace the rows that would be held out.
             Otherwise training does not depend on them: their scores are recorded after every epoch
             (`validation_scores_`).
+        sample_weight_val : array-like of shape (n_validation_rows,), optional
+            Non-negative weights of your validation rows. Their losses and scores are weighted by them and by the
+            class weights of the training rows.
 
         Returns
         -------
@@ -120,8 +140,23 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If a parameter or the data cannot be used; the message names which, and what would be right.
+            If a parameter or the data cannot be used; the message names which, and what would be right. The
+            estimator is then left as it was.
         """
+        dataset, validation = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        self._temperature = 1.0  # callbacks predict with it, also after a warm start
+        try:
+            self._train(dataset, validation, self.max_epochs)
+            self._temperature = self._fit_temperature()
+        finally:
+            self.net_.release()
+        return self
+
+    @all_or_nothing
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any
+    ) -> tuple[TabularDataset, TabularDataset | None]:
+        """Make everything that training needs; return the rows to train and those to validate on."""
         self._validate_params()
         goes_on = self.warm_start and hasattr(self, "net_")
         rows = self._check_rows(X, y, sample_weight, reset=not goes_on)
@@ -130,25 +165,23 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         self._check_y(rows.y, learn=not goes_on)
         if not goes_on:
             self._seed()
+            self._fitted_network = self._network()
         rows = self._with_class_weights(rows)
         if not rows.weight.any():
             raise ValueError("class_weight is zero for every class in y: nothing is left to train on")
-        rows, validation = self._split(rows, X_val, y_val)
+        rows, validation = self._split(rows, X_val, y_val, sample_weight_val)
         self._mean_weight = float(rows.weight.mean())
         if goes_on:
             self.net_.module_.to(resolve_device(self.device))
         else:
             self._fit_scales(rows, may_change=self.warm_start)
         dataset = self._start(rows, self.net_ if goes_on else None)
-        self._temperature = 1.0  # callbacks predict with it, also after a warm start
-        try:
-            if self.early_stopping == "out_of_fold":
-                self._assign_folds(dataset, rows.y)
-            self._train(dataset, validation, self.max_epochs)
-            self._temperature = self._fit_temperature()
-        finally:
-            self.net_.release()
-        return self
+        if self.early_stopping == "out_of_fold":
+            self._assign_folds(dataset, rows)
+        if validation is None:
+            return dataset, None
+        encoded = EncodedRows(validation, self.scaler_, self._encode_y)
+        return dataset, encoded.to_dataset(self._device, validation.weight.mean())
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
         if self._holds_out:
@@ -163,6 +196,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         rows = self._with_class_weights(rows)
         if first:
             self._seed()
+            self._fitted_network = self._network()
             # All chunks share the first one's mean weight, so that a heavier chunk counts for more.
             self._mean_weight = float(rows.weight.mean()) or 1.0
             self._fit_scales(rows, may_change=True)
@@ -184,9 +218,11 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         self._check_architecture(rows.X.shape[1])
         return rows
 
-    def _with_class_weights(self, rows: CheckedRows) -> CheckedRows:
+    def _with_class_weights(self, rows: CheckedRows, y_train: np.ndarray | None = None) -> CheckedRows:
+        """Multiply the weights of the rows by those of their classes, as these are frequent in `y_train`."""
+        by_class = self._class_weights(rows.y, rows.y if y_train is None else y_train)
         with np.errstate(over="ignore", under="ignore"):
-            weight = self._class_weights(rows.y, rows.weight)
+            weight = rows.weight if by_class is None else rows.weight * by_class
             if not np.isfinite(weight.sum()):
                 raise ValueError(
                     "sample_weight or class_weight is so large that its sum overflows; only ratios count, so "
@@ -194,13 +230,20 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
                 )
         return rows._replace(weight=weight)
 
-    def _split(self, rows: CheckedRows, X_val: Any, y_val: Any) -> tuple[CheckedRows, CheckedRows | None]:
+    def _split(
+        self, rows: CheckedRows, X_val: Any, y_val: Any, sample_weight_val: Any
+    ) -> tuple[CheckedRows, CheckedRows | None]:
         """Return training rows, and validation rows or None."""
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together")
+        if X_val is None and sample_weight_val is not None:
+            raise ValueError("sample_weight_val weights the rows of X_val, which is not given")
         if X_val is not None:
-            validation = check_rows(self, X_val, y_val)
+            validation = check_rows(self, X_val, y_val, sample_weight_val)
             self._check_y(validation.y, "y_val")
+            validation = self._with_class_weights(validation, rows.y)
+            if not validation.weight.any():
+                raise ValueError("class_weight is zero for every class in y_val: nothing is left to validate on")
             return rows, validation
         if not self._holds_out:
             return rows, None
@@ -214,11 +257,13 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         # the rows of a first chunk may all have the weight 0
         self.scaler_.fit(rows.X, sample_weight=rows.weight if rows.weight.any() else None)
 
-    def _assign_folds(self, dataset: TabularDataset, y: np.ndarray) -> None:
+    def _assign_folds(self, dataset: TabularDataset, rows: CheckedRows) -> None:
         """Partition rows among several members, if they are enough; each member does not train on its part."""
         if self.n_members == 1:
             return
-        fold = assign_members(y, self.n_members, self._seeds["split"], stratified=is_classifier(self))
+        equal = equal_rows(rows.X, largest=len(rows.y) / (2 * self.n_members))
+        seed, stratified = self._seeds["split"], is_classifier(self)
+        fold = assign_members(rows.y, self.n_members, seed, stratified=stratified, equal=equal)
         if (fold >= 0).any():
             dataset.fold = torch.from_numpy(fold).to(dataset.target.device)
 
@@ -274,7 +319,6 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     @np.errstate(under="ignore")
     def _make_module(self, rows: EncodedRows) -> SparseInitMLP:
         """Make the network, whose first layer starts from the rows."""
-        self._fitted_network = self._network()
         self.sparsity_ = min(2, self.n_features_in_) if self.sparsity == "auto" else self.sparsity
         generator = torch.Generator().manual_seed(self._seeds["init"])
         column_features = self.scaler_.column_features_
@@ -298,8 +342,9 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             column_groups=self.scaler_.column_groups(),
             feature_weights=feature_weights,
             generator=generator,
+            dtype=torch.float32,  # torch's default may be another
         )
-        return module.to(resolve_device(self.device), torch.float32)  # torch's default may be another
+        return module.to(resolve_device(self.device))
 
     @torch_as_it_comes()
     def _make_net(self, module: SparseInitMLP, history: list) -> Any:
@@ -337,13 +382,10 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         """Whether rows are held out from all members."""
         return bool(self.early_stopping) and self.early_stopping != "out_of_fold"
 
-    def _train(self, dataset: TabularDataset, validation: CheckedRows | None, epochs: int) -> None:
+    def _train(self, dataset: TabularDataset, validation: TabularDataset | None, epochs: int) -> None:
         """Train the net for some epochs, and say so if the loss diverges."""
         net = self.net_
-        net.train_split = None
-        if validation is not None:
-            encoded = EncodedRows(validation, self.scaler_, self._encode_y)
-            net.train_split = predefined_split(encoded.to_dataset(self._device, validation.weight.mean()))
+        net.train_split = None if validation is None else predefined_split(validation)
         net.batch_generator = torch.Generator(self._device).manual_seed(self._seeds["batches"] + len(net.history))
         if self._batch_state is not None:
             with contextlib.suppress(RuntimeError):  # the state of another kind of device: start a new order
@@ -353,8 +395,12 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         n_steps = -(-len(dataset) // self.batch_size)
         every = 1 if patience is not None else max(1, STEPS_BETWEEN_COPIES // n_steps)
         keep_best.configure(net.monitors if patience is not None else [("train_loss", -1)], patience, every)
-        with torch_as_it_comes():
-            net.partial_fit(dataset, epochs=epochs)
+        try:
+            with torch_as_it_comes():
+                net.partial_fit(dataset, epochs=epochs)
+        except BaseException:  # a callback's: the net is as far as it came
+            self.best_epoch_ = len(net.history)
+            raise
         self._batch_state = net.batch_generator.get_state().numpy()
         self.best_epoch_ = keep_best.best_epoch_
         if keep_best.diverged_:
