@@ -1,1 +1,1 @@
-"""Time and memory beside other packages and the products alone: ``python -m benchmarks speed``."""
+"""Time and memory against other packages and the products alone: ``python -m benchmarks speed``."""

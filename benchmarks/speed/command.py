@@ -1,4 +1,4 @@
-"""Training and prediction speed beside the peers and the floor of the matrix products.
+"""Training and prediction speed against the peers and the floor of the matrix products.
 
 Everything is timed in one process, the contenders in turn and several times over, so that the ratios hold
 where the machine's speed drifts; medians are reported. Memory is read from processes of their own.
@@ -111,7 +111,7 @@ def _harness(repeats: int) -> list[dict[str, Any]]:
 
 
 def _memory(n_samples: int, n_features: int, width: int, scale: float) -> dict[str, Any] | None:
-    """Return the row of one fit's peak memory, beside what it cannot do without."""
+    """Return the row of one fit's peak memory, and its ratio to the least that a fit needs."""
     from benchmarks.speed import cases
 
     n_samples = max(1000, int(n_samples * scale))
