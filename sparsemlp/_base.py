@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import warnings
 from abc import ABCMeta, abstractmethod
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -25,7 +26,7 @@ from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted
-from sparsemlp._training.devices import resolve_device, torch_as_it_comes
+from sparsemlp._training.devices import is_out_of_memory, resolve_device, torch_as_it_comes
 from sparsemlp._training.net import LR_SCHEDULES, FastNet
 from sparsemlp._training.optimizers import OPTIMIZERS, optimizer_options
 from sparsemlp._training.out_of_fold import StopWhenLongEnough, assign_members, fit_temperature
@@ -37,6 +38,9 @@ from sparsemlp.module import SparseInitMLP
 from sparsemlp.preprocessing import SCALINGS, InputScaler
 from sparsemlp.relevance import FEATURE_SAMPLINGS, relevance_weights
 
+# Training has so many copies of the weights at a time: parameters, gradients, AdamW's two moments, the average,
+# what it is the average of, and the best so far.
+WEIGHT_COPIES = 7
 # Keep a copy of the weights for divergence at most once in this many steps.
 STEPS_BETWEEN_COPIES = 16
 
@@ -142,14 +146,17 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         ValueError
             If a parameter or the data cannot be used; the message names which, and what would be right. The
             estimator is then left as it was.
+        MemoryError
+            If there is not enough memory; the message says what the first layer needs, and what to lower.
         """
-        dataset, validation = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
-        self._temperature = 1.0  # callbacks predict with it, also after a warm start
-        try:
-            self._train(dataset, validation, self.max_epochs)
-            self._temperature = self._fit_temperature()
-        finally:
-            self.net_.release()
+        with self._explained_memory_errors(X):
+            dataset, validation = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
+            self._temperature = 1.0  # callbacks predict with it, also after a warm start
+            try:
+                self._train(dataset, validation, self.max_epochs)
+                self._temperature = self._fit_temperature()
+            finally:
+                self.net_.release()
         return self
 
     @all_or_nothing
@@ -184,6 +191,10 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         return dataset, encoded.to_dataset(self._device, validation.weight.mean())
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
+        with self._explained_memory_errors(X):
+            return self._fit_chunk(X, y, sample_weight, first)
+
+    def _fit_chunk(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
         if self._holds_out:
             raise ValueError(
                 "early_stopping=True cannot work with partial_fit, which sees one chunk at a time and so has "
@@ -200,6 +211,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             # All chunks share the first one's mean weight, so that a heavier chunk counts for more.
             self._mean_weight = float(rows.weight.mean()) or 1.0
             self._fit_scales(rows, may_change=True)
+            self._warn_of_a_poor_first_chunk(rows)
         fitted = None if first else self.net_
         dataset = self._start(rows, fitted)
         if fitted is not None and type(fitted.optimizer_) is type(self.net_.optimizer_):  # fit lets go of its own
@@ -209,6 +221,40 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         self._train(dataset, None, 1)
         self.net_.release(keep_optimizer=True)
         return self
+
+    @contextlib.contextmanager
+    def _explained_memory_errors(self, X: Any) -> Iterator[None]:
+        """Say what the first layer needs where memory runs out, and what to lower."""
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            n_columns = np.shape(X)[1] * (2 if self.scaling == "both" else 1)
+            n_bytes = 4 * WEIGHT_COPIES * self.n_members * self._widths()[0] * n_columns
+            raise MemoryError(
+                f"{type(self).__name__} ran out of memory. Its first layer has n_members={self.n_members} times "
+                f"width={self._widths()[0]} weights for each of {n_columns} input columns; training holds "
+                f"{WEIGHT_COPIES} copies of them, {n_bytes / 2**30:.2g} GiB. Lower width or n_members, select "
+                "columns before, or pass scaling='squash' if scaling is 'both', which has two inputs a column"
+            ) from error
+
+    def _warn_of_a_poor_first_chunk(self, rows: CheckedRows) -> None:
+        """Say what the first chunk taught nothing about, which stays so."""
+        poor = []
+        ignored = np.unique(self.scaler_.column_features_[self.scaler_.ignored_columns()])
+        if len(ignored):
+            poor.append(f"{len(ignored)} of {self.n_features_in_} columns, which are ignored from now on")
+        if is_regressor(self) and (rows.y == rows.y[0]).all():
+            poor.append("the target, whose scale is a guess")
+        if poor:
+            warnings.warn(
+                f"The first chunk of partial_fit, of {len(rows.y)} rows, has one value only in "
+                f"{' and in '.join(poor)}. All scales are learned from this chunk: make it large, and shuffle the "
+                "rows before.",
+                UserWarning,
+                stacklevel=5,
+            )
 
     # -- the data ---------------------------------------------------------------------------------------------
 

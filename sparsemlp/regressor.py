@@ -122,8 +122,8 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     ----------
     y_mean_, y_scale_ : float
         Mean and standard deviation of the training targets. With the other losses than "squared" the median, and
-        the interquartile range over 1.349 (that of the standard normal distribution). If all targets are equal, all
-        predictions are.
+        the interquartile range over 1.349 (that of the standard normal distribution). If all targets are equal,
+        all predictions are.
     n_features_in_ : int
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
