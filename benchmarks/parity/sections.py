@@ -108,19 +108,21 @@ def _n_settings(runs: pd.DataFrame) -> int:
 def _frontiers(runs: pd.DataFrame, shown: Mapping[str, pd.DataFrame]) -> list[tuple[dict[str, Any], pd.DataFrame]]:
     """Return for every frontier what its settings share, and its runs: all runs but those shown elsewhere.
 
-    An experiment of which no setting is missing has its settings to itself, but for those of a profile that is
-    there as a whole, in whose frontier they would be missed.
+    An experiment of which no setting is missing has its settings to itself. Those stay whose grid would have a
+    hole without them: a profile that is there as a whole, or other runs of the same widths and rows.
     """
-    elsewhere = {i for name, rows in shown.items() if name != "slopes" for i in rows["id"]}
-    for settings in [
-        EXPERIMENTS["slopes"].settings,
-        *(settings_of(profile.grid) for profile in PROFILES.values()),
-    ]:
+    apart = runs["id"].isin([i for name, rows in shown.items() if name != "slopes" for i in rows["id"]])
+    profiles = [settings_of(profile.grid) for profile in PROFILES.values()]
+    for settings in [EXPERIMENTS["slopes"].settings, *profiles]:
         rows = rows_of(runs, settings)
         if _n_settings(rows) == len(set(settings)):
-            elsewhere -= set(rows["id"])
+            apart &= ~runs["id"].isin(rows["id"])
     shared = [name for name in SETTING_FIELDS if name not in VARIED]
-    groups = runs[~runs["id"].isin(elsewhere)].groupby(shared, sort=True)
+    for _, group in runs.groupby([*shared, "start"], observed=True):
+        grid = group[~apart[group.index]]
+        in_grid = group["width"].isin(grid["width"]) & group["n_samples"].isin(grid["n_samples"])
+        apart[group.index] &= ~in_grid
+    groups = runs[~apart].groupby(shared, sort=True)
     return [(dict(zip(shared, key, strict=True)), group) for key, group in groups]
 
 
