@@ -34,7 +34,8 @@ def sections(store: Store, results: Path) -> list[Section]:
     path = results / COST_FILE
     cost = jsonl.read(path) if path.exists() else None
     if cost is not None and len(runs):
-        found.append(_cost(cost, rows_of(runs, settings_of(PROFILES["quick"].grid))))
+        quick = PROFILES["quick"]
+        found.append(_cost(cost, rows_of(runs[runs["run"] < quick.runs], settings_of(quick.grid))))
     found += [_experiment(name, rows, cost) for name, rows in shown.items() if name != "slopes"]
     if len(tickets):
         found.append(_tickets(tickets))
@@ -77,10 +78,13 @@ def spaced(number: int) -> str:
 
 
 def _outcome(group: Mapping[Any, Any]) -> list[str]:
+    steps = number(group["median_steps"], "{:.0f}")
+    if not np.isnan(group["steps_low"]):
+        steps += f" ({group['steps_low']:.0f} to {group['steps_high']:.0f})"
     return [
         f"{group['successes']}/{group['runs']}",
         f"{group['low']:.2f} to {group['high']:.2f}",
-        number(group["median_steps"], "{:.0f}"),
+        steps,
         number(group["train_error"], "{:.3f}"),
         number(group["test_error"], "{:.3f}"),
     ]
@@ -263,7 +267,10 @@ def _tickets(nets: pd.DataFrame) -> Section:
     caption = "Share of nets that learn: full nets, winning tickets, and random neurons; 95 % Wilson intervals."
     picture = Picture("parity-tickets", caption, figures.tickets(counts, "Winning tickets"))
     head = ["setting", "net", "succeeded", "95 % interval", "median steps", "lucky neurons"]
-    return Section("Winning tickets", [text], [Table("Nets that learn.", head, rows)], [picture], brief=1)
+    table = Table("Nets that learn.", head, rows)
+    columns = [*by, "run", "n_lucky", "succeeded", "steps", "test_error"]
+    files = [CsvFile("parity-tickets.csv", "every net of the lottery experiment", nets[columns].sort_values(by))]
+    return Section("Winning tickets", [text], [table], [picture], files=files, brief=1)
 
 
 def _cost(cost: dict[str, Any], runs: pd.DataFrame) -> Section:
