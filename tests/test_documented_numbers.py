@@ -6,9 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
+
+from benchmarks.parity.grids import EXPERIMENTS
+from benchmarks.parity.success import Edges, rates, with_starts
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
+PARITY = ROOT / "docs" / "parity.md"
+TORCH = "dense, torch's biases"
+SHORT = {"width": 300, "max_steps": 10_000}
 
 #: first two cells of a row of README's table -> folder, size and whether models are tuned
 README_ROWS = {
@@ -93,3 +100,99 @@ def test_what_the_guide_says_about_the_parity_figure_is_in_its_rows():
     assert (learned["sparse start", 800], learned["dense start", 800]) == (3, 0)
     assert (learned[["sparse start", "dense start"]].loc[:, [1400, 2000]] == 5).all()
     assert learned["random forest"].sum() == 0
+
+
+@pytest.fixture(scope="module")
+def parity_runs():
+    return with_starts(pd.read_csv(RESULTS / "parity" / "parity-runs.csv"))
+
+
+def parity_study(runs, **fields):
+    """Return the runs of a setting: what is not named is what the quick grid has."""
+    quick = {"n_features": 50, "n_informative": 3, "target": "parity", "flip_y": 0, "loss": "hinge"}
+    quick |= {"weight_decay": 0.01, "decay": "coupled", "max_steps": 20_000, "random_state": 0}
+    return runs[(runs[list(quick | fields)] == pd.Series(quick | fields)).all(axis=1)]
+
+
+def steps(runs):
+    return np.where(runs["succeeded"] == 1, runs["steps"], np.inf)
+
+
+def test_the_parity_pages_edges_and_their_ratios_follow_from_the_committed_runs(parity_runs):
+    runs = parity_study(parity_runs)
+    grid = EXPERIMENTS["slopes"].settings
+    edges = Edges(
+        runs[runs["n_samples"].isin(s.n_samples for s in grid) & runs["width"].isin(s.width for s in grid)]
+    )
+    sparse, torchs, zeros = edges.starts
+    written = {row[0]: row[1:] for row in cells(PARITY) if len(row) == 6 and row[0].isdigit()}
+    for width in (10, 30, 100, 300, 1000):
+        found = [str(edges.edge(start, width)) for start in edges.starts]
+        found += [str(edges.ratio(width, sparse, dense)) for dense in (torchs, zeros)]
+        assert written[str(width)] == found
+    means = [f"{edges.mean_ratio(sparse, dense)[0]}" for dense in (torchs, zeros)]
+    text = " ".join(PARITY.read_text(encoding="utf-8").split())
+    assert (
+        f"The geometric mean of the ratios is {means[0]} for torch's biases and {means[1]} for zero biases."
+        in text
+    )
+    slopes = [f"{edges.slope(start)[0]:.2f}".replace("-", "\N{MINUS SIGN}") for start in (sparse, torchs)]
+    assert f"to the power of {slopes[0]} with s = 2, and {slopes[1]} dense" in text
+
+
+def test_the_parity_pages_steps_by_rows_follow_from_the_committed_runs(parity_runs):
+    written = [row for row in cells(PARITY) if len(row) == 8 and row[0].isdigit()]
+    assert len(written) == 6
+    for width, start, *found in written:
+        runs = {
+            n: parity_study(parity_runs, width=int(width), start=start, n_samples=n) for n in (800, 1500, 6000)
+        }
+        runs |= {n: parity_study(parity_runs, width=int(width), start=start, n_samples=n) for n in (30_000, 0)}
+        assert found[:2] == [f"{runs[n]['succeeded'].sum()} of 20" for n in (800, 1500)]
+        for n, text in zip((6000, 30_000, 0), found[2:5], strict=True):
+            (row,) = rates(runs[n]).to_dict("records")
+            assert (row["successes"], row["runs"]) == (20, 20)
+            assert text == f"{row['median_steps']:.0f} ({row['steps_low']:.0f} to {row['steps_high']:.0f})"
+        p = stats.mannwhitneyu(steps(runs[6000]), steps(runs[0])).pvalue
+        assert found[5] == f"p = {p:.1g}"
+
+
+def test_the_parity_pages_counts_by_sparsity_follow_from_the_committed_runs(parity_runs):
+    runs = parity_study(parity_runs, n_features=30, n_samples=400)
+    starts = [*(f"sparse, s = {s}" for s in (1, 2, 3, 4, 8)), "dense, torch's biases", "dense, zero biases"]
+    for limit in (5000, 10_000, 20_000):
+        (row,) = (row for row in cells(PARITY) if row[0].replace(" ", "") == f"{limit}steps")
+        assert [int(n) for n in row[1:]] == [int((steps(runs[runs["start"] == s]) <= limit).sum()) for s in starts]
+
+
+def test_the_parity_pages_tickets_follow_from_the_committed_nets():
+    nets = pd.read_csv(RESULTS / "parity" / "parity-tickets.csv")
+    counts = nets.groupby(["n_informative", "n_samples", "loss", "net"])["succeeded"].sum()
+    written = [row for row in cells(PARITY) if len(row) == 5 and row[0].startswith("k = ")]
+    keys = [(3, 0, "hinge"), (3, 2000, "hinge"), (5, 0, "hinge"), (5, 0, "cross_entropy")]
+    for key, row in zip(keys, written, strict=True):
+        full, ticket, random = (int(counts[*key, net]) for net in ("full", "ticket", "random re-initialisation"))
+        p = stats.fisher_exact([[ticket, 20 - ticket], [random, 20 - random]]).pvalue
+        assert row[1:] == [str(full), str(ticket), str(random), f"p = {p:.1g}"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "counts", "p"),
+    [
+        ({"n_samples": 800, "width": 300, "start": "sparse, s = 2"}, {"start": TORCH}, (13, 3), "0.003"),
+        ({"n_samples": 10_000, "width": 10, "start": TORCH}, {"n_samples": 0}, (10, 7), "0.21"),
+        ({"n_samples": 3000, "width": 30, "start": TORCH, "weight_decay": 0}, {"width": 300}, (9, 0), "0.0001"),
+        ({**SHORT, "n_samples": 1000, "start": "sparse, s = 2"}, {"start": TORCH}, (8, 2), "0.02"),
+        ({**SHORT, "n_samples": 1000, "start": "sparse, s = 2", "flip_y": 0.05}, {"start": TORCH}, (3, 0), "0.21"),
+        ({**SHORT, "n_samples": 2000, "start": "sparse, s = 2", "flip_y": 0.1}, {"start": TORCH}, (6, 3), "0.37"),
+    ],
+)
+def test_the_parity_pages_differences_of_counts_are_those_of_the_committed_runs(
+    parity_runs, first, second, counts, p
+):
+    runs = [parity_study(parity_runs, **fields)["succeeded"] for fields in (first, first | second)]
+    assert tuple(int(one.sum()) for one in runs) == counts
+    table = [[int(one.sum()), len(one) - int(one.sum())] for one in runs]
+    found = float(stats.fisher_exact(table).pvalue)
+    assert found == pytest.approx(float(p), abs=0.5 * 10 ** -len(p.split(".")[1]))
+    assert f"p = {p}" in PARITY.read_text(encoding="utf-8")

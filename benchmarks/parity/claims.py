@@ -24,7 +24,7 @@ def section(shared: dict[str, Any], runs: pd.DataFrame, rates: pd.DataFrame, slu
 
     picture = Picture(
         f"{slug}-edge",
-        "Training rows at which half of the runs succeed, by width, with 95 % bootstrap intervals. Dashed: the "
+        "Training rows at which half of the runs succeed, by width, with 95 % bootstrap intervals. Below: the "
         "rows below which the statistical-query bound (Proposition 3, with all parameters of the net) rules out "
         f"success with probability {DELTA:g}, a floor that the measured edge lies far above.",
         figures.edges(edges, bound, "The edge of success and the bound"),

@@ -159,32 +159,29 @@ def _draw_line(
 
 @style.styled
 def edges(found: Edges, bound: Callable[[int], float], title: str) -> Figure:
-    """Draw the rows at which half of the runs succeed against width, and the statistical-query bound.
+    """Draw the rows at which half of the runs succeed against width, and far below it the statistical-query bound.
 
     ``bound`` maps a width to the number of rows that the bound asks for.
     """
-    figure = Figure(figsize=(5, 4), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(5, 4.6), layout="constrained")
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     bottom, top = found.sizes.min() / 2, 2 * found.sizes.max()  # where an interval has no end
     for colour, start in zip(COLOURS, found.starts, strict=False):
         estimates = {width: found.edge(start, width) for width in found.widths(start)}
         known = {width: one for width, one in estimates.items() if one.is_known}
         axes.plot(list(known), [one.least for one in known.values()], "o-", color=colour, label=start)
-        lows, highs = (
-            [max(one.low, bottom) for one in known.values()],
-            [min(one.high, top) for one in known.values()],
-        )
+        lows = [max(one.low, bottom) for one in known.values()]
+        highs = [min(one.high, top) for one in known.values()]
         axes.fill_between(list(known), lows, highs, color=colour, alpha=0.15, lw=0)
     widths = sorted({width for _, width in found.ends})
-    axes.plot(widths, [bound(width) for width in widths], "--", color=BLACK, lw=1, label="statistical-query bound")
-    axes.set_xscale("log")
-    axes.set_xticks(widths, [str(width) for width in widths])
-    axes.set_xticks([], minor=True)
-    axes.set_yscale("log")
-    axes.set_xlabel("width")
-    axes.set_ylabel("rows at which half of the runs succeed")
-    style.grid(axes)
-    style.legend(figure, n_columns=2)
+    below.plot(widths, [bound(width) for width in widths], "--", color=BLACK, lw=1)
+    axes.set(xscale="log", yscale="log", ylabel="rows at which half\nof the runs succeed")
+    below.set(yscale="log", xlabel="width", ylabel="statistical-\nquery bound")
+    below.set_xticks(widths, [str(width) for width in widths])
+    below.set_xticks([], minor=True)
+    for each in (axes, below):
+        style.grid(each)
+    style.legend(figure)
     style.title(figure, title)
     return figure
 
@@ -200,7 +197,6 @@ def curves(runs: Sequence[tuple[str, np.ndarray]], title: str) -> Figure:
         axes.axhline(0.1, color=BLACK, lw=0.6, ls=":")
         axes.set_title(name, fontsize=8)
         axes.set(ylim=(-0.02, 0.56), xlabel="steps", ylabel="error")
-        axes.label_outer()
     style.legend(figure)
     style.title(figure, title)
     return figure

@@ -99,7 +99,7 @@ _DENSE: Grid = {"sparsity": None, "bias_init": ["auto", "zeros"]}
 _STARTS: tuple[Grid, ...] = (
     {"sparsity": 2, "init": ["sign", "ones", "normal"]},
     {"sparsity": 2, "init_scale": [0.25, 4.0]},
-    {"sparsity": None},
+    _DENSE,
 )
 _ROWS: Grid = {
     "n_samples": [800, 1500, 3000, 6000, 10_000, 30_000, None],

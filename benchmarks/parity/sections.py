@@ -34,7 +34,8 @@ def sections(store: Store, results: Path) -> list[Section]:
     path = results / COST_FILE
     cost = jsonl.read(path) if path.exists() else None
     if cost is not None and len(runs):
-        found.append(_cost(cost, rows_of(runs, settings_of(PROFILES["quick"].grid))))
+        quick = PROFILES["quick"]
+        found.append(_cost(cost, rows_of(runs[runs["run"] < quick.runs], settings_of(quick.grid))))
     found += [_experiment(name, rows, cost) for name, rows in shown.items() if name != "slopes"]
     if len(tickets):
         found.append(_tickets(tickets))
@@ -77,10 +78,13 @@ def spaced(number: int) -> str:
 
 
 def _outcome(group: Mapping[Any, Any]) -> list[str]:
+    steps = number(group["median_steps"], "{:.0f}")
+    if not np.isnan(group["steps_low"]):
+        steps += f" ({group['steps_low']:.0f} to {group['steps_high']:.0f})"
     return [
         f"{group['successes']}/{group['runs']}",
         f"{group['low']:.2f} to {group['high']:.2f}",
-        number(group["median_steps"], "{:.0f}"),
+        steps,
         number(group["train_error"], "{:.3f}"),
         number(group["test_error"], "{:.3f}"),
     ]
@@ -108,19 +112,21 @@ def _n_settings(runs: pd.DataFrame) -> int:
 def _frontiers(runs: pd.DataFrame, shown: Mapping[str, pd.DataFrame]) -> list[tuple[dict[str, Any], pd.DataFrame]]:
     """Return for every frontier what its settings share, and its runs: all runs but those shown elsewhere.
 
-    An experiment of which no setting is missing has its settings to itself, but for those of a profile that is
-    there as a whole, in whose frontier they would be missed.
+    An experiment of which no setting is missing has its settings to itself. Those stay whose grid would have a
+    hole without them: a profile that is there as a whole, or other runs of the same widths and rows.
     """
-    elsewhere = {i for name, rows in shown.items() if name != "slopes" for i in rows["id"]}
-    for settings in [
-        EXPERIMENTS["slopes"].settings,
-        *(settings_of(profile.grid) for profile in PROFILES.values()),
-    ]:
+    apart = runs["id"].isin([i for name, rows in shown.items() if name != "slopes" for i in rows["id"]])
+    profiles = [settings_of(profile.grid) for profile in PROFILES.values()]
+    for settings in [EXPERIMENTS["slopes"].settings, *profiles]:
         rows = rows_of(runs, settings)
         if _n_settings(rows) == len(set(settings)):
-            elsewhere -= set(rows["id"])
+            apart &= ~runs["id"].isin(rows["id"])
     shared = [name for name in SETTING_FIELDS if name not in VARIED]
-    groups = runs[~runs["id"].isin(elsewhere)].groupby(shared, sort=True)
+    for _, group in runs.groupby([*shared, "start"], observed=True):
+        grid = group[~apart[group.index]]
+        in_grid = group["width"].isin(grid["width"]) & group["n_samples"].isin(grid["n_samples"])
+        apart[group.index] &= ~in_grid
+    groups = runs[~apart].groupby(shared, sort=True)
     return [(dict(zip(shared, key, strict=True)), group) for key, group in groups]
 
 
@@ -261,7 +267,10 @@ def _tickets(nets: pd.DataFrame) -> Section:
     caption = "Share of nets that learn: full nets, winning tickets, and random neurons; 95 % Wilson intervals."
     picture = Picture("parity-tickets", caption, figures.tickets(counts, "Winning tickets"))
     head = ["setting", "net", "succeeded", "95 % interval", "median steps", "lucky neurons"]
-    return Section("Winning tickets", [text], [Table("Nets that learn.", head, rows)], [picture], brief=1)
+    table = Table("Nets that learn.", head, rows)
+    columns = [*by, "run", "n_lucky", "succeeded", "steps", "test_error"]
+    files = [CsvFile("parity-tickets.csv", "every net of the lottery experiment", nets[columns].sort_values(by))]
+    return Section("Winning tickets", [text], [table], [picture], files=files, brief=1)
 
 
 def _cost(cost: dict[str, Any], runs: pd.DataFrame) -> Section:

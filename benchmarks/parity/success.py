@@ -148,7 +148,7 @@ class Estimate:
         return self.least == self.most
 
     def __format__(self, form: str) -> str:
-        return f"{self.least:{form}} ({self.low:{form}} to {self.high:{form}})"
+        return f"{self.least:{form}} ({self.low:{form}} to {self.high:{form}})" if form else str(self)
 
     def __str__(self) -> str:
         value, interval = _range(self.least, self.most), _range(self.low, self.high)

@@ -113,7 +113,7 @@ def test_an_edge_that_is_never_reached_is_infinite_and_bounds_means_from_below()
     assert (ratio.least, ratio.most) == (pytest.approx(2**0.5), np.inf)
     mean, widths = found.mean_ratio(SPARSE, DENSE)
     assert widths == [10]
-    assert str(mean) == "at least 1.41"
+    assert str(mean) == f"{mean}" == "at least 1.41"
     assert found.slope(SPARSE) is None
 
 
@@ -255,6 +255,17 @@ def test_an_experiment_on_curves_is_shown_only_where_there_are_some(tmp_path):
     cells = EXPERIMENTS["curves"].settings
     text = report_of(tmp_path, *(outcomes(1, 1, **asdict(setting)) for setting in cells))
     assert "Experiment:" not in text
+
+
+def test_an_experiment_leaves_no_hole_in_a_grid_that_shares_settings_with_it():
+    whole = EXPERIMENTS["rows"].settings
+    sizes, dense = (300, 800, 3000), {"sparsity": None, "bias_init": "zeros"}
+    grid = [{"n_samples": m, "width": w, "max_steps": 20_000} | dense for m in sizes for w in (10, 30, 300)]
+    settings = list(dict.fromkeys([*whole, *(Setting(**fields) for fields in grid)]))
+    runs = frame(*(outcomes(1, 1, **asdict(setting)) for setting in settings))
+    ((_, rows),) = _frontiers(runs, _whole_experiments(runs))
+    assert set(rows["start"]) == {"dense, zero biases"}
+    assert rows.groupby("width")["n_samples"].apply(sorted).to_dict() == {w: list(sizes) for w in (10, 30, 300)}
 
 
 @pytest.fixture
