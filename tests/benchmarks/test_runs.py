@@ -248,7 +248,7 @@ def test_data_that_cannot_be_had_are_named_and_the_rest_go_on(toys, tmp_path, ca
         ("parity --max-steps -100", "--max-steps.*at least 1.*'-100'"),
         ("parity --flip-y 0.5", "--flip-y.*below 0.5.*'0.5'"),
         ("parity --target parity xor", "--target.*'xor'.*staircase"),
-        ("parity --target polynomial --rows online", "polynomial.*cannot be drawn online"),
+        ("parity --target polynomial --rows online", "polynomial.*cannot be trained online"),
         ("parity --experiment loss --widths 5", "--experiment loss has settings of its own; leave out --widths"),
         ("parity --experiment magic", "--experiment.*'magic'.*loss"),
         ("parity --profile smoke --device abacus", "--device.*'abacus' is unknown"),
@@ -322,7 +322,9 @@ def test_the_smoke_profile_runs_from_end_to_end(toys, tmp_path, monkeypatch, cap
     assert "Sparse net (sparse_mlp)" in output
     assert str(tmp_path / "results" / "report" / "index.html") in output
     rows = evaluations(tmp_path / "results")
-    assert set(rows["model"]) == {"rf", "sparse_mlp", "dense_mlp", "hgb"}
+    assert set(rows[rows["task"] == "small"]["model"]) == {"rf", "sparse_mlp", "dense_mlp", "hgb"}
+    nets = {"paper_net", "dense_paper_net", "sparse_mlp"}
+    assert set(rows[rows["task"] == "parity-10-2"]["model"]) == {"rf", "hgb", *nets}
     assert rows["failure"].isna().all(), rows["failure"].tolist()
     assert rows["test_accuracy"].between(0.3, 1).all()
 
