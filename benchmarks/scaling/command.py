@@ -1,4 +1,4 @@
-"""Neural scaling laws, lazy and rich: a solvable model against theory, and networks beside it.
+"""Neural scaling laws, lazy and rich: a solvable model against theory, and networks.
 
 Finished settings are kept in a file and not done again, so that a run that was stopped goes on.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.scaling.experiment import Experiment
     from benchmarks.scaling.finished_settings import FinishedSettings
 
-HELP = "scaling laws, lazy and rich: a solvable model against theory, networks beside it"
+HELP = "scaling laws, lazy and rich: a solvable model against theory, and networks"
 #: name -> module, in the order of the report
 MODULES = {
     "model": "solvable",

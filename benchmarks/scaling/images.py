@@ -20,7 +20,7 @@ from benchmarks.scaling.experiment import Experiment, Row, Setting, interval, ru
 from sparsemlp.scaling_laws import fit_power_law
 
 N_CLASSES, SIZE, CANVAS = 10, 8, 12
-N_LOOKS = 30
+N_MEASURED = 30
 PIXEL_MEAN, PIXEL_SCALE = 0.14, 0.3  # of the canvas
 #: time before which the laws are not fitted: the first modes are being learned
 FIT_FROM = 150.0
@@ -62,7 +62,7 @@ class CentredCNN(nn.Module):
         self.body = nn.Sequential(first, nn.ReLU(), self.inner, nn.ReLU(), nn.Flatten())
         places = ((CANVAS - 4) // 2) ** 2
         self.readout = nn.Linear(channels * places, N_CLASSES, bias=False)
-        with torch.no_grad():  # torch draws uniform weights of variance 1 / (3 fan-in)
+        with torch.no_grad():  # torch's are uniform weights of variance 1 / (3 fan-in)
             first.weight *= np.sqrt(3 * 9)
             self.readout.weight *= np.sqrt(3 * channels * places)
         self.scale = 1 / (richness * channels * places)
@@ -86,12 +86,12 @@ class CentredCNN(nn.Module):
 def _curve(setting: Setting, seed: int) -> list[Row]:
     """Train one network by online SGD on one-hot targets."""
     train, test = _digits()
-    torch.manual_seed(seed)  # torch's own layers draw from the global generator
+    torch.manual_seed(seed)  # torch's own layers take the global generator
     net = CentredCNN(setting["channels"], setting["richness"])
     optimizer = torch.optim.SGD(net.parameter_groups(setting["rate"]), lr=0.0)
     generator = torch.Generator().manual_seed(seed)
     held_out = _shifted(test, torch.arange(len(test[0])).repeat(2), torch.Generator().manual_seed(0))
-    looks = set(np.unique(np.geomspace(5, setting["n_steps"], N_LOOKS).astype(int)).tolist())
+    measured_at = set(np.unique(np.geomspace(5, setting["n_steps"], N_MEASURED).astype(int)).tolist())
     rows: list[Row] = []
     for i in range(1, setting["n_steps"] + 1):
         index = torch.randint(len(train[0]), (setting["batch_size"],), generator=generator)
@@ -100,7 +100,7 @@ def _curve(setting: Setting, seed: int) -> list[Row]:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if i in looks:
+        if i in measured_at:
             rows.append({"seed": seed, "time": i * setting["rate"]} | _measured(net, *held_out))
     return rows
 
@@ -114,7 +114,7 @@ def _measured(net: CentredCNN, images: Tensor, target: Tensor) -> dict[str, floa
 
 
 def _digits() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return images and centred one-hot targets to draw the stream from, and every fifth held out."""
+    """Return images and centred one-hot targets to sample the stream from, and every fifth held out."""
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy import stats
+from sklearn.utils import gen_batches
 from torch import Tensor
 
 from benchmarks.report.document import Picture, Section, Table
@@ -25,7 +26,7 @@ from sparsemlp.training import train
 SETTING = {"n_features": 40, "n_informative": 3, "n_samples": 3000, "width": 200}
 STARTS = {"sparse, s = 2": 2, "dense": None}
 TRAINING = {"learning_rate": 0.2, "batch_size": 32}
-N_TEST, N_LOOKS, BATCH_RUNS = 2000, 40, 10
+N_TEST, N_MEASURED, BATCH_RUNS = 2000, 40, 10
 SUCCESS = 0.01  # test error
 PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {"richness": (0.03, 3.0), "n_runs": 4, "n_steps": 100},
@@ -43,15 +44,15 @@ def settings(profile: str) -> list[Setting]:
 
 def compute(setting: Setting) -> list[Row]:
     """Train the networks of a setting, some at once as the members of one."""
-    firsts = range(0, setting["n_runs"], BATCH_RUNS)
-    found = run_all(_runs, [(setting, range(i, min(i + BATCH_RUNS, setting["n_runs"]))) for i in firsts])
+    parts = gen_batches(setting["n_runs"], BATCH_RUNS)
+    found = run_all(_runs, [(setting, range(part.start, part.stop)) for part in parts])
     return [row for rows in found for row in rows]
 
 
 def _runs(setting: Setting, runs: range) -> list[Row]:
     """Train a network on rows of its own for every number of a run; it starts the same at every richness."""
-    drawn = [_data(setting, run) for run in runs]
-    rows, labels = (torch.from_numpy(np.stack([data[i] for data in drawn])) for i in (0, 1))
+    sampled = [_data(setting, run) for run in runs]
+    rows, labels = (torch.from_numpy(np.stack([data[i] for data in sampled])) for i in (0, 1))
     n_train = setting["n_samples"]
     generator = torch.Generator().manual_seed(runs[0])
     module = SparseInitMLP(
@@ -62,7 +63,7 @@ def _runs(setting: Setting, runs: range) -> list[Row]:
         generator=generator,
     )
     member = torch.arange(len(runs))[:, None]
-    looks = set(np.linspace(0, setting["n_steps"], N_LOOKS + 1).astype(int).tolist()[1:])
+    measured_at = set(np.linspace(0, setting["n_steps"], N_MEASURED + 1).astype(int).tolist()[1:])
     succeeded = np.full(len(runs), np.nan)
     train_error = test_error = succeeded
 
@@ -72,7 +73,7 @@ def _runs(setting: Setting, runs: range) -> list[Row]:
 
     def all_succeeded(n_done: int, _: Tensor) -> bool:
         nonlocal train_error, test_error
-        if n_done not in looks:
+        if n_done not in measured_at:
             return False
         wrong = (module(rows) * labels <= 0).float().squeeze(-1)
         train_error, test_error = wrong[:, :n_train].mean(1).numpy(), wrong[:, n_train:].mean(1).numpy()

@@ -1,1 +1,1 @@
-"""Time and memory beside other packages and the products alone: ``python -m benchmarks speed``."""
+"""Time and memory, compared with other packages and with the products alone: ``python -m benchmarks speed``."""

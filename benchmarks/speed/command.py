@@ -1,4 +1,4 @@
-"""Training and prediction speed beside the peers and the floor of the matrix products.
+"""Training and prediction speed, compared with the peers and the floor of the matrix products.
 
 Everything is timed in one process, the contenders in turn and several times over, so that the ratios hold
 where the machine's speed drifts; medians are reported. Memory is read from processes of their own.
@@ -90,7 +90,7 @@ def measure(repeats: int, scale: float, widths: list[int]) -> list[dict[str, Any
 
 
 def _memory(n_samples: int, n_features: int, width: int, scale: float) -> dict[str, Any] | None:
-    """Return the row of one fit's peak memory, beside what it cannot do without."""
+    """Return the row of one fit's peak memory, and of what it cannot do without."""
     from benchmarks.speed import cases
 
     n_samples = max(1000, int(n_samples * scale))
