@@ -70,7 +70,7 @@ docs: $(VENV)/.installed-docs
 
 # --- benchmark
 
-# The openml client keeps its downloads here; a copy beside the checkout, where there is one, saves the download.
+# The openml client keeps its downloads here; a copy next to the checkout, if there is one, saves the download.
 LOCAL_CACHE := $(CURDIR)/.cache/openml
 OPENML_CACHE_DIR ?= $(LOCAL_CACHE)
 export OPENML_CACHE_DIR

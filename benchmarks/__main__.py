@@ -4,6 +4,7 @@ A command is a module or an object with ``HELP``, ``add_arguments(parser)`` and 
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Any] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 (nothing could be done) or 2 (bad arguments)."""
+    _make_streams_usable()
     given = sys.argv[1:] if arguments is None else list(arguments)
     args = _parser().parse_args(given)
     args.command_line = command_line(given)
@@ -42,6 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\ninterrupted; the same command goes on from here", file=sys.stderr)
         return 130
     return status
+
+
+def _make_streams_usable() -> None:
+    """Let no output end the work: what a stream cannot encode is replaced, and what has no stream is dropped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # without a console, or closed by the shell
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # takes a second to import, and --help should not
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = ("benchmarks", "sparsemlp")  # what workers elsewhere are sent
 CONNECT_SECONDS = 30
-LOOK_EVERY = 0.2  # seconds between two looks at how long calls have run
+POLL_SECONDS = 0.2  # between two checks of how long calls have run
 MAX_LOST = 4  # workers that a call may lose: dask's allowed-failures and one more
 DASK: dict[str, Any] = {
     "distributed.nanny.pre-spawn-environ": {},  # dask's own slows down malloc; ours is `_variables`
@@ -168,7 +168,7 @@ class _Run:
         from dask.distributed import wait
 
         waiting = enumerate(chains)
-        timeout = None if self._workers.seconds is None else LOOK_EVERY
+        timeout = None if self._workers.seconds is None else POLL_SECONDS
         while True:
             while len(self._running) < self._at_once() and (item := next(waiting, None)) is not None:
                 number, chain = item

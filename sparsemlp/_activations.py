@@ -72,7 +72,7 @@ def apply_gains_(weight: Tensor, activation: str, generator: torch.Generator | N
             part *= TANH_GAIN
         elif kind == "sin":
             low, high = map(math.log, SIN_GAINS)
-            exponents = torch.rand(n_members, part.shape[1], 1, generator=generator)
+            exponents = torch.rand(n_members, part.shape[1], 1, generator=generator, dtype=torch.float32)
             part *= torch.exp(low + (high - low) * exponents).to(part)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import warnings
 from abc import ABCMeta, abstractmethod
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -19,12 +20,13 @@ from skorch.helper import predefined_split
 
 from sparsemlp._activations import ACTIVATIONS
 from sparsemlp._data import X_OPTIONS, CheckedRows, EncodedRows, check_rows, hold_out
-from sparsemlp._fitted import FittedAttributes
+from sparsemlp._equal_rows import equal_rows
+from sparsemlp._fitted import FittedAttributes, all_or_nothing
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted
-from sparsemlp._training.devices import resolve_device, torch_as_it_comes
+from sparsemlp._training.devices import is_out_of_memory, resolve_device, torch_as_it_comes
 from sparsemlp._training.net import LR_SCHEDULES, FastNet
 from sparsemlp._training.optimizers import OPTIMIZERS, optimizer_options
 from sparsemlp._training.out_of_fold import StopWhenLongEnough, assign_members, fit_temperature
@@ -36,6 +38,9 @@ from sparsemlp.module import SparseInitMLP
 from sparsemlp.preprocessing import SCALINGS, InputScaler
 from sparsemlp.relevance import FEATURE_SAMPLINGS, relevance_weights
 
+# Training has so many copies of the weights at a time: parameters, gradients, AdamW's two moments, the average,
+# what it is the average of, and the best so far.
+WEIGHT_COPIES = 7
 # Keep a copy of the weights for divergence at most once in this many steps.
 STEPS_BETWEEN_COPIES = 16
 
@@ -90,12 +95,28 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         """Learn the scale of `y`, if it has one; `may_change`: chunks of another scale may follow."""
 
     @abstractmethod
-    def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
-        """Return the weights of the rows with those of their classes multiplied in."""
+    def _class_weights(self, y: np.ndarray, y_train: np.ndarray) -> np.ndarray | None:
+        """Return the class weights of rows, which are as frequent as in `y_train`; None where all are 1."""
 
     # -- fitting ----------------------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
+    def _validate_params(self) -> None:
+        if isinstance(self.width, str):
+            raise ValueError(
+                f"width={self.width!r} is a text, as Optuna stores a tuple; "
+                "sparsemlp.search_space.best_params(study) returns the parameters of a study's best trial"
+            )
+        super()._validate_params()
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -111,6 +132,9 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             Your own validation data. With ``early_stopping=True`` they replace the rows that would be held out.
             Otherwise training does not depend on them: their scores are recorded after every epoch
             (`validation_scores_`).
+        sample_weight_val : array-like of shape (n_validation_rows,), optional
+            Non-negative weights of your validation rows. Their losses and scores are weighted by them and by the
+            class weights of the training rows.
 
         Returns
         -------
@@ -120,8 +144,26 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If a parameter or the data cannot be used; the message names which, and what would be right.
+            If a parameter or the data cannot be used; the message names which, and what would be right. The
+            estimator is then left as it was.
+        MemoryError
+            If there is not enough memory; the message says what the first layer needs, and what to lower.
         """
+        with self._explained_memory_errors(X):
+            dataset, validation = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
+            self._temperature = 1.0  # callbacks predict with it, also after a warm start
+            try:
+                self._train(dataset, validation, self.max_epochs)
+                self._temperature = self._fit_temperature()
+            finally:
+                self.net_.release()
+        return self
+
+    @all_or_nothing
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any
+    ) -> tuple[TabularDataset, TabularDataset | None]:
+        """Make everything that training needs; return the rows to train and those to validate on."""
         self._validate_params()
         goes_on = self.warm_start and hasattr(self, "net_")
         rows = self._check_rows(X, y, sample_weight, reset=not goes_on)
@@ -130,27 +172,29 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         self._check_y(rows.y, learn=not goes_on)
         if not goes_on:
             self._seed()
+            self._fitted_network = self._network()
         rows = self._with_class_weights(rows)
         if not rows.weight.any():
             raise ValueError("class_weight is zero for every class in y: nothing is left to train on")
-        rows, validation = self._split(rows, X_val, y_val)
+        rows, validation = self._split(rows, X_val, y_val, sample_weight_val)
         self._mean_weight = float(rows.weight.mean())
         if goes_on:
             self.net_.module_.to(resolve_device(self.device))
         else:
             self._fit_scales(rows, may_change=self.warm_start)
         dataset = self._start(rows, self.net_ if goes_on else None)
-        self._temperature = 1.0  # callbacks predict with it, also after a warm start
-        try:
-            if self.early_stopping == "out_of_fold":
-                self._assign_folds(dataset, rows.y)
-            self._train(dataset, validation, self.max_epochs)
-            self._temperature = self._fit_temperature()
-        finally:
-            self.net_.release()
-        return self
+        if self.early_stopping == "out_of_fold":
+            self._assign_folds(dataset, rows)
+        if validation is None:
+            return dataset, None
+        encoded = EncodedRows(validation, self.scaler_, self._encode_y)
+        return dataset, encoded.to_dataset(self._device, validation.weight.mean())
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
+        with self._explained_memory_errors(X):
+            return self._fit_chunk(X, y, sample_weight, first)
+
+    def _fit_chunk(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
         if self._holds_out:
             raise ValueError(
                 "early_stopping=True cannot work with partial_fit, which sees one chunk at a time and so has "
@@ -163,9 +207,11 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         rows = self._with_class_weights(rows)
         if first:
             self._seed()
+            self._fitted_network = self._network()
             # All chunks share the first one's mean weight, so that a heavier chunk counts for more.
             self._mean_weight = float(rows.weight.mean()) or 1.0
             self._fit_scales(rows, may_change=True)
+            self._warn_of_a_poor_first_chunk(rows)
         fitted = None if first else self.net_
         dataset = self._start(rows, fitted)
         if fitted is not None and type(fitted.optimizer_) is type(self.net_.optimizer_):  # fit lets go of its own
@@ -176,6 +222,40 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         self.net_.release(keep_optimizer=True)
         return self
 
+    @contextlib.contextmanager
+    def _explained_memory_errors(self, X: Any) -> Iterator[None]:
+        """Say what the first layer needs where memory runs out, and what to lower."""
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            n_columns = np.shape(X)[1] * (2 if self.scaling == "both" else 1)
+            n_bytes = 4 * WEIGHT_COPIES * self.n_members * self._widths()[0] * n_columns
+            raise MemoryError(
+                f"{type(self).__name__} ran out of memory. Its first layer has n_members={self.n_members} times "
+                f"width={self._widths()[0]} weights for each of {n_columns} input columns; training holds "
+                f"{WEIGHT_COPIES} copies of them, {n_bytes / 2**30:.2g} GiB. Lower width or n_members, select "
+                "columns before, or pass scaling='squash' if scaling is 'both', which has two inputs a column"
+            ) from error
+
+    def _warn_of_a_poor_first_chunk(self, rows: CheckedRows) -> None:
+        """Say what the first chunk taught nothing about, which stays so."""
+        poor = []
+        ignored = np.unique(self.scaler_.column_features_[self.scaler_.ignored_columns()])
+        if len(ignored):
+            poor.append(f"{len(ignored)} of {self.n_features_in_} columns, which are ignored from now on")
+        if is_regressor(self) and (rows.y == rows.y[0]).all():
+            poor.append("the target, whose scale is a guess")
+        if poor:
+            warnings.warn(
+                f"The first chunk of partial_fit, of {len(rows.y)} rows, has one value only in "
+                f"{' and in '.join(poor)}. All scales are learned from this chunk: make it large, and shuffle the "
+                "rows before.",
+                UserWarning,
+                stacklevel=5,
+            )
+
     # -- the data ---------------------------------------------------------------------------------------------
 
     def _check_rows(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> CheckedRows:
@@ -184,9 +264,11 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         self._check_architecture(rows.X.shape[1])
         return rows
 
-    def _with_class_weights(self, rows: CheckedRows) -> CheckedRows:
+    def _with_class_weights(self, rows: CheckedRows, y_train: np.ndarray | None = None) -> CheckedRows:
+        """Multiply the weights of the rows by those of their classes, as these are frequent in `y_train`."""
+        by_class = self._class_weights(rows.y, rows.y if y_train is None else y_train)
         with np.errstate(over="ignore", under="ignore"):
-            weight = self._class_weights(rows.y, rows.weight)
+            weight = rows.weight if by_class is None else rows.weight * by_class
             if not np.isfinite(weight.sum()):
                 raise ValueError(
                     "sample_weight or class_weight is so large that its sum overflows; only ratios count, so "
@@ -194,13 +276,20 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
                 )
         return rows._replace(weight=weight)
 
-    def _split(self, rows: CheckedRows, X_val: Any, y_val: Any) -> tuple[CheckedRows, CheckedRows | None]:
+    def _split(
+        self, rows: CheckedRows, X_val: Any, y_val: Any, sample_weight_val: Any
+    ) -> tuple[CheckedRows, CheckedRows | None]:
         """Return training rows, and validation rows or None."""
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together")
+        if X_val is None and sample_weight_val is not None:
+            raise ValueError("sample_weight_val weights the rows of X_val, which is not given")
         if X_val is not None:
-            validation = check_rows(self, X_val, y_val)
+            validation = check_rows(self, X_val, y_val, sample_weight_val)
             self._check_y(validation.y, "y_val")
+            validation = self._with_class_weights(validation, rows.y)
+            if not validation.weight.any():
+                raise ValueError("class_weight is zero for every class in y_val: nothing is left to validate on")
             return rows, validation
         if not self._holds_out:
             return rows, None
@@ -214,11 +303,13 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         # the rows of a first chunk may all have the weight 0
         self.scaler_.fit(rows.X, sample_weight=rows.weight if rows.weight.any() else None)
 
-    def _assign_folds(self, dataset: TabularDataset, y: np.ndarray) -> None:
+    def _assign_folds(self, dataset: TabularDataset, rows: CheckedRows) -> None:
         """Partition rows among several members, if they are enough; each member does not train on its part."""
         if self.n_members == 1:
             return
-        fold = assign_members(y, self.n_members, self._seeds["split"], stratified=is_classifier(self))
+        equal = equal_rows(rows.X, largest=len(rows.y) / (2 * self.n_members))
+        seed, stratified = self._seeds["split"], is_classifier(self)
+        fold = assign_members(rows.y, self.n_members, seed, stratified=stratified, equal=equal)
         if (fold >= 0).any():
             dataset.fold = torch.from_numpy(fold).to(dataset.target.device)
 
@@ -274,7 +365,6 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     @np.errstate(under="ignore")
     def _make_module(self, rows: EncodedRows) -> SparseInitMLP:
         """Make the network, whose first layer starts from the rows."""
-        self._fitted_network = self._network()
         self.sparsity_ = min(2, self.n_features_in_) if self.sparsity == "auto" else self.sparsity
         generator = torch.Generator().manual_seed(self._seeds["init"])
         column_features = self.scaler_.column_features_
@@ -298,8 +388,9 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             column_groups=self.scaler_.column_groups(),
             feature_weights=feature_weights,
             generator=generator,
+            dtype=torch.float32,  # torch's default may be another
         )
-        return module.to(resolve_device(self.device), torch.float32)  # torch's default may be another
+        return module.to(resolve_device(self.device))
 
     @torch_as_it_comes()
     def _make_net(self, module: SparseInitMLP, history: list) -> Any:
@@ -337,13 +428,10 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         """Whether rows are held out from all members."""
         return bool(self.early_stopping) and self.early_stopping != "out_of_fold"
 
-    def _train(self, dataset: TabularDataset, validation: CheckedRows | None, epochs: int) -> None:
+    def _train(self, dataset: TabularDataset, validation: TabularDataset | None, epochs: int) -> None:
         """Train the net for some epochs, and say so if the loss diverges."""
         net = self.net_
-        net.train_split = None
-        if validation is not None:
-            encoded = EncodedRows(validation, self.scaler_, self._encode_y)
-            net.train_split = predefined_split(encoded.to_dataset(self._device, validation.weight.mean()))
+        net.train_split = None if validation is None else predefined_split(validation)
         net.batch_generator = torch.Generator(self._device).manual_seed(self._seeds["batches"] + len(net.history))
         if self._batch_state is not None:
             with contextlib.suppress(RuntimeError):  # the state of another kind of device: start a new order
@@ -353,8 +441,12 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         n_steps = -(-len(dataset) // self.batch_size)
         every = 1 if patience is not None else max(1, STEPS_BETWEEN_COPIES // n_steps)
         keep_best.configure(net.monitors if patience is not None else [("train_loss", -1)], patience, every)
-        with torch_as_it_comes():
-            net.partial_fit(dataset, epochs=epochs)
+        try:
+            with torch_as_it_comes():
+                net.partial_fit(dataset, epochs=epochs)
+        except BaseException:  # a callback's: the net is as far as it came
+            self.best_epoch_ = len(net.history)
+            raise
         self._batch_state = net.batch_generator.get_state().numpy()
         self.best_epoch_ = keep_best.best_epoch_
         if keep_best.diverged_:

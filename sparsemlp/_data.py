@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from sparsemlp._equal_rows import equal_rows
 from sparsemlp._training.batches import DeviceRows, Rows, SparseRows, TabularDataset
 from sparsemlp._training.devices import has_room, torch_as_it_comes
 from sparsemlp.preprocessing import InputScaler
@@ -64,16 +65,22 @@ def _without_zero_weights(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any,
 def hold_out(
     rows: CheckedRows, validation_fraction: float, seed: int, *, stratified: bool
 ) -> tuple[CheckedRows, CheckedRows]:
-    """Split rows at random into those to train on and those to validate on."""
+    """Split rows at random into those to train on and those to validate on, equal rows all into the same part."""
+    equal = equal_rows(rows.X, largest=len(rows.y) * min(validation_fraction, 1 - validation_fraction) / 2)
+    units = rows if equal is None else [np.arange(len(equal.first))]
+    labels = rows.y if equal is None else rows.y[equal.first]
     try:
         parts = train_test_split(
-            *rows, test_size=validation_fraction, stratify=rows.y if stratified else None, random_state=seed
+            *units, test_size=validation_fraction, stratify=labels if stratified else None, random_state=seed
         )
     except ValueError as error:
         raise ValueError(
             f"validation_fraction={validation_fraction} cannot split the {len(rows.y)} rows so that every "
             f"class is in both parts ({error}); give X_val and y_val, or pass early_stopping=False"
         ) from error
+    if equal is not None:
+        index = [np.flatnonzero(np.isin(equal.group, groups)) for groups in parts]
+        parts = [values[part] for values in rows for part in index]
     return CheckedRows(*parts[::2]), CheckedRows(*parts[1::2])
 
 

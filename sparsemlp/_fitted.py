@@ -1,12 +1,40 @@
-"""Fitted attributes of both estimators that are read from the trained net."""
+"""Fitted attributes of both estimators: read from the trained net, and never those of two fits at once."""
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
 from sparsemlp.inspection import feature_importances
+
+Estimator = TypeVar("Estimator")
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def all_or_nothing(
+    fit: Callable[Concatenate[Estimator, Arguments], Result],
+) -> Callable[Concatenate[Estimator, Arguments], Result]:
+    """Let a method that fits, or prepares a fit, leave the attributes as they were if it fails.
+
+    A first fit that fails then leaves an estimator that is not fitted. After a later one, the estimator predicts
+    as before, with the attributes that belong to its net.
+    """
+
+    @functools.wraps(fit)
+    def wrapped(self: Estimator, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        before = dict(vars(self))
+        try:
+            return fit(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return wrapped
 
 
 class FittedAttributes:
@@ -14,6 +42,10 @@ class FittedAttributes:
 
     net_: Any
     sparsity_: int | None
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Say whether there is a net, for ``check_is_fitted``."""
+        return "net_" in vars(self)
 
     @property
     def history_(self) -> Any:

@@ -47,11 +47,12 @@ def restore_module(state: dict[str, Any], device: torch.device) -> SparseInitMLP
         activation=state["activation"],
         richness=state["richness"],
         n_members=n_members,
+        dtype=torch.float32,
         generator=torch.Generator(),  # its weights are replaced, and torch's global generator is left alone
     )
     # copies here and below: joblib maps large arrays to files, which training must not write to
     module.load_state_dict({name: torch.tensor(values) for name, values in arrays.items()})
-    return module.to(device, torch.float32)
+    return module.to(device)
 
 
 def restore_optimizer(net: Any, state: dict[str, Any]) -> None:

@@ -16,7 +16,8 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
-from sparsemlp._training.losses import LOSSES, Criterion, Loss, LossName, make_loss
+from sparsemlp._fitted import all_or_nothing
+from sparsemlp._training.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Criterion, Loss, make_loss
 from sparsemlp._training.net import ClassifierNet, LrSchedule
 from sparsemlp._training.optimizers import OptimizerName
 from sparsemlp._training.session import Precision
@@ -145,7 +146,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     loss_curve_ : list of float
         Training loss of every epoch.
     validation_scores_ : list of float or None
-        Accuracy on the validation rows after every epoch; None where there were none.
+        Accuracy on the validation rows after every epoch, weighted by sample and class weights; None where there
+        were none.
     best_epoch_ : int
         Number of the epoch, from 1, that the weights of the net are from.
     n_iter_ : int
@@ -170,7 +172,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 
     _parameter_constraints: ClassVar[dict[str, list | str]] = {
         **BaseSparseInitMLP._parameter_constraints,
-        "loss": [StrOptions(set(LOSSES))],
+        "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
@@ -186,7 +188,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         richness: float | None = None,
         scaling: Scaling | None = "both",
         n_members: int = 8,
-        loss: LossName = "cross_entropy",
+        loss: ClassificationLoss = "cross_entropy",
         optimizer: OptimizerName = "adamw",
         learning_rate: float = 2e-3,
         lr_schedule: LrSchedule = "constant",
@@ -233,6 +235,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         self.verbose = verbose
         self.callbacks = callbacks
 
+    @all_or_nothing
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one pass over a chunk of rows, for data that do not fit in memory.
 
@@ -315,8 +318,9 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         return self.classes_[index]
 
     def _has_probabilities(self) -> bool:
-        if self.loss != "cross_entropy":
-            raise AttributeError(f"probabilities are not available for loss={self.loss!r}")
+        loss = self._fitted_network["loss"] if "net_" in vars(self) else self.loss
+        if loss != "cross_entropy":
+            raise AttributeError(f"probabilities are not available for loss={loss!r}")
         return True
 
     @available_if(_has_probabilities)
@@ -378,13 +382,20 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
         """Classes have no scale."""
 
-    def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
+    def _class_weights(self, y: np.ndarray, y_train: np.ndarray) -> np.ndarray | None:
         if self.class_weight is None:
-            return sample_weight
-        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+            return None
+        weights = np.ones(len(self.classes_))
+        if self.class_weight == "balanced":  # where training goes on, rows may lack some of the classes
+            present = np.unique(y_train)
+            balanced = compute_class_weight("balanced", classes=present, y=y_train)
+            weights[np.searchsorted(self.classes_, present)] = balanced
+        else:
+            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y_train)
         if not (np.isfinite(weights) & (weights >= 0)).all():
             raise ValueError(f"class_weight={self.class_weight} must be finite and not negative")
-        return sample_weight * weights[np.searchsorted(self.classes_, y)]
+        by_row: np.ndarray = weights[np.searchsorted(self.classes_, y)]
+        return by_row
 
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         index = np.searchsorted(self.classes_, y).astype(np.int32)
@@ -392,7 +403,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             positive = index.astype(np.float32)[:, np.newaxis]
         else:
             positive = np.eye(len(self.classes_), dtype=np.float32)[index]
-        return index, positive if self.loss == "cross_entropy" else 2 * positive - 1
+        return index, positive if self._fitted_network["loss"] == "cross_entropy" else 2 * positive - 1
 
     def _skorch_net(self, **options: Any) -> ClassifierNet:
         loss = make_loss(self._fitted_network["loss"], len(self.classes_))

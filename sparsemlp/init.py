@@ -153,7 +153,7 @@ def _winners_of_races(n_rows: int, sparsity: int, weights: Tensor, generator: to
     n_features = len(weights)
     parts = []
     for n in _chunks(n_rows, max(1, CHUNK_SIZE // n_features)):
-        times = torch.empty(n, n_features).exponential_(generator=generator).div_(weights)
+        times = torch.empty(n, n_features, dtype=torch.float32).exponential_(generator=generator).div_(weights)
         parts.append(times.topk(sparsity, dim=1, largest=False).indices)
     return torch.cat(parts)
 
@@ -178,14 +178,16 @@ def _one_column_of_each(
 def _nonzeros(n_rows: int, sparsity: int, init: str, generator: torch.Generator | None) -> Tensor:
     shape = (n_rows, sparsity)
     if init == "ones":
-        return torch.ones(shape)
+        return torch.ones(shape, dtype=torch.float32)
     if init == "sign":
         return torch.randint(2, shape, generator=generator).mul_(2).sub_(1).float()
     scale = math.sqrt(2 / sparsity)  # Kaiming's gain for relu, with s in place of fan_in
     if init == "normal":
-        values = torch.randn(shape, generator=generator).mul_(scale)
+        values = torch.randn(shape, generator=generator, dtype=torch.float32).mul_(scale)
     else:
-        values = torch.rand(shape, generator=generator).mul_(2).sub_(1).mul_(scale * math.sqrt(3))
+        values = (
+            torch.rand(shape, generator=generator, dtype=torch.float32).mul_(2).sub_(1).mul_(scale * math.sqrt(3))
+        )
     return values.masked_fill_(values == 0, scale)
 
 
@@ -218,7 +220,7 @@ def fan_in_uniform_(tensor: Tensor, fan_in: int, generator: torch.Generator | No
     >>> bool(fan_in_uniform_(torch.empty(100), fan_in=4).abs().max() <= 0.5)
     True
     """
-    values = torch.rand(tensor.shape, generator=generator)
+    values = torch.rand(tensor.shape, generator=generator, dtype=torch.float32)
     return tensor.copy_(values.mul_(2).sub_(1).div_(math.sqrt(fan_in)))
 
 

@@ -37,6 +37,8 @@ class MemberLinear(nn.Module):
     transposed : bool, default=False
         Store the weights input by input in memory; their shape stays the same. Where inputs are few, the
         product that makes the weights' gradient takes half the time in this order.
+    dtype : torch.dtype, optional
+        Of the parameters. Default: torch's default. Random numbers are sampled in float32 for all dtypes.
 
     Examples
     --------
@@ -48,14 +50,22 @@ class MemberLinear(nn.Module):
     torch.Size([3, 5, 2])
     """
 
-    def __init__(self, n_inputs: int, n_outputs: int, n_members: int, *, transposed: bool = False) -> None:
+    def __init__(
+        self,
+        n_inputs: int,
+        n_outputs: int,
+        n_members: int,
+        *,
+        transposed: bool = False,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         super().__init__()
         if transposed:
-            weight = torch.empty(n_members, n_inputs, n_outputs).mT
+            weight = torch.empty(n_members, n_inputs, n_outputs, dtype=dtype).mT
         else:
-            weight = torch.empty(n_members, n_outputs, n_inputs)
+            weight = torch.empty(n_members, n_outputs, n_inputs, dtype=dtype)
         self.weight = nn.Parameter(weight)
-        self.bias = nn.Parameter(torch.empty(n_members, n_outputs))
+        self.bias = nn.Parameter(torch.empty(n_members, n_outputs, dtype=dtype))
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Initialise weights and biases as ``torch.nn.Linear`` does."""
@@ -124,6 +134,8 @@ class SparseInitMLP(nn.Module):
         Sampling weights of the raw features, see :func:`sparsemlp.init.s_hot_`. Default: all equal.
     generator : torch.Generator, optional
         A CPU generator for all random numbers. Default: torch's global one.
+    dtype : torch.dtype, optional
+        Of the parameters. Default: torch's default. Random numbers are sampled in float32 for all dtypes.
 
     Raises
     ------
@@ -158,6 +170,7 @@ class SparseInitMLP(nn.Module):
         column_groups: Sequence[Sequence[int]] | None = None,
         feature_weights: Tensor | None = None,
         generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         widths = tuple(width) if isinstance(width, Iterable) else (width,)
@@ -176,11 +189,11 @@ class SparseInitMLP(nn.Module):
         self.richness = richness
         #: factor of the last layer's values
         self.output_scale = 1.0 if richness is None else 1 / (richness * widths[-1])
-        self.input_layer = MemberLinear(n_features, widths[0], n_members, transposed=True)
+        self.input_layer = MemberLinear(n_features, widths[0], n_members, transposed=True, dtype=dtype)
         self.hidden_layers = nn.ModuleList(
-            MemberLinear(n_inputs, n_units, n_members) for n_inputs, n_units in pairwise(widths)
+            MemberLinear(n_inputs, n_units, n_members, dtype=dtype) for n_inputs, n_units in pairwise(widths)
         )
-        self.output_layer = MemberLinear(widths[-1], n_outputs, n_members)
+        self.output_layer = MemberLinear(widths[-1], n_outputs, n_members, dtype=dtype)
         self._reset_input_layer(sparsity, init, bias_init, data, column_groups, feature_weights, generator)
         for layer in self.layers[1:]:
             layer.reset_parameters(generator)

@@ -13,13 +13,17 @@ from sklearn.utils._param_validation import StrOptions
 
 from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
-from sparsemlp._training.losses import Criterion, Loss, make_loss
+from sparsemlp._fitted import all_or_nothing
+from sparsemlp._training.losses import REGRESSION_LOSSES, Criterion, Loss, RegressionLoss, make_loss
 from sparsemlp._training.net import LrSchedule, RegressorNet
 from sparsemlp._training.optimizers import OptimizerName
 from sparsemlp._training.session import Precision
 from sparsemlp.init import BiasInit, WeightInit
 from sparsemlp.preprocessing import Scaling
 from sparsemlp.relevance import FeatureSampling
+
+#: interquartile range of the standard normal distribution
+NORMAL_IQR = 1.349
 
 
 class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
@@ -61,8 +65,11 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     n_members : int, default=8
         Number of independent networks that are trained together and whose predictions are averaged. Each has its
         own initialisation and batches.
-    loss : {"squared"}, default="squared"
-        Training loss.
+    loss : {"squared", "absolute_error", "huber"}, default="squared"
+        Training loss of the standardised targets. Predictions tend to the conditional mean with "squared", and to
+        the conditional median with "absolute_error". "huber" is half the square up to a distance of 1, and linear
+        beyond (Huber 1964, *Robust Estimation of a Location Parameter*, Annals of Mathematical Statistics 35). The
+        last two are for targets with gross errors or heavy tails: a few extreme ones change little.
     optimizer : {"adamw", "sgd"}, default="adamw"
         ``torch.optim.AdamW``, or plain SGD without momentum.
     learning_rate : float, default=0.002
@@ -114,7 +121,9 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     Attributes
     ----------
     y_mean_, y_scale_ : float
-        Mean and standard deviation of the training targets. If all targets are equal, all predictions are.
+        Mean and standard deviation of the training targets. With the other losses than "squared" the median, and
+        the interquartile range over 1.349 (that of the standard normal distribution). If all targets are equal,
+        all predictions are.
     n_features_in_ : int
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -134,7 +143,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     loss_curve_ : list of float
         Training loss of every epoch.
     validation_scores_ : list of float or None
-        R^2 on the validation rows after every epoch; None where there were none.
+        R^2 on the validation rows after every epoch, weighted by sample weights; None where there were none.
     best_epoch_ : int
         Number of the epoch, from 1, that the weights of the net are from.
     n_iter_ : int
@@ -159,7 +168,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
 
     _parameter_constraints: ClassVar[dict[str, list | str]] = {
         **BaseSparseInitMLP._parameter_constraints,
-        "loss": [StrOptions({"squared"})],
+        "loss": [StrOptions(set(REGRESSION_LOSSES))],
     }
 
     def __init__(
@@ -174,7 +183,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         richness: float | None = None,
         scaling: Scaling | None = "both",
         n_members: int = 8,
-        loss: Literal["squared"] = "squared",
+        loss: RegressionLoss = "squared",
         optimizer: OptimizerName = "adamw",
         learning_rate: float = 2e-3,
         lr_schedule: LrSchedule = "constant",
@@ -219,6 +228,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         self.verbose = verbose
         self.callbacks = callbacks
 
+    @all_or_nothing
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one pass over a chunk of rows, for data that do not fit in memory.
 
@@ -272,11 +282,14 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         distance = np.abs(y - self.y_mean_)
         largest = float(distance.max()) or 1.0  # divided out, as squares of extremes overflow
         deviation = largest * float(np.sqrt(np.average((distance / largest) ** 2, weights=weight)))
+        if self._fitted_network["loss"] != "squared":
+            low, self.y_mean_, high = _quartiles(y, weight)
+            deviation = (high - low) / NORMAL_IQR or deviation
         # A single value teaches nothing, unless others may follow, of about that size.
         self.y_scale_ = deviation or ((abs(self.y_mean_) or 1.0) if may_change else 0.0)
 
-    def _class_weights(self, y: np.ndarray, sample_weight: np.ndarray) -> np.ndarray:
-        return sample_weight
+    def _class_weights(self, y: np.ndarray, y_train: np.ndarray) -> None:
+        """Targets have no classes."""
 
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centred = np.asarray(y, dtype=np.float64) - self.y_mean_
@@ -291,3 +304,11 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
 def _values(loss: Loss, output: torch.Tensor) -> torch.Tensor:
     """Return the prediction of the members together, for skorch."""
     return loss.combine(output)[:, 0]
+
+
+def _quartiles(y: np.ndarray, weight: np.ndarray) -> tuple[float, float, float]:
+    """Return the weighted quartiles of targets."""
+    order = np.argsort(y)
+    below = np.cumsum(weight[order])
+    low, middle, high = y[order[np.searchsorted(below, below[-1] * np.array([0.25, 0.5, 0.75]))]]
+    return float(low), float(middle), float(high)

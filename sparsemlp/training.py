@@ -46,7 +46,7 @@ def train(
         cross-entropy (one-hot rows for several outputs) and -1 or 1 for hinge.
     n_steps : int
         Largest number of steps.
-    loss : {"cross_entropy", "hinge", "squared"}
+    loss : {"cross_entropy", "hinge", "squared", "absolute_error", "huber"}
         Each member minimises the mean loss of its batch. Cross-entropy of one output is the logistic loss.
     learning_rate : float
         Of all steps; a network with a `richness` scales it for each parameter, see

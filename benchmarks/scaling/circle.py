@@ -27,7 +27,7 @@ LAZY, RICH = 0.001, 1.0
 TARGETS = {"hard": 0.75, "easy": 1.75}
 #: the rich network's kernel grows, and stays stable at a low rate only; time is rate x steps for both
 RATES = {LAZY: 0.4, RICH: 0.02}
-N_STARTS, N_MEASURED = 64, 80
+N_STARTS, N_EVALUATIONS = 64, 80
 HEAD = ["target", "q", "beta", "kept", "lazy", "theory", "rich", "theory", "rich / lazy", "theory"]
 #: modes over which the spectrum's exponent is fitted: the first two are out of line, late ones noisy
 MODES = (3, 48)
@@ -88,11 +88,11 @@ def _curve(setting: Setting, seed: int) -> list[Row]:
         batches.append(tuple(torch.tensor(v, dtype=dtype) for v in (_points(angles), y[:, None])))
     n_steps: int = setting["n_steps"]
     order = np.random.default_rng(seed).integers(N_STARTS, size=n_steps)
-    measured_at = set(np.unique(np.geomspace(1, n_steps, N_MEASURED).astype(int)).tolist())
+    evaluations = set(np.unique(np.geomspace(1, n_steps, N_EVALUATIONS).astype(int)).tolist())
     rows: list[Row] = []
 
     def note(n_done: int, output: Tensor) -> None:
-        if n_done in measured_at:
+        if n_done in evaluations:
             loss = float((output - batches[order[n_done - 1]][1]).square().mean())
             rows.append({"seed": seed, "time": n_done * setting["rate"], "loss": loss})
 
@@ -128,7 +128,7 @@ def _spectrum(setting: Setting, seed: int) -> list[Row]:
     values, vectors = np.linalg.eigh(gram)
     for name, q in TARGETS.items():
         power = (vectors.T @ target_values(q, angles, setting["n_angles"] // 2)) ** 2 / m
-        for time in np.geomspace(RATES[LAZY], 4e4, N_MEASURED):
+        for time in np.geomspace(RATES[LAZY], 4e4, N_EVALUATIONS):
             loss = float((power * np.exp(-4 * values * time)).sum())
             rows.append({"seed": seed, "target": name, "time": float(time), "loss": loss})
     return rows
@@ -143,7 +143,7 @@ def _range(target: str, n_angles: int) -> tuple[float, float]:
 
 
 def section(rows: pd.DataFrame) -> Section:
-    """Return the measured spectrum, and exponents and their ratio, with those of theory."""
+    """Return the measured spectrum, and exponents and their ratio next to theory."""
     curves, kernels = rows[rows["part"] == "curve"], rows[rows["part"] == "kernel"]
     spectrum = kernels[kernels["mode"].notna()].groupby("mode")["eigenvalue"].mean()
     alpha = fit_or_none(spectrum.index, spectrum, *MODES)

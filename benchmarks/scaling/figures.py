@@ -116,7 +116,7 @@ def sizes(rows: pd.DataFrame, fits: pd.DataFrame) -> Figure:
 
 @style.styled
 def sgd(rows: pd.DataFrame) -> Figure:
-    """Draw online SGD beside gradient flow on the same networks."""
+    """Draw online SGD and gradient flow on the same networks."""
     tasks = sorted(set(zip(rows["alpha"], rows["beta"], strict=True)))
     figure, panels = _task_panels(tasks, "time = learning rate x steps", "loss")
     for axes, task in zip(panels, tasks, strict=True):

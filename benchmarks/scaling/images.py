@@ -20,7 +20,7 @@ from benchmarks.scaling.experiment import Experiment, Row, Setting, interval, ru
 from sparsemlp.scaling_laws import fit_power_law
 
 N_CLASSES, SIZE, CANVAS = 10, 8, 12
-N_MEASURED = 30
+N_EVALUATIONS = 30
 PIXEL_MEAN, PIXEL_SCALE = 0.14, 0.3  # of the canvas
 #: time before which the laws are not fitted: the first modes are being learned
 FIT_FROM = 150.0
@@ -91,7 +91,7 @@ def _curve(setting: Setting, seed: int) -> list[Row]:
     optimizer = torch.optim.SGD(net.parameter_groups(setting["rate"]), lr=0.0)
     generator = torch.Generator().manual_seed(seed)
     held_out = _shifted(test, torch.arange(len(test[0])).repeat(2), torch.Generator().manual_seed(0))
-    measured_at = set(np.unique(np.geomspace(5, setting["n_steps"], N_MEASURED).astype(int)).tolist())
+    evaluations = set(np.unique(np.geomspace(5, setting["n_steps"], N_EVALUATIONS).astype(int)).tolist())
     rows: list[Row] = []
     for i in range(1, setting["n_steps"] + 1):
         index = torch.randint(len(train[0]), (setting["batch_size"],), generator=generator)
@@ -100,7 +100,7 @@ def _curve(setting: Setting, seed: int) -> list[Row]:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if i in measured_at:
+        if i in evaluations:
             rows.append({"seed": seed, "time": i * setting["rate"]} | _measured(net, *held_out))
     return rows
 

@@ -26,7 +26,7 @@ from sparsemlp.training import train
 SETTING = {"n_features": 40, "n_informative": 3, "n_samples": 3000, "width": 200}
 STARTS = {"sparse, s = 2": 2, "dense": None}
 TRAINING = {"learning_rate": 0.2, "batch_size": 32}
-N_TEST, N_MEASURED, BATCH_RUNS = 2000, 40, 10
+N_TEST, N_EVALUATIONS, BATCH_RUNS = 2000, 40, 10
 SUCCESS = 0.01  # test error
 PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {"richness": (0.03, 3.0), "n_runs": 4, "n_steps": 100},
@@ -63,7 +63,7 @@ def _runs(setting: Setting, runs: range) -> list[Row]:
         generator=generator,
     )
     member = torch.arange(len(runs))[:, None]
-    measured_at = set(np.linspace(0, setting["n_steps"], N_MEASURED + 1).astype(int).tolist()[1:])
+    evaluations = set(np.linspace(0, setting["n_steps"], N_EVALUATIONS + 1).astype(int).tolist()[1:])
     succeeded = np.full(len(runs), np.nan)
     train_error = test_error = succeeded
 
@@ -73,7 +73,7 @@ def _runs(setting: Setting, runs: range) -> list[Row]:
 
     def all_succeeded(n_done: int, _: Tensor) -> bool:
         nonlocal train_error, test_error
-        if n_done not in measured_at:
+        if n_done not in evaluations:
             return False
         wrong = (module(rows) * labels <= 0).float().squeeze(-1)
         train_error, test_error = wrong[:, :n_train].mean(1).numpy(), wrong[:, n_train:].mean(1).numpy()

@@ -166,7 +166,7 @@ def _points(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
 
 
 def section(rows: pd.DataFrame) -> Section:
-    """Return the fitted exponents with those of theory."""
+    """Return the fitted exponents next to theory."""
     fits = pd.concat(
         [time_fits(rows), finite_time_fits(rows), size_fits(rows, "width"), size_fits(rows, "samples")]
     )

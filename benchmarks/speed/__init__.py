@@ -1,1 +1,1 @@
-"""Time and memory, compared with other packages and with the products alone: ``python -m benchmarks speed``."""
+"""Time and memory against other packages and the products alone: ``python -m benchmarks speed``."""

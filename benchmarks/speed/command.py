@@ -1,4 +1,4 @@
-"""Training and prediction speed, compared with the peers and the floor of the matrix products.
+"""Training and prediction speed against the peers and the floor of the matrix products.
 
 Everything is timed in one process, the contenders in turn and several times over, so that the ratios hold
 where the machine's speed drifts; medians are reported. Memory is read from processes of their own.
@@ -86,11 +86,32 @@ def measure(repeats: int, scale: float, widths: list[int]) -> list[dict[str, Any
             }
             for name, value in times.items()
         ]
-    return rows + [row for size in cases.MEMORY_SIZES if (row := _memory(*size, scale))]
+    rows += [row for size in cases.MEMORY_SIZES if (row := _memory(*size, scale))]
+    return rows + _harness(repeats)
+
+
+def _harness(repeats: int) -> list[dict[str, Any]]:
+    """Return rows on what the benchmark's own harness adds to the seconds of a fit."""
+    from benchmarks.speed.overhead import harness_overhead
+
+    print("fits through the harness of the benchmark ...", file=sys.stderr, flush=True)
+    return [
+        {
+            "case": f"fit of {found['model']} on 1000 rows",
+            "unit": "s",
+            "contender": contender,
+            "value": found[key],
+            "ratio": found[key] / found["alone"],
+            "floor": None,
+            "grows_with": None,
+        }
+        for found in harness_overhead(repeats=repeats)
+        for contender, key in (("alone", "alone"), ("through the harness", "harness"))
+    ]
 
 
 def _memory(n_samples: int, n_features: int, width: int, scale: float) -> dict[str, Any] | None:
-    """Return the row of one fit's peak memory, and of what it cannot do without."""
+    """Return the row of one fit's peak memory, and its ratio to the least that a fit needs."""
     from benchmarks.speed import cases
 
     n_samples = max(1000, int(n_samples * scale))

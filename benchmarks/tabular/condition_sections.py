@@ -179,7 +179,7 @@ def chosen_table(condition: Condition) -> Table:
 
 
 def in_words(values: pd.Series) -> str:
-    """Say how values are spread: the commonest ones with their shares, or median and quartiles of numbers."""
+    """Return the shares of the values, the most frequent first, or median and quartiles of numbers."""
     counts = Counter(map(_text, values))
     if len(counts) > MANY_VALUES and values.map(lambda value: type(value) in (int, float)).all():
         low, middle, high = values.astype(float).quantile([0.25, 0.5, 0.75])

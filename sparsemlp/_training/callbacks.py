@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
 import torch
 from skorch.callbacks import Callback
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 
 class KeepBest(Callback):
@@ -110,12 +111,13 @@ class Progress(Callback):
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Open the bar before the first epoch."""
         if getattr(self, "bar_", None) is None:
-            self.bar_ = tqdm(total=net.session.n_epochs, desc="training", unit="epoch")
+            hidden = sys.stderr is None  # without a console there is nowhere to show it
+            self.bar_ = tqdm(total=net.session.n_epochs, desc="training", unit="epoch", disable=hidden)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Advance, and show the latest losses and scores."""
         epoch = net.history[-1]
-        names = ("train_loss", "valid_loss", "valid_acc", "valid_r2")
+        names = ("train_loss", "out_of_fold_loss", "valid_loss", "valid_acc", "valid_r2")
         self.bar_.set_postfix({name: f"{epoch[name]:.4g}" for name in names if name in epoch}, refresh=False)
         self.bar_.update()
 

@@ -68,6 +68,11 @@ def has_room(device: torch.device, n_bytes: int) -> bool:
     return 2 * n_bytes <= free
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Say whether an error is that of an allocator, of Python, numpy or torch."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
 def summing_dtype(device: torch.device) -> torch.dtype:
     """Return float64 where the device has it, to sum many losses in."""
     return torch.float32 if device.type == "mps" else torch.float64

@@ -12,8 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LossName = Literal["cross_entropy", "hinge", "squared"]
-LOSSES: tuple[str, ...] = get_args(LossName)
+ClassificationLoss = Literal["cross_entropy", "hinge", "squared"]
+RegressionLoss = Literal["squared", "absolute_error", "huber"]
+LossName = ClassificationLoss | RegressionLoss
+CLASSIFICATION_LOSSES: tuple[str, ...] = get_args(ClassificationLoss)
+REGRESSION_LOSSES: tuple[str, ...] = get_args(RegressionLoss)
+LOSSES: tuple[str, ...] = (*CLASSIFICATION_LOSSES, *REGRESSION_LOSSES[1:])
+#: residuals beyond it count linearly, as in ``torch.nn.functional.huber_loss``
+HUBER_DELTA = 1.0
 
 
 class Loss:
@@ -52,6 +58,30 @@ class SquaredLoss(Loss):
     def gradient_(self, output: Tensor, target: Tensor, out: Tensor) -> None:
         """Write 2 (output - target)."""
         torch.sub(output, target, out=out).mul_(2)
+
+
+class AbsoluteLoss(Loss):
+    """|output - target|, as in ``torch.nn.functional.l1_loss``."""
+
+    def value(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of every row."""
+        return (output - target).abs().sum(dim=-1)
+
+    def gradient_(self, output: Tensor, target: Tensor, out: Tensor) -> None:
+        """Write the sign of output - target."""
+        torch.sub(output, target, out=out).sign_()
+
+
+class HuberLoss(Loss):
+    """(output - target)^2 / 2 up to a distance of HUBER_DELTA and linear beyond (Huber 1964)."""
+
+    def value(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of every row."""
+        return F.huber_loss(output, target, reduction="none", delta=HUBER_DELTA).sum(dim=-1)
+
+    def gradient_(self, output: Tensor, target: Tensor, out: Tensor) -> None:
+        """Write output - target, clipped to HUBER_DELTA."""
+        torch.sub(output, target, out=out).clamp_(-HUBER_DELTA, HUBER_DELTA)
 
 
 class HingeLoss(Loss):
@@ -143,6 +173,10 @@ def make_loss(name: str, n_classes: int | None = None) -> Loss:
     """Return the loss called `name` for `n_classes` classes (None: regression)."""
     if name == "squared":
         return SquaredLoss()
+    if name == "absolute_error":
+        return AbsoluteLoss()
+    if name == "huber":
+        return HuberLoss()
     if name == "hinge":
         return HingeLoss()
     return BinaryCrossEntropy() if n_classes == 2 else CrossEntropy()

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
-from sklearn.metrics import r2_score
+from sklearn.metrics import accuracy_score, r2_score
 from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EpochScoring, EpochTimer, PassthroughScoring
 from torch import Tensor
@@ -76,7 +76,7 @@ class FastNet(NeuralNet):
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         """Return a dataset for what skorch's callbacks pass: one of ours, or its rows."""
         if isinstance(X, DeviceRows | SparseRows):
-            none = torch.zeros(len(X), 1, device=self.device)
+            none = torch.zeros(len(X), 1, device=self.device, dtype=torch.float32)
             return TabularDataset(X, none[:, 0], none)
         return super().get_dataset(X, y)
 
@@ -190,7 +190,7 @@ class ClassifierNet(FastNet, NeuralNetClassifier):
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        score = EpochScoring("accuracy", lower_is_better=False, name="valid_acc")
+        score = EpochScoring(_accuracy, lower_is_better=False, name="valid_acc")
         return [*_loss_callbacks(), ("valid_acc", score)]
 
 
@@ -205,12 +205,23 @@ class RegressorNet(FastNet, NeuralNetRegressor):
         return [*_loss_callbacks(), ("valid_r2", EpochScoring(_r2, lower_is_better=False, name="valid_r2"))]
 
 
+def _accuracy(net: Any, X: Any, y: Any) -> float:
+    """Score predictions by the weighted share of rows that are right."""
+    return float(accuracy_score(y, net.predict(X), sample_weight=_weights(X)))
+
+
 def _r2(net: Any, X: Any, y: Any) -> float:
     """Score predictions, with NaN where training has diverged or one row has no spread to compare with."""
     prediction = net.predict(X)
     if len(y) < 2 or not np.isfinite(prediction).all():
         return math.nan
-    return float(r2_score(y, prediction))
+    return float(r2_score(y, prediction, sample_weight=_weights(X)))
+
+
+def _weights(X: Any) -> np.ndarray | None:
+    """Return the weights of the rows that skorch has scored, or None where all are 1."""
+    weight = getattr(X, "weight", None)
+    return None if weight is None else weight[:, 0].cpu().numpy()
 
 
 def _loss_callbacks() -> list[tuple[str, Callback]]:

@@ -15,6 +15,7 @@ from scipy.optimize import minimize_scalar
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from sparsemlp._equal_rows import EqualRows
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.devices import summing_dtype
 from sparsemlp._training.losses import Loss
@@ -31,10 +32,12 @@ MIN_STEPS = 10
 MAX_TEMPERATURE = 20.0
 
 
-def assign_members(y: np.ndarray, n_members: int, seed: int, *, stratified: bool) -> np.ndarray:
+def assign_members(
+    y: np.ndarray, n_members: int, seed: int, *, stratified: bool, equal: EqualRows | None = None
+) -> np.ndarray:
     """Return for every row the member that does not train on it, or -1 where all do.
 
-    Up to MAX_OUT_OF_FOLD rows have such a member; of more rows a random choice of that size has.
+    Up to MAX_OUT_OF_FOLD rows have such a member; of more rows a random choice of about that size has.
 
     Parameters
     ----------
@@ -47,22 +50,30 @@ def assign_members(y: np.ndarray, n_members: int, seed: int, *, stratified: bool
     stratified : bool
         Assign every class in its proportion. All members train on the only row of a class, and on all rows where
         these are too few for every member to have one.
+    equal : EqualRows, optional
+        Rows that are equal have the same member, and are of the class of the first of them.
 
     Returns
     -------
     ndarray of shape (n_rows,), int64
     """
     rng = np.random.default_rng(seed)
-    folds = np.full(len(y), -1)
     share = min(1.0, MAX_OUT_OF_FOLD / len(y))
+    if equal is not None:  # below, a row stands for all that equal it
+        y = y[equal.first]
+    folds = np.full(len(y), -1)
     start = 0
     for label in np.unique(y) if stratified else [None]:
         rows = rng.permutation(np.flatnonzero(y == label) if stratified else len(y))
         if len(rows) > 1:  # consecutive rows have different members, so each trains on some of every class
             rows = rows[: math.ceil(share * len(rows))]
+            if equal is not None:  # large groups first, so that every member gets its share of them
+                rows = rows[np.argsort(-equal.size[rows], kind="stable")]
             folds[rows] = (start + np.arange(len(rows))) % n_members
             start += len(rows)  # the next class goes on where this one ended, so that folds stay equally large
-    return folds if start >= n_members else np.full(len(y), -1)
+    if start < n_members:
+        folds[:] = -1
+    return folds if equal is None else folds[equal.group]
 
 
 def out_of_fold_rows(fold: Tensor, n_members: int) -> Tensor:

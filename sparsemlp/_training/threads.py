@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, wait
 from functools import partial
 from typing import Any
 
@@ -15,21 +16,40 @@ _SETTING = threading.Lock()
 
 
 class ComputePool:
-    """Runs functions in threads that flush denormal numbers; see :func:`compute_threads`."""
+    """Runs functions in threads that flush denormal numbers; see :func:`compute_threads`.
 
-    def __init__(self, executor: ThreadPoolExecutor, n_threads: int) -> None:
-        self.executor = executor
+    An executor of the standard library takes no work any more once the main thread has ended, when other threads
+    and ``atexit`` functions may still want to fit.
+    """
+
+    def __init__(self, n_threads: int, n_inner: int) -> None:
         self.n_threads = n_threads
+        self.n_inner = n_inner
         #: set when results are no longer needed: at the end, after Ctrl-C, or after a function has failed
         self.over = threading.Event()
+        self._tasks: queue.SimpleQueue[tuple[Future, Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        prepare = partial(_prepare_thread, n_inner, _cuda_of_this_thread())
+        for i in range(n_threads):
+            thread = threading.Thread(target=self._work, args=(prepare,), name=f"sparsemlp_{i}")
+            try:
+                thread.start()
+            except RuntimeError:  # where the interpreter is about to end, or the system has no more: do with fewer
+                break
+            self._threads.append(thread)
 
     def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Return what the function returns, or raise what it raises."""
-        return self.executor.submit(function, *args, **kwargs).result()
+        return self._submit(partial(function, *args, **kwargs)).result()
 
     def map(self, functions: Sequence[Callable[[], Any]]) -> list[Any]:
         """Run functions, as many at the same time as there are threads; return their results in order."""
-        return list(self.executor.map(lambda function: function(), functions))
+        futures = [self._submit(function) for function in functions]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
 
     def run_all(self, functions: Sequence[Callable[[], Any]]) -> None:
         """Run functions in this thread and all others, each taking the next one; raise what any raises."""
@@ -39,18 +59,67 @@ class ComputePool:
             for function in waiting:
                 function()
 
-        others = [self.executor.submit(work) for _ in range(min(self.n_threads, len(functions)) - 1)]
+        others = [self._submit(work) for _ in range(min(self.n_threads, len(functions)) - 1)]
         try:
             work()
         finally:
-            wait(others)
-        for other in others:
+            wait(begun := [other for other in others if not other.cancel()])
+        for other in begun:
             other.result()
 
     def raise_if_cancelled(self) -> None:
         """Raise CancelledError if results are no longer needed."""
         if self.over.is_set():
             raise CancelledError
+
+    def end(self) -> None:
+        """Wait for the threads to end, also after Ctrl-C: the caller is about to use what they train."""
+        self.over.set()
+        with contextlib.suppress(queue.Empty):
+            while (task := self._tasks.get_nowait()) is not None:
+                task[0].cancel()
+        for _ in self._threads:
+            self._tasks.put(None)
+        self._join()
+
+    def _join(self) -> None:
+        try:
+            for thread in self._threads:
+                thread.join()
+        except KeyboardInterrupt:
+            self._join()
+            raise
+
+    def _submit(self, function: Callable[[], Any]) -> Future:
+        """Let a thread run the function, or run it here where there is none."""
+        future: Future = Future()
+        if self._threads:
+            self._tasks.put((future, function))
+        else:
+            with _as_in_a_thread(self.n_inner):
+                _run(future, function)
+        return future
+
+    def _work(self, prepare: Callable[[], None]) -> None:
+        """Prepare this thread, and run functions until there are no more."""
+        failed: Future = Future()
+        _run(failed, prepare)
+        while (task := self._tasks.get()) is not None:
+            future, function = task
+            _run(future, function if failed.exception() is None else failed.result)
+            del task, future, function  # what they hold need not wait for the next
+
+
+def _run(future: Future, function: Callable[[], Any]) -> None:
+    """Let the future have what the function returns or raises, unless it is cancelled."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = function()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 @contextlib.contextmanager
@@ -74,13 +143,11 @@ def compute_threads(n_threads: int = 1, n_inner: int | None = None) -> Iterator[
         Call it with a function and its arguments.
     """
     n_inner = torch.get_num_threads() if n_inner is None else n_inner
-    executor = ThreadPoolExecutor(n_threads, "sparsemlp", _prepare_thread, (n_inner, _cuda_of_this_thread()))
-    compute = ComputePool(executor, n_threads)
+    compute = ComputePool(n_threads, n_inner)
     try:
         yield compute
     finally:
-        compute.over.set()
-        _wait_for_all(executor)
+        compute.end()
 
 
 def settle_threads() -> None:
@@ -93,13 +160,19 @@ def settle_threads() -> None:
         torch.get_num_threads()
 
 
-def _wait_for_all(executor: ThreadPoolExecutor) -> None:
-    """Wait for the threads to end, also after Ctrl-C: the caller is about to use what they train."""
+@contextlib.contextmanager
+def _as_in_a_thread(n_inner: int) -> Iterator[None]:
+    """Compute in the calling thread as in one of the pool's, and leave it as it was."""
+    n_before, flushed = torch.get_num_threads(), not (torch.tensor([1e-40], dtype=torch.float32) * 1).item()
+    torch.set_flush_denormal(True)
+    if n_before != n_inner:
+        torch.set_num_threads(n_inner)
     try:
-        executor.shutdown(cancel_futures=True)
-    except KeyboardInterrupt:
-        _wait_for_all(executor)
-        raise
+        yield
+    finally:
+        torch.set_flush_denormal(flushed)
+        if n_before != n_inner:
+            torch.set_num_threads(n_before)
 
 
 def _cuda_of_this_thread() -> Callable[[], None]:

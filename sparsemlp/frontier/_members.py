@@ -29,8 +29,8 @@ def _initial_network(run: Run, purpose: int) -> SparseInitMLP:
         init=setting.init,
         bias_init=setting.initial_biases,
         generator=generator,
+        dtype=torch.float32,  # as the rows are, whatever torch's default
     )
-    net.to(torch.float32)  # as the rows are, whatever torch's default
     if setting.sparsity is not None:
         net.input_layer.weight.mul_(setting.init_scale)
     return net
@@ -54,13 +54,13 @@ def assembled(values: Sequence[Tensor], like: SparseInitMLP | None = None) -> Sp
     """
     n_members, _, n_features = values[0].shape
     *widths, n_outputs = (weight.shape[1] for weight in values[::2])
-    options: dict[str, Any] = {"n_members": n_members, "generator": torch.Generator()}
+    options: dict[str, Any] = {"n_members": n_members, "generator": torch.Generator(), "dtype": values[0].dtype}
     if like is not None:
         options |= {"activation": like.activation, "richness": like.richness}
     module = SparseInitMLP(n_features, n_outputs, widths, 1, **options)
     if like is not None:
         module.output_scale = like.output_scale  # a part of a network gives its part of the output
-    module.to(values[0].device, values[0].dtype)
+    module.to(values[0].device)
     with torch.no_grad():
         for parameter, value in zip(module.parameters(), values, strict=True):
             parameter.copy_(value)

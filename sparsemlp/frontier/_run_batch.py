@@ -115,7 +115,7 @@ class RunBatch:
 
     def screen_errors(self) -> list[float]:
         """Return every run's error on the first test rows; NaN where training has diverged."""
-        right = torch.zeros(len(self.runs), device=self.device)
+        right = torch.zeros(len(self.runs), dtype=torch.float32, device=self.device)
         diverged = torch.zeros(len(self.runs), dtype=torch.bool, device=self.device)
         n_rows = max(1, FORWARD_BYTES // (8 * len(self.runs) * self.setting.width))
         for x, labels in zip(self.screen_x.split(n_rows, 1), self.screen_labels.split(n_rows, 1), strict=True):

@@ -151,7 +151,7 @@ def test_a_tuning_curve_follows_the_best_validated_trial_so_far():
     rows = [
         evaluation(test_accuracy=0.99),  # the default outside of the study has no part in it
         trial(0, 0.70, 0.71, 1.0),
-        trial(1, 0.60, 0.95, 2.0),  # better on the test rows, which have no say
+        trial(1, 0.60, 0.95, 2.0),  # better on the test rows, which are not used
         trial(2, None, None, 3.0, pruned=True),
         trial(3, 0.80, 0.75, 4.0),
     ]

@@ -35,29 +35,31 @@ def rows_of(scores, **changes):
         evaluation(model=model, task=task, seed=seed, test_accuracy=score, kind="classification", **changes)
         for (model, task, seed), score in scores.items()
     ]
-    return pd.DataFrame(rows).astype({"test_r2": float})
+    return pd.DataFrame(rows).assign(id=range(len(rows))).astype({"test_r2": float})
 
 
 def test_differences_are_paired_by_seed():
     rows = rows_of({("rf", "t", 0): 0.5, ("rf", "t", 1): 0.9, ("net", "t", 0): 0.6, ("net", "t", 1): 0.94})
-    (found,) = presets.differences(rows, "rf").to_dict("records")
-    assert found["difference"] == pytest.approx(7.0)
-    assert found["error"] == pytest.approx(3.0)  # of 10 and 4 points
-    assert found["score"] == pytest.approx(70.0)
-    assert "| t    |  70 | +7.00 (3.00) |" in presets.table(rows, "rf")
+    printed = presets.tables(rows, "rf")
+    assert "| t             | 70.0 | +7.00 (3.00) |" in printed, "of 10 and 4 points"
+    assert "| won/tied/lost |      |        1/0/0 |" in printed
+
+
+def test_the_mean_has_its_error_over_tasks():
+    scores = {("rf", task, 0): 0.5 for task in "abc"}
+    scores |= {("net", task, 0): 0.5 + gain for task, gain in zip("abc", (0.01, 0.03, 0.08), strict=True)}
+    error = 100 * np.std([0.01, 0.03, 0.08], ddof=1) / np.sqrt(3)
+    assert f"+4.00 ({error:.2f})" in presets.tables(rows_of(scores), "rf")
 
 
 def test_differences_of_regression_are_those_of_r2():
     rows = rows_of({("rf", "t", 0): None, ("net", "t", 0): None}).assign(kind="regression", test_r2=[0.7, 0.5])
-    (found,) = presets.differences(rows.astype({"test_accuracy": float}), "rf").to_dict("records")
-    assert found["difference"] == pytest.approx(-0.2)
-    assert np.isnan(found["error"])
+    assert "| 0.700 | -0.2000 (-) |" in presets.tables(rows.astype({"test_accuracy": float}), "rf")
 
 
 def test_a_failed_fit_counts_as_the_baseline():
     rows = rows_of({("rf", "t", 0): 0.8, ("net", "t", 0): None}).assign(failure=[None, "ValueError: no"])
-    (found,) = presets.differences(rows.astype({"test_accuracy": float}), "rf").to_dict("records")
-    assert found["difference"] == pytest.approx(-30.0)
+    assert "-30.00" in presets.tables(rows.astype({"test_accuracy": float}), "rf")
 
 
 def test_a_run_goes_on_from_what_it_holds(tmp_path, capsys):
@@ -180,7 +182,7 @@ def test_both_models_meet_the_same_rows_and_a_regression_run_goes_on(fitted, tmp
     assert set(rows["kind"]) == {"regression"}
     assert rows[["test_r2", "test_rmse", "fit_seconds"]].notna().all(axis=None)
     assert rows["test_accuracy"].isna().all()
-    assert "| diabetes |" in capsys.readouterr().out
+    assert "| diabetes " in capsys.readouterr().out
 
 
 def test_a_size_beyond_a_data_set_is_left_out(fitted, tmp_path, capsys):

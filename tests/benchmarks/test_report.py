@@ -388,7 +388,7 @@ def test_the_tuned_trial_is_chosen_by_validation_never_by_test_score():
     assert condition.scores["score"].tolist() == [0.6]
 
 
-def test_a_failed_fit_counts_as_saying_the_commonest_class():
+def test_a_failed_fit_is_scored_as_a_majority_class_prediction():
     rows = frame([evaluation("alpha", 100, "rf", None, failure="no"), evaluation("alpha", 101, "rf", 0.8)])
     (condition,) = scores.conditions(rows)
     table = scores.per_task(condition)

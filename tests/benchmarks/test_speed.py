@@ -114,7 +114,9 @@ def test_a_run_writes_its_rows_machine_and_command(tmp_path, monkeypatch, capsys
     finally:
         torch.set_num_threads(threads)
     written = json.loads((tmp_path / speed.FILE).read_text())
-    ours, floor = written["rows"]
+    ours, floor, *fits = written["rows"]
+    assert [fit["contender"] for fit in fits] == 2 * ["alone", "through the harness"]
+    assert all(fit["value"] > 0 for fit in fits)
     assert (ours["contender"], ours["ratio"], floor["floor"]) == ("sparsemlp", 1.0, 1.0)
     assert ours["floor"] == pytest.approx(ours["value"] / floor["value"])
     assert written["machine"]["threads"] == 1

@@ -422,3 +422,15 @@ def test_the_net_can_be_copied_and_pickled_and_predicts_the_same(make):
     for net in (copy.deepcopy(estimator.net_), pickle.loads(pickle.dumps(estimator.net_))):
         assert torch.equal(weights_of(net), weights_of(estimator.net_))
         np.testing.assert_array_equal(net.predict(rows), expected)
+
+
+def test_without_a_console_training_goes_on_and_no_bar_is_shown(monkeypatch):
+    X, y = labelled_rows()
+    expected = small_classifier().fit(X, y).decision_function(X)
+    monkeypatch.setattr("sys.stderr", None)
+    np.testing.assert_array_equal(small_classifier(verbose=1).fit(X, y).decision_function(X), expected)
+
+
+def test_the_progress_bar_shows_the_loss_that_decides_when_training_ends(capfd):
+    small_classifier(verbose=1, early_stopping="out_of_fold").fit(*labelled_rows())
+    assert "out_of_fold_loss=" in capfd.readouterr().err

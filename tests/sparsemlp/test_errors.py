@@ -5,9 +5,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from helpers.small import labelled_rows, numbered_rows, small_classifier, small_regressor
 
-from sparsemlp import paper_net
+from sparsemlp import SparseInitMLPRegressor, paper_net
 from sparsemlp._training.step import TrainingStep
 
 
@@ -222,3 +223,23 @@ def test_a_bad_parameter_leaves_an_unfitted_estimator():
     with pytest.raises(ValueError, match=re.escape("sparsity=7")):
         clf.fit(X, Y)
     assert not hasattr(clf, "net_")
+
+
+ALLOCATORS = {
+    "torch": RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
+    "numpy": MemoryError("Unable to allocate 9 GiB"),
+    "cuda": torch.OutOfMemoryError("CUDA out of memory"),
+}
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("error", ALLOCATORS.values(), ids=ALLOCATORS.keys())
+def test_memory_that_runs_out_is_an_error_that_says_what_to_lower(error, method, monkeypatch):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr("sparsemlp._base.SparseInitMLP", fail)
+    net = SparseInitMLPRegressor(width=(512, 8), n_members=4, device="cpu")
+    expected = "n_members=4 times width=512 weights for each of 12 input columns.* Lower width or n_members"
+    with pytest.raises(MemoryError, match=expected):
+        getattr(net, method)(np.random.default_rng(0).normal(size=(9, 6)), np.arange(9.0))

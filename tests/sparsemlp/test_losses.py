@@ -15,6 +15,8 @@ CLASS = torch.randint(3, (31,), generator=GENERATOR)
 ONE_HOT = F.one_hot(CLASS, 3).float()
 CASES = {
     "squared": (make_loss("squared"), OUTPUT, OUTPUT.roll(1, 0)),
+    "absolute error": (make_loss("absolute_error"), OUTPUT, OUTPUT.roll(1, 0)),
+    "huber": (make_loss("huber"), OUTPUT, OUTPUT.roll(1, 0)),
     "hinge, two classes": (make_loss("hinge", 2), OUTPUT[:, :1], 2 * ONE_HOT[:, :1] - 1),
     "hinge, three classes": (make_loss("hinge", 3), OUTPUT, 2 * ONE_HOT - 1),
     "cross-entropy, two classes": (make_loss("cross_entropy", 2), OUTPUT[:, :1], ONE_HOT[:, :1]),
@@ -27,6 +29,8 @@ every_loss = pytest.mark.parametrize(("loss", "output", "target"), CASES.values(
     ("case", "reference"),
     [
         ("squared", lambda o, t: F.mse_loss(o, t, reduction="none").sum(1)),
+        ("absolute error", lambda o, t: F.l1_loss(o, t, reduction="none").sum(1)),
+        ("huber", lambda o, t: F.huber_loss(o, t, reduction="none").sum(1)),
         ("hinge, two classes", lambda o, t: (1 - t * o).clamp(min=0).sum(1)),
         ("hinge, three classes", lambda o, t: (1 - t * o).clamp(min=0).sum(1)),
         (
@@ -100,7 +104,7 @@ def test_combined_members_are_the_log_of_the_mean_probabilities():
     torch.testing.assert_close(loss.class_columns(combined), mean)
 
 
-@pytest.mark.parametrize("name", ["hinge", "squared"])
+@pytest.mark.parametrize("name", ["hinge", "squared", "absolute_error", "huber"])
 def test_outputs_without_probabilities_are_averaged(name):
     members = torch.stack([OUTPUT, 3 * OUTPUT])
     torch.testing.assert_close(make_loss(name, 3).combine(members), 2 * OUTPUT.double())

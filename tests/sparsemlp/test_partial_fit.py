@@ -2,6 +2,7 @@
 
 import pickle
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -240,3 +241,24 @@ def test_another_optimizer_begins_anew():
     clf = feed(small_classifier(), (X, y), classes=[0, 1])
     feed(clf.set_params(optimizer="sgd"), (X, y))
     assert np.isfinite(clf.decision_function(X)).all()
+
+
+def test_a_first_chunk_that_teaches_no_scales_is_warned_of():
+    X, y = labelled_rows()
+    with pytest.warns(UserWarning, match="of 1 rows, has one value only in 6 of 6 columns, which are ignored"):
+        small_classifier().partial_fit(X[:1], y[:1], classes=[0, 1])
+    with pytest.warns(UserWarning, match="6 of 6 columns.* and in the target, whose scale is a guess"):
+        small_regressor().partial_fit(X[:1], y[:1])
+    sorted_by_first = X.copy()
+    sorted_by_first[:60, 0] = 1.0
+    with pytest.warns(UserWarning, match="1 of 6 columns"):
+        small_classifier().partial_fit(sorted_by_first[:60], y[:60], classes=[0, 1])
+
+
+@pytest.mark.parametrize("scaling", ["both", None])
+def test_a_first_chunk_that_teaches_all_is_not_warned_of(scaling):
+    X, y = labelled_rows()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net = small_classifier(scaling=scaling).partial_fit(X, y, classes=[0, 1])
+        net.partial_fit(X[:1], y[:1])

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from helpers.small import numbered_rows, small_regressor
+from helpers.small import LooksAtBatches, numbered_rows, small_regressor
+from sklearn.datasets import make_friedman1
 
-from sparsemlp import SparseInitMLPRegressor
+from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor
 
 
 def test_it_learns():
@@ -112,3 +113,53 @@ def test_integers_as_targets_are_numbers():
     np.testing.assert_array_equal(
         small_regressor().fit(X, whole).predict(X), small_regressor().fit(X, whole.astype(float)).predict(X)
     )
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber"])
+def test_the_scale_of_a_robust_loss_is_that_of_the_quartiles(loss):
+    X, y = numbered_rows()
+    weight = np.random.default_rng(0).integers(1, 4, len(y))
+    reg = small_regressor(loss=loss, max_epochs=1).fit(X, y, sample_weight=weight)
+    low, middle, high = np.quantile(np.repeat(y, weight), [0.25, 0.5, 0.75], method="inverted_cdf")
+    assert reg.y_mean_ == middle
+    assert reg.y_scale_ == pytest.approx((high - low) / 1.349)
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_the_fast_step_and_autograd_train_alike_with_robust_losses(loss, optimizer):
+    X, y = numbered_rows()
+    options = {"loss": loss, "optimizer": optimizer, "max_epochs": 2}
+    fast = small_regressor(**options).fit(X, y)
+    slow = small_regressor(**options, callbacks=[LooksAtBatches()]).fit(X, y)
+    np.testing.assert_allclose(fast.predict(X), slow.predict(X), atol=1e-3 * y.std())
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber"])
+def test_one_gross_error_among_the_targets_changes_little_with_a_robust_loss(loss):
+    X, y = make_friedman1(1000, noise=1.0, random_state=0)
+    X, y, X_test, y_test = X[:500], y[:500].copy(), X[500:], y[500:]
+    options = {"width": (128, 32), "loss": loss, "device": "cpu", "random_state": 0}
+    clean = SparseInitMLPRegressor(**options).fit(X, y)
+    y[7] = 1e6
+    spoilt = SparseInitMLPRegressor(**options).fit(X, y)
+    errors = [np.median(np.abs(reg.predict(X_test) - y_test)) for reg in (clean, spoilt)]
+    assert errors[1] < 1.5 * errors[0]
+    squared = SparseInitMLPRegressor(**options | {"loss": "squared"}).fit(X, y)
+    assert np.median(np.abs(squared.predict(X_test) - y_test)) > 10 * errors[1]
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber"])
+def test_a_target_of_which_most_are_equal_has_a_scale(loss):
+    X, y = numbered_rows()
+    y = np.where(np.arange(120) % 10 == 0, y, 5.0)
+    reg = small_regressor(loss=loss).fit(X, y)
+    assert reg.y_mean_ == 5
+    assert reg.y_scale_ > 0
+    assert np.isfinite(reg.predict(X)).all()
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber"])
+def test_a_loss_of_the_regressor_is_an_error_for_the_classifier(loss):
+    with pytest.raises(ValueError, match=f"'loss' .*'squared'.* Got '{loss}'"):
+        SparseInitMLPClassifier(loss=loss).fit([[0.0], [1.0]], [0, 1])

@@ -6,10 +6,14 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers.small import labelled_rows, numbered_rows, small_classifier, small_regressor
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EpochScoring
+
+from sparsemlp.frontier import success_frontier
+from sparsemlp.lottery import ticket_experiment
 
 X, Y = labelled_rows()
 VARIANTS = {
@@ -27,6 +31,11 @@ class Looks(Callback):
 
     def on_batch_end(self, net, **kwargs):
         pass
+
+
+def _margin(net, X, y):
+    """Score that predicts rows by itself, as some of users' do."""
+    return float(np.abs(net.forward(X.X)[0].cpu().numpy()).mean())
 
 
 def outputs(estimator, rows):
@@ -80,18 +89,47 @@ def test_the_callers_gradient_mode_does_not_matter(no_grad):
         np.testing.assert_array_equal(small_classifier().fit(X, Y).decision_function(X), expected)
 
 
-@pytest.mark.parametrize("callbacks", [None, [Looks()]], ids=["fast path", "autograd path"])
-def test_another_default_dtype_does_not_matter(callbacks):
-    fitted = small_classifier(callbacks=callbacks).fit(X, Y)
+@pytest.fixture
+def double_by_default():
     torch.set_default_dtype(torch.float64)
-    try:
-        restored = copy.deepcopy(fitted)
-        other = small_classifier(callbacks=callbacks, max_epochs=20).fit(X, Y)
-        np.testing.assert_array_equal(restored.decision_function(X), fitted.decision_function(X))
-        assert other.score(X, Y) > 0.85
-        assert other.net_.module_.input_layer.weight.dtype == torch.float32
-    finally:
-        torch.set_default_dtype(torch.float32)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+DOUBLE = {
+    "fast path": {},
+    "autograd path": {"callbacks": [Looks()]},
+    "scores of validation rows": {"early_stopping": True, "callbacks": [EpochScoring(_margin, name="margin")]},
+    "uniform weights and biases": {"init": "uniform", "bias_init": "uniform", "sparsity": 3},
+    "normal weights by relevance": {"init": "normal", "feature_sampling": "relevance", "scaling": "both"},
+    "ones and thresholds at rows": {"init": "ones", "bias_init": "data"},
+    "races for few features": {"feature_sampling": "relevance", "sparsity": 5},
+    "dense start": {"sparsity": None},
+    "all kinds of neurons, rich": {"activation": "mixed", "richness": 0.7, "width": (30, 9)},
+    "sgd, out of fold": {"optimizer": "sgd", "early_stopping": "out_of_fold", "weight_averaging": True},
+}
+
+
+@pytest.mark.parametrize("options", DOUBLE.values(), ids=DOUBLE.keys())
+def test_another_default_dtype_does_not_matter(options, request):
+    fitted = small_classifier(**options).fit(X, Y)
+    request.getfixturevalue("double_by_default")
+    restored = copy.deepcopy(fitted)
+    other = small_classifier(**options).fit(X, Y)
+    np.testing.assert_array_equal(restored.decision_function(X), fitted.decision_function(X))
+    np.testing.assert_array_equal(other.decision_function(X), fitted.decision_function(X))
+    assert other.net_.module_.input_layer.weight.dtype == torch.float32
+
+
+def test_runs_and_tickets_do_not_depend_on_the_default_dtype(request):
+    def tables():
+        runs = success_frontier(8, 2, (100, None), 20, sparsity=(2, None), n_runs=2, max_steps=500, device="cpu")
+        return runs, ticket_experiment(8, 2, width=20, n_runs=1, max_steps=250, device="cpu")
+
+    expected = tables()
+    request.getfixturevalue("double_by_default")
+    for found, before in zip(tables(), expected, strict=True):
+        pd.testing.assert_frame_equal(found, before, check_exact=True)
 
 
 def test_seeds_differ_and_none_is_a_new_one_every_time():

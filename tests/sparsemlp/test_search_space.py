@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor
-from sparsemlp.search_space import _cost, default_suggestions, suggest_params
+from sparsemlp.search_space import _cost, best_params, default_suggestions, suggest_params
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 SHORT = {"max_epochs": 1, "n_members": 2, "device": "cpu", "random_state": 0}
@@ -104,3 +104,59 @@ def test_a_dense_net_draws_all_but_the_sparsity():
     params = suggest_params(trial, 1000, 20, dense=True)
     assert params["sparsity"] is None
     assert set(trial.distributions) == set(default_suggestions(dense=True)) == set(params) - {"sparsity"}
+
+
+@pytest.mark.parametrize("regression", [False, True])
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize(("n_samples", "n_features"), [(60_000, 20), (40_000, 6), (1000, 500), (5, 1)])
+def test_a_finished_trial_is_read_for_a_table_of_any_size(n_samples, n_features, dense, regression):
+    options = {"dense": dense, "regression": regression}
+    study = random_study()
+    study.optimize(lambda trial: len(suggest_params(trial, 40_000, 20, **options)), n_trials=10)
+    for trial in study.trials:
+        read = suggest_params(trial, n_samples, n_features, **options)
+        assert read["learning_rate"] == trial.params["learning_rate"]
+        assert dense or read["sparsity"] == "auto" or read["sparsity"] <= n_features
+
+
+def test_one_study_searches_tables_of_several_sizes():
+    study = random_study()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        study.optimize(
+            lambda trial: len(suggest_params(trial, *[(1000, 300), (10**6, 3)][trial.number % 2])), n_trials=8
+        )
+    assert all(trial.state.name == "COMPLETE" for trial in study.trials)
+
+
+@pytest.mark.parametrize("storage", [None, "sqlite:///{folder}/study.sqlite"], ids=["memory", "sqlite"])
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_studys_best_parameters_make_the_estimator_of_its_best_trial(dense, storage, tmp_path):
+    used = []
+
+    def objective(trial):
+        used.append(suggest_params(trial, 100_000, 3, dense=dense))
+        return trial.number
+
+    study = random_study(
+        direction="maximize", storage=storage and storage.format(folder=tmp_path), study_name="net"
+    )
+    study.enqueue_trial({"width": "[1024, 128]", "sparsity": 8}, skip_if_exists=False)
+    study.optimize(objective, n_trials=1)
+    expected = {"width": (512, 128), "sparsity": None if dense else 3}
+    assert best_params(study) == used[0] == used[0] | expected
+    suggest_params(study.best_trial, 1000, 20, dense=dense)  # reading it for another table changes nothing
+    assert SparseInitMLPClassifier(**best_params(study)).get_params().items() >= used[0].items()
+
+
+def test_a_best_trial_without_parameters_of_ours_is_named():
+    study = random_study()
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    with pytest.raises(ValueError, match=r"trial 0, the study's best, carries no parameters"):
+        best_params(study)
+
+
+@pytest.mark.parametrize("make", [SparseInitMLPClassifier, SparseInitMLPRegressor])
+def test_a_width_as_a_database_has_it_is_an_error_that_names_the_way_out(make):
+    with pytest.raises(ValueError, match=r"width='\[256, 64\]' is a text.*search_space.best_params\(study\)"):
+        make(width="[256, 64]").fit([[0.0], [1.0]], [0, 1])

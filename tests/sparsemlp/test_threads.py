@@ -1,6 +1,8 @@
 """The threads that members train in: each takes the next piece of work, and nothing that one raises is lost."""
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -131,3 +133,78 @@ def test_ctrl_c_ends_an_epoch_on_its_way_and_waits_for_its_threads(path, n_inter
     assert not any(thread.name.startswith("sparsemlp") for thread in threading.enumerate())
     assert net.history_ == []
     assert np.isfinite(net.decision_function(X)).all()
+
+
+LATE = """
+import atexit, sys, threading, time
+from helpers.small import labelled_rows, small_classifier
+
+X, y = labelled_rows()
+net = small_classifier(n_members=4, early_stopping="out_of_fold")
+
+def fit(main_thread_ended):
+    if main_thread_ended:
+        threading.main_thread().join()
+    sys.stdout.write(f"{net.fit(X, y).decision_function(X).tobytes().hex()}\\n")
+    sys.stdout.flush()
+
+fit(False)
+if sys.argv[1] == "thread":
+    threading.Thread(target=fit, args=[True]).start()
+else:
+    atexit.register(fit, False)
+"""
+
+
+@pytest.mark.parametrize("when", ["thread", "atexit"])
+def test_a_fit_may_outlive_the_main_thread(when):
+    paths = [".", "tests"]
+    code = f"import sys; sys.path[:0] = {paths!r}\n{LATE}"
+    done = subprocess.run([sys.executable, "-c", code, when], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    first, second = done.stdout.split()
+    assert first == second
+
+
+@pytest.mark.parametrize("n_started", [0, 1])
+def test_where_threads_cannot_be_started_there_are_the_same_results(n_started, monkeypatch):
+    X, y = labelled_rows()
+    net = small_classifier(n_members=4, early_stopping="out_of_fold")
+    before, denormal = torch.get_num_threads(), torch.tensor([1e-40])
+    torch.set_num_threads(2)
+    try:
+        expected = net.fit(X, y).decision_function(X)
+        start, started = threading.Thread.start, []
+
+        def refuse(thread):
+            if len(started) >= n_started and thread.name.startswith("sparsemlp"):
+                raise RuntimeError("can't create new thread at interpreter shutdown")
+            started.append(thread.name)
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        np.testing.assert_array_equal(net.fit(X, y).decision_function(X), expected)
+        assert torch.get_num_threads() == 2
+        assert (denormal * 0.5).item() > 0
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_cannot_be_prepared_is_raised_and_nothing_waits(monkeypatch):
+    def broken(n_inner, use_callers_cuda):
+        raise RuntimeError("no such device")
+
+    monkeypatch.setattr("sparsemlp._training.threads._prepare_thread", broken)
+    with compute_threads(2) as compute, pytest.raises(RuntimeError, match="no such device"):
+        compute(int)
+
+
+def test_after_a_function_that_failed_those_not_begun_are_not_run():
+    ran = []
+
+    def fail():
+        raise RuntimeError("on the way")
+
+    with compute_threads(1) as compute, pytest.raises(RuntimeError, match="on the way"):
+        compute.map([fail, *[lambda: time.sleep(0.2) or ran.append(1)] * 50])
+    assert len(ran) < 10

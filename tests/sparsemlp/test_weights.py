@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers.small import labelled_rows, numbered_rows, small_classifier, small_regressor
 from scipy import sparse
-from sklearn.metrics import recall_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, r2_score, recall_score
 
 both_estimators = pytest.mark.parametrize(
     ("make", "rows"), [(small_classifier, labelled_rows), (small_regressor, numbered_rows)]
@@ -127,3 +127,68 @@ def test_rows_of_zero_weight_are_dropped_from_sparse_tables_of_every_layout(make
     weight = np.arange(120) % 3
     expected, actual = (make().fit(kind(X), y, sample_weight=weight) for kind in (sparse.csr_matrix, layout))
     np.testing.assert_array_equal(outputs(actual, X), outputs(expected, X))
+
+
+@both_estimators
+def test_scores_of_validation_rows_are_weighted(make, rows):
+    X, y = rows()
+    weight = np.random.default_rng(0).random(60) + 0.1
+    net = make(max_epochs=1).fit(X[:60], y[:60], X_val=X[60:], y_val=y[60:], sample_weight_val=weight)
+    score = accuracy_score if make is small_classifier else r2_score
+    expected = score(y[60:], net.predict(X[60:]), sample_weight=weight)
+    assert net.validation_scores_ == pytest.approx([expected], rel=1e-5)
+
+
+@both_estimators
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_an_integer_weight_of_a_validation_row_is_repetition(make, rows, early_stopping):
+    X, y = rows(300)
+    weight = np.random.default_rng(0).integers(0, 4, 150)
+    training, options = slice(0, 150), {"early_stopping": early_stopping, "n_iter_no_change": 3, "max_epochs": 15}
+    X_val, y_val = X[150:], y[150:]
+    weighted = make(**options).fit(X[training], y[training], X_val=X_val, y_val=y_val, sample_weight_val=weight)
+    repeated = make(**options).fit(
+        X[training], y[training], X_val=np.repeat(X_val, weight, axis=0), y_val=np.repeat(y_val, weight)
+    )
+    np.testing.assert_allclose(weighted.validation_scores_, repeated.validation_scores_, rtol=1e-5)
+    np.testing.assert_allclose(weighted.history_[:, "valid_loss"], repeated.history_[:, "valid_loss"], rtol=1e-5)
+    assert weighted.best_epoch_ == repeated.best_epoch_
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 3.0}])
+def test_class_weights_of_the_training_rows_count_in_validation_rows(class_weight):
+    X, y = labelled_rows(300)
+    y[:100] = 0
+    by_class = 200 / (2 * np.bincount(y[:200])) if class_weight == "balanced" else np.array([1.0, 3.0])
+    net = small_classifier(class_weight=class_weight, max_epochs=1, n_members=1)
+    net.fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
+    weight = by_class[y[200:]]
+    expected = log_loss(y[200:], net.predict_proba(X[200:]), sample_weight=weight)
+    assert net.history_[-1, "valid_loss"] == pytest.approx(expected, rel=1e-4)
+    accuracy = accuracy_score(y[200:], net.predict(X[200:]), sample_weight=weight)
+    assert net.validation_scores_ == pytest.approx([accuracy], rel=1e-5)
+
+
+def test_balanced_class_weights_choose_the_epoch_of_held_out_rows():
+    rng = np.random.default_rng(0)
+    y = (rng.random(3000) < 0.04).astype(int)
+    X = rng.standard_normal((3000, 4)) + 0.8 * y[:, None]
+    options = {"class_weight": "balanced", "early_stopping": True, "max_epochs": 30}
+    net = small_classifier(**options).fit(X[:2000], y[:2000])
+    assert net.best_epoch_ > 1
+    assert balanced_accuracy_score(y[2000:], net.predict(X[2000:])) > 0.75
+
+
+def test_weights_of_validation_rows_that_are_not_given_are_an_error():
+    X, y = labelled_rows()
+    with pytest.raises(ValueError, match="sample_weight_val weights the rows of X_val, which is not given"):
+        small_classifier().fit(X, y, sample_weight_val=np.ones(120))
+
+
+def test_training_goes_on_with_balanced_weights_on_rows_of_one_class():
+    X, y = labelled_rows(n_classes=3)
+    net = small_classifier(class_weight="balanced", warm_start=True).fit(X, y)
+    one, plain = y == 1, small_classifier(warm_start=True, class_weight="balanced").fit(X, y)
+    net.fit(X[one], y[one])
+    plain.set_params(class_weight=None).fit(X[one], y[one])
+    np.testing.assert_array_equal(net.decision_function(X), plain.decision_function(X))
