@@ -140,7 +140,7 @@ def _experiments(args: argparse.Namespace) -> list["Plan"]:
 
 
 def _settled_by(experiment: str) -> dict[str, str]:
-    """Return the options that an experiment takes no notice of, and their fields."""
+    """Return the options that an experiment does not take, and their fields."""
     settled = {option: field for option, field, *_ in OPTIONS}
     settled |= {"--profile": "profile", "--max-steps": "max_steps", "--first-seed": "first_seed"}
     if experiment not in EXPERIMENTS:

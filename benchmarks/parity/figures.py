@@ -175,7 +175,7 @@ def edges(found: Edges, bound: Callable[[int], float], title: str) -> Figure:
         axes.fill_between(list(known), lows, highs, color=colour, alpha=0.15, lw=0)
     widths = sorted({width for _, width in found.ends})
     below.plot(widths, [bound(width) for width in widths], "--", color=BLACK, lw=1)
-    axes.set(xscale="log", yscale="log", ylabel="rows at which half\nof the runs succeed")
+    axes.set(xscale="log", yscale="log", ylim=(bottom, top), ylabel="rows at which half\nof the runs succeed")
     below.set(yscale="log", xlabel="width", ylabel="statistical-\nquery bound")
     below.set_xticks(widths, [str(width) for width in widths])
     below.set_xticks([], minor=True)

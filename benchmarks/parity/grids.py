@@ -76,7 +76,7 @@ class Experiment:
     x, line, panel : str
         Fields of a setting: the horizontal axis, what a line stands for, and what a panel stands for.
     curves : bool
-        Whether the errors at every evaluation are kept, and drawn.
+        Whether the errors at every evaluation are kept and plotted.
     """
 
     title: str
@@ -153,7 +153,7 @@ EXPERIMENTS = {
     "targets": Experiment(
         "Other hidden targets",
         "A staircase x1 + x1 x2 + x1 x2 x3, the sign of a random quadratic polynomial of three Gaussian inputs, "
-        "and the exclusive or of two intervals, beside the parity; three hidden inputs each (the intervals: two).",
+        "and the exclusive or of two intervals, with the parity; three hidden inputs each (the intervals: two).",
         (
             {"target": ["parity", "staircase", "polynomial"], "n_samples": [300, 1000, 3000, 10_000], "width": 300}
             | {"sparsity": SPARSE_AND_DENSE, "max_steps": 10_000},
@@ -204,7 +204,7 @@ EXPERIMENTS = {
     ),
     "curves": Experiment(
         "Errors while single runs train",
-        "Train and test error of a few runs with few, enough and many rows, sparse beside dense.",
+        "Train and test error of a few runs with few, enough and many rows, sparse and dense.",
         (
             {"n_samples": [600, 1000, 2000], "width": 300, "sparsity": SPARSE_AND_DENSE}
             | {"max_steps": 20_000, "random_state": 1},

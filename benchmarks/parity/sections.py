@@ -262,7 +262,7 @@ def _tickets(nets: pd.DataFrame) -> Section:
     width, n_neurons = (int(nets[name].iloc[0]) for name in ("width", "n_neurons"))
     text = (
         f"The {n_neurons} neurons of largest weight norm of a trained net of {width} are put back to their "
-        f"initialisation and trained alone (ticket), beside {n_neurons} neurons of a newly initialised net."
+        f"initialisation and trained alone (ticket), and so are {n_neurons} neurons of a newly initialised net."
     )
     caption = "Share of nets that learn: full nets, winning tickets, and random neurons; 95 % Wilson intervals."
     picture = Picture("parity-tickets", caption, figures.tickets(counts, "Winning tickets"))

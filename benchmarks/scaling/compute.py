@@ -37,10 +37,10 @@ PROFILES: dict[str, dict[str, Any]] = {
 
 
 class Frontier(NamedTuple):
-    """The best loss and width for each compute, by the mean of all draws and without each of them.
+    """The best loss and width for each compute, by the mean of all networks and without each of them.
 
-    `loss` and `width` have shape (n_curves, n_compute); the first curve is that of all draws, the others leave out
-    one each, where there are several.
+    `loss` and `width` have shape (n_curves, n_compute); the first curve is that of all networks, the others leave
+    out one each, where there are several.
     """
 
     compute: np.ndarray
@@ -64,7 +64,7 @@ def settings(profile: str) -> list[Setting]:
 
 
 def compute(setting: Setting) -> list[Row]:
-    """Compute the losses by time of all draws of a width, lazy and rich."""
+    """Compute the losses by time of all networks of a width, lazy and rich."""
     rng = np.random.default_rng(
         [setting["seed"], setting["width"], round(1000 * setting["alpha"]), round(1000 * setting["beta"])]
     )
@@ -88,7 +88,7 @@ def frontier(curves: pd.DataFrame) -> Frontier:
 
     At each compute C the loss of width N is that at t = C/N, between measured times a power law. The best width is
     the vertex of the parabola through the logarithms of the best of the widths and its two neighbours. Only those
-    C count at which the best width is strictly inside the grid, whichever draw is left out.
+    C count at which the best width is strictly inside the grid, whichever network is left out.
     """
     widths = np.array(sorted(curves["width"].unique()), dtype=float)
     tables = [
@@ -113,7 +113,7 @@ def frontier(curves: pd.DataFrame) -> Frontier:
 
 
 def _means(losses: np.ndarray) -> np.ndarray:
-    """Return the mean over draws, and where there are several, the means without each of them."""
+    """Return the mean over networks, and where there are several, the means without each of them."""
     n = len(losses)
     mean = losses.mean(axis=0)
     return np.vstack([mean[None], (n * mean - losses) / (n - 1)]) if n > 1 else mean[None]

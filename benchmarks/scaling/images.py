@@ -62,7 +62,7 @@ class CentredCNN(nn.Module):
         self.body = nn.Sequential(first, nn.ReLU(), self.inner, nn.ReLU(), nn.Flatten())
         places = ((CANVAS - 4) // 2) ** 2
         self.readout = nn.Linear(channels * places, N_CLASSES, bias=False)
-        with torch.no_grad():  # torch draws uniform weights of variance 1 / (3 fan-in)
+        with torch.no_grad():  # torch's are uniform weights of variance 1 / (3 fan-in)
             first.weight *= np.sqrt(3 * 9)
             self.readout.weight *= np.sqrt(3 * channels * places)
         self.scale = 1 / (richness * channels * places)
@@ -86,7 +86,7 @@ class CentredCNN(nn.Module):
 def _curve(setting: Setting, seed: int) -> list[Row]:
     """Train one network by online SGD on one-hot targets."""
     train, test = _digits()
-    torch.manual_seed(seed)  # torch's own layers draw from the global generator
+    torch.manual_seed(seed)  # torch's own layers take the global generator
     net = CentredCNN(setting["channels"], setting["richness"])
     optimizer = torch.optim.SGD(net.parameter_groups(setting["rate"]), lr=0.0)
     generator = torch.Generator().manual_seed(seed)
@@ -114,7 +114,7 @@ def _measured(net: CentredCNN, images: Tensor, target: Tensor) -> dict[str, floa
 
 
 def _digits() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return images and centred one-hot targets to draw the stream from, and every fifth held out."""
+    """Return images and centred one-hot targets to sample the stream from, and every fifth held out."""
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy import stats
+from sklearn.utils import gen_batches
 from torch import Tensor
 
 from benchmarks.report.document import Picture, Section, Table
@@ -43,15 +44,15 @@ def settings(profile: str) -> list[Setting]:
 
 def compute(setting: Setting) -> list[Row]:
     """Train the networks of a setting, some at once as the members of one."""
-    firsts = range(0, setting["n_runs"], BATCH_RUNS)
-    found = run_all(_runs, [(setting, range(i, min(i + BATCH_RUNS, setting["n_runs"]))) for i in firsts])
+    parts = gen_batches(setting["n_runs"], BATCH_RUNS)
+    found = run_all(_runs, [(setting, range(part.start, part.stop)) for part in parts])
     return [row for rows in found for row in rows]
 
 
 def _runs(setting: Setting, runs: range) -> list[Row]:
     """Train a network on rows of its own for every number of a run; it starts the same at every richness."""
-    drawn = [_data(setting, run) for run in runs]
-    rows, labels = (torch.from_numpy(np.stack([data[i] for data in drawn])) for i in (0, 1))
+    sampled = [_data(setting, run) for run in runs]
+    rows, labels = (torch.from_numpy(np.stack([data[i] for data in sampled])) for i in (0, 1))
     n_train = setting["n_samples"]
     generator = torch.Generator().manual_seed(runs[0])
     module = SparseInitMLP(

@@ -67,13 +67,13 @@ def settings(profile: str) -> list[Setting]:
     found: list[Setting] = []
     for alpha, beta in plan["tasks"]:
         task = {"alpha": alpha, "beta": beta}
-        drawn = task | {"n_instances": plan["n_instances"], "seed": 0}
+        sampled = task | {"n_instances": plan["n_instances"], "seed": 0}
         found += [{"part": "time", **task, "richness": richness} for richness in plan["richness"]]
         found += [
-            {"part": "width", **drawn, "width": width, "curves": width == plan["widths"][-1]}
+            {"part": "width", **sampled, "width": width, "curves": width == plan["widths"][-1]}
             for width in plan["widths"]
         ]
-        found += [{"part": "samples", **drawn, "n_samples": n} for n in plan["samples"]]
+        found += [{"part": "samples", **sampled, "n_samples": n} for n in plan["samples"]]
         if (alpha, beta) in SGD_TASKS:
             found += [
                 {"part": "sgd", **task, **plan["sgd"], "seed": 0, "richness": richness, "batch_size": 32}
