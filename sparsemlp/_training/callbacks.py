@@ -6,10 +6,12 @@ import math
 import sys
 from typing import Any
 
-import numpy as np
 import torch
 from skorch.callbacks import Callback
 from tqdm.auto import tqdm
+
+# Far below the largest number of float32: outputs that cannot reach it are finite, for rows to come as well.
+LARGE = 1e25
 
 
 class KeepBest(Callback):
@@ -49,7 +51,7 @@ class KeepBest(Callback):
         self.diverged_ = self.exhausted_ = False
         self.copies_ = [parameter.detach().clone() for parameter in net.module_.parameters()]
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: Any, dataset_train: Any = None, **kwargs: Any) -> None:
         """Copy the weights if this epoch is the best so far; say if it is time to stop."""
         losses = (net.history[-1].get(name, 0.0) for name in ("train_loss", "valid_loss"))
         if not all(map(math.isfinite, losses)):
@@ -59,15 +61,15 @@ class KeepBest(Callback):
         if (epoch - self.start_) % self.every_:
             return
         score = tuple(sign * net.history[-1, name] for name, sign in self.monitors_)
-        if score > self.best_score_ and _finite(net.module_):
+        if score > self.best_score_ and _has_finite_outputs(net.module_, dataset_train):
             self.best_score_, self.best_epoch_ = score, epoch
             self._copy(net.module_, restore=False)
         elif self.patience_ is not None and epoch - self.best_epoch_ >= self.patience_:
             self.exhausted_ = True
 
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+    def on_train_end(self, net: Any, X: Any = None, **kwargs: Any) -> None:
         """Restore the best weights, after early stopping or divergence."""
-        self.diverged_ = self.diverged_ or not _finite(net.module_)
+        self.diverged_ = self.diverged_ or not _has_finite_outputs(net.module_, X)
         if self.diverged_ or self.patience_ is not None:
             self._copy(net.module_, restore=True)
         else:
@@ -98,11 +100,29 @@ class StopWhenExhausted(Callback):
             raise KeyboardInterrupt
 
 
-def _finite(module: torch.nn.Module) -> bool:
+def _has_finite_outputs(module: Any, dataset: Any) -> bool:
+    """Say whether weights and outputs are finite: looks at the weights alone, unless these are very large."""
+    largest = _largest_values(module)
+    if not all(map(math.isfinite, largest)):
+        return False
+    bound = 1.0  # of a layer's values, for inputs of order one
+    for layer, weight, bias in zip(module.layers, largest[::2], largest[1::2], strict=True):
+        bound = bound * weight * layer.weight.shape[-1] + bias
+    if bound * max(1.0, module.output_scale) < LARGE:
+        return True
+    rows = torch.arange(min(len(dataset), 1000), device=dataset.target.device)
+    x = dataset.target.new_empty(len(rows), dataset.X.n_columns)
+    dataset.X.take(rows, out=x)
+    with torch.no_grad():
+        return bool(module(x).isfinite().all())
+
+
+def _largest_values(module: torch.nn.Module) -> list[float]:
+    """Return the largest absolute value of every parameter."""
     parameters = [parameter.detach() for parameter in module.parameters()]
-    if parameters[0].is_cpu:  # where torch would wake its threads for sums that take less than that
-        return all(np.isfinite(values.numpy().sum()) for values in parameters)
-    return bool(torch.stack([values.sum() for values in parameters]).isfinite().all())  # one wait for the device
+    if parameters[0].is_cpu:  # where torch would wake its threads for what takes less than that
+        return [float(max(values.max(), -values.min())) for values in map(torch.Tensor.numpy, parameters)]
+    return torch.stack([values.abs().max() for values in parameters]).tolist()  # one wait for the device
 
 
 class Progress(Callback):

@@ -280,3 +280,20 @@ def test_next_to_nothing_is_no_error_where_numpy_raises_them(scaling):
     with np.errstate(all="raise"):
         net = small_classifier(scaling=scaling, feature_sampling="relevance", class_weight={0: 1e-300, 1: 1.0})
         assert net.fit(X, y).predict(X).all()
+
+
+@pytest.mark.parametrize("seed", [21, 68, 70])
+def test_weights_whose_outputs_overflow_after_the_last_step_are_not_kept(seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_normal((40, 3)), rng.standard_normal(40)
+    options = {
+        "width": (5, 3, 2),
+        "richness": 0.1,
+        "activation": "sin",
+        "optimizer": "sgd",
+        "early_stopping": False,
+    }
+    net = small_regressor(**options, sparsity=1, max_epochs=1, learning_rate=1e7, batch_size=20, random_state=seed)
+    with pytest.warns(ConvergenceWarning, match="became infinite or NaN"):
+        net.fit(X, y)
+    assert np.isfinite(net.predict(X)).all()
