@@ -282,7 +282,7 @@ def test_next_to_nothing_is_no_error_where_numpy_raises_them(scaling):
         assert net.fit(X, y).predict(X).all()
 
 
-@pytest.mark.parametrize("seed", [21, 68, 70])
+@pytest.mark.parametrize("seed", [0, 1, 4])
 def test_weights_whose_outputs_overflow_after_the_last_step_are_not_kept(seed):
     rng = np.random.default_rng(seed)
     X, y = rng.standard_normal((40, 3)), rng.standard_normal(40)
@@ -293,7 +293,7 @@ def test_weights_whose_outputs_overflow_after_the_last_step_are_not_kept(seed):
         "optimizer": "sgd",
         "early_stopping": False,
     }
-    net = small_regressor(**options, sparsity=1, max_epochs=1, learning_rate=1e7, batch_size=20, random_state=seed)
+    net = small_regressor(**options, sparsity=1, max_epochs=1, learning_rate=1e6, batch_size=20, random_state=seed)
     with pytest.warns(ConvergenceWarning, match="became infinite or NaN"):
         net.fit(X, y)
     assert np.isfinite(net.predict(X)).all()
