@@ -38,12 +38,12 @@ PROFILES = {
     ),
     "glance": Profile(
         {
-            "width": [30, 100, 300],
-            "n_samples": [1000, 1500, 2000],
+            "width": [300, 1000],
+            "n_samples": [600, 700, 800, 1000],
             "sparsity": SPARSE_AND_DENSE,
             "max_steps": 10_000,
         },
-        runs=6,
+        runs=8,
     ),
     "quick": Profile(QUICK, runs=10),
     "full": Profile(QUICK | {"max_steps": 100_000}, runs=50),
@@ -51,7 +51,7 @@ PROFILES = {
         {
             "n_features": [50, 100, 150, 200, 250, 300],
             "n_informative": [3, 4],
-            "n_samples": [m * 10**e for e in (2, 3, 4, 5) for m in (1, 2, 3, 6)] + [1_000_000],
+            "n_samples": [m * 10**e for e in (2, 3, 4, 5) for m in (1, 2, 3, 6)] + [1_000_000, None],
             "width": [10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000],
             "sparsity": SPARSE_AND_DENSE,
             "max_steps": 100_000,

@@ -84,6 +84,7 @@ def train_tickets(store: "Store", device: torch.device) -> None:
             n_samples=setting.n_samples,
             max_steps=setting.max_steps,
             n_runs=TICKET_RUNS,
+            target=setting.target,
             loss=setting.loss,
             weight_decay=setting.weight_decay,
             device=device,

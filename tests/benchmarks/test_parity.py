@@ -17,6 +17,7 @@ from benchmarks.parity.grids import EXPERIMENTS, PROFILES, settings_of
 from benchmarks.results.database import FILE_NAME
 from benchmarks.results.store import Store
 from sparsemlp.frontier import Setting, success_frontier
+from sparsemlp.lottery import ticket_experiment
 
 GRID = [
     "--n-features",
@@ -239,7 +240,7 @@ def test_the_paper_profile_says_what_it_costs_and_trains_nothing_without_yes(tmp
     settings = settings_of(PROFILES["paper"].grid)
     hours = sum(50 * 100_000 * 1e-8 * setting.width * setting.n_features for setting in settings) / 3600
     assert f"at most {hours:,.0f} hours" in said.out
-    assert "183600 runs" in said.out
+    assert "194400 runs" in said.out
     assert not (tmp_path / "results").exists()
 
 
@@ -342,3 +343,20 @@ def test_step_times_are_measured_for_very_few_features(n_features, monkeypatch):
     monkeypatch.setattr(train, "_timed", lambda setting, device: 1.0)
     settings = settings_of({"n_features": n_features, "n_informative": 1, "sparsity": 1})
     assert [setting.n_features for setting in train.step_seconds(settings, torch.device("cpu"))] == [n_features]
+
+
+def test_tickets_are_trained_on_the_target_of_their_setting(tmp_path, monkeypatch):
+    settings = (Setting(target="staircase", width=20, max_steps=250), Setting(width=20, max_steps=250))
+    seen = []
+
+    def experiment(*args, **options):
+        seen.append(options["target"])
+        return ticket_experiment(10, 3, *args[2:], **options | {"n_runs": 1})
+
+    monkeypatch.setattr(train, "TICKETS", settings)
+    monkeypatch.setattr(train, "ticket_experiment", experiment)
+    store = Store.open(tmp_path)
+    train.train_tickets(store, torch.device("cpu"))
+    store.close()
+    assert seen == ["staircase", "parity"]
+    assert set(rows(tmp_path, stored_runs.TICKETS)["target"]) == {"staircase", "parity"}

@@ -196,9 +196,9 @@ def test_every_run_of_make_benchmark_is_counted(tmp_path):
     settings = settings_of(PROFILES["glance"].grid)
     n_runs = PROFILES["glance"].runs
     text = report_of(tmp_path, *(outcomes(3, n_runs, **asdict(setting)) for setting in settings))
-    assert len(settings) * n_runs == 108
-    assert "over the same grid: sparse, s = 2: 27 of 54; dense, torch's biases: 27 of 54." in text
-    assert text.count(" 3/6 |") == 18
+    assert len(settings) * n_runs == 128
+    assert "over the same grid: sparse, s = 2: 24 of 64; dense, torch's biases: 24 of 64." in text
+    assert text.count(" 3/8 |") == 16
 
 
 def test_every_run_is_counted_whichever_experiments_are_there(tmp_path):
