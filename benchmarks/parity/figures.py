@@ -109,9 +109,9 @@ def lines(rates: pd.DataFrame, x: str, line: str, panel: str, title: str) -> Fig
                 _draw_line(axes, own, places, quantity, shift, color=shades[i], label=value_name(line, name))
             style.grid(axes)
         places.label(column[-1])
-    for axes, (label, _, logarithmic) in zip(grid[:, 0], QUANTITIES.values(), strict=True):
+    for axes, (quantity, (label, _, logarithmic)) in zip(grid[:, 0], QUANTITIES.items(), strict=True):
         axes.set_ylabel(label)
-        if logarithmic:
+        if logarithmic and rates[quantity].notna().any():  # where no run succeeds, there is nothing to draw
             axes.set_yscale("log")
         else:
             axes.set_ylim(-0.03, 1.03)

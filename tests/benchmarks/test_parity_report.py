@@ -338,3 +338,12 @@ def test_the_bound_in_the_figure_is_that_of_the_theory(results, monkeypatch):
         n_parameters = sum(value.numel() for value in SparseInitMLP(50, 1, width, 2).parameters())
         # 20 000 steps ask for a fraction of a row, so rows times steps are compared
         assert math.floor(rows * 20_000) + 1 == sq_lower_bound(50, 3, n_parameters=n_parameters, delta=0.5)
+
+
+def test_a_figure_of_runs_none_of_which_succeeds_is_drawn(tmp_path):
+    from benchmarks.parity import figures
+    from benchmarks.report import style
+
+    found = rates(frame(*(outcomes(0, n_samples=m, width=30) for m in (100, 300))))
+    style.save(figures.lines(found, "n_samples", "width", "start", "none"), tmp_path, "none")
+    assert (tmp_path / "none.png").stat().st_size > 0
