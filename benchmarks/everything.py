@@ -20,8 +20,11 @@ STEPS: dict[str, tuple[tuple[ModuleType, str], ...]] = {
     ),
     "quick": (
         (tabular, "--profile quick"),
-        (tabular, "--tasks credit pol california --rows 100 --models rf sparse_mlp --trials 5 --seeds 1"),
-        (tabular, f"--tasks parity-50-3 --rows 500 1000 2000 --models {_PARITY_MODELS} --trials 0 --seeds 2"),
+        (tabular, "--tasks credit pol california --rows 100 --models rf sparse_mlp --trials 5 --seeds 1 --jobs 2"),
+        (
+            tabular,
+            f"--tasks parity-50-3 --rows 500 1000 2000 --models {_PARITY_MODELS} --trials 0 --seeds 2 --jobs 2",
+        ),
         (parity, "--profile glance"),
     ),
     "full": (
