@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import gen_batches
 
 # Rows are hashed in blocks of about so many values.
 BLOCK_VALUES = 2**17
@@ -68,8 +69,7 @@ def _hashes(X: Any) -> np.ndarray:
         return sums[X.indptr[1:]] - sums[X.indptr[:-1]]
     n_rows = max(1, BLOCK_VALUES // max(1, X.shape[1]))
     hashes = np.empty(len(X), dtype=np.uint64)
-    for start in range(0, len(X), n_rows):
-        rows = slice(start, start + n_rows)
+    for rows in gen_batches(len(X), n_rows):
         hashes[rows] = (_mixed(X[rows]) * factors).sum(axis=1)
     return hashes
 

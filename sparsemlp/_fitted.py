@@ -81,6 +81,6 @@ class FittedAttributes:
         return feature_importances(self)
 
     def _fitted(self, attribute: str) -> Any:
-        if "net_" not in vars(self):
+        if not self.__sklearn_is_fitted__():
             raise AttributeError(f"{type(self).__name__} has no {attribute!r} before fit")
         return self.net_

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 from torch import Tensor
 
 FeatureSampling = Literal["relevance", "uniform"]
@@ -68,7 +69,7 @@ def relevance_weights(
 def _correlations(columns: np.ndarray, target: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Correlate columns, and their squares, with outputs: (2, n_columns, n_outputs); 0 where they are constant."""
     n_rows = max(1, BLOCK_VALUES // columns.shape[1])
-    blocks = [slice(start, start + n_rows) for start in range(0, len(columns), n_rows)]
+    blocks = list(gen_batches(len(columns), n_rows))
     outputs = _standardised(target, share)
     means, largest = np.zeros((2, columns.shape[1])), np.zeros((2, columns.shape[1]))
     for block in blocks:

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import gen_batches
 
 from sparsemlp._validation import check_int
 
@@ -101,7 +102,7 @@ def random_signs(n_samples: int, n_features: int, rng: np.random.Generator) -> N
     """Return uniform signs; every row takes whole bytes of the stream, so that fewer rows are a prefix of more."""
     row_bytes = -(-n_features // 8)
     X = np.empty((n_samples, n_features), dtype=np.float32)
-    for rows in chunks(n_samples):
+    for rows in gen_batches(n_samples, CHUNK_ROWS):
         chunk = X[rows]
         packed = np.frombuffer(rng.bytes(len(chunk) * row_bytes), dtype=np.uint8)
         chunk[:] = np.unpackbits(packed.reshape(-1, row_bytes), axis=1, count=n_features)
@@ -113,8 +114,3 @@ def random_signs(n_samples: int, n_features: int, rng: np.random.Generator) -> N
 def flip_labels(labels: NDArray[np.bool_], flip_y: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """Turn labels into 0 and 1, each flipped with probability `flip_y`."""
     return (labels ^ (rng.random(len(labels)) < flip_y)).astype(np.int64)
-
-
-def chunks(n_rows: int) -> Iterator[slice]:
-    """Return slices that together are all rows."""
-    return (slice(start, start + CHUNK_ROWS) for start in range(0, n_rows, CHUNK_ROWS))

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import gen_batches
 
 from sparsemlp._validation import check_int
 from sparsemlp.datasets._common import (
+    CHUNK_ROWS,
     RandomStateLike,
     check_fraction,
     check_noise,
     check_shape,
     choose_support,
-    chunks,
     flip_labels,
     streams,
 )
@@ -209,7 +210,7 @@ def _hermite_sum(
     degree = max(map(len, products))
     scale = np.sqrt([float(factorial(j)) for j in range(degree + 1)])
     f = np.zeros(len(Z))
-    for rows in chunks(len(Z)):
+    for rows in gen_batches(len(Z), CHUNK_ROWS):
         hermite = np.polynomial.hermite_e.hermevander(Z[rows].astype(np.float64), degree) / scale
         hermite = np.ascontiguousarray(np.moveaxis(hermite, 0, -1))  # (column, degree, row)
         for inputs, coefficient in zip(products, coefficients, strict=True):

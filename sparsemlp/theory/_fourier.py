@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import gen_batches
 
 from sparsemlp._validation import check_int
 
@@ -188,7 +188,7 @@ class _Neuron:
             bits = ((codes >> np.arange(len(self.held))) & 1).astype(np.int8)
         x = 2 * bits - 1
         weight = self.weight[self.held]
-        active = np.concatenate([x[rows] @ weight + self.bias > 0 for rows in _chunks(len(x))])
+        active = np.concatenate([x[rows] @ weight + self.bias > 0 for rows in gen_batches(len(x), _CHUNK_ROWS)])
         return x, active.astype(np.int8)
 
     def parity(self, x: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -218,12 +218,8 @@ def _gradient(
         if n_missing:
             values[reached] = signed.mean()
         else:
-            total = sum(signed[rows].astype(np.float64) @ x[rows] for rows in _chunks(len(x)))
+            total = sum(signed[rows].astype(np.float64) @ x[rows] for rows in gen_batches(len(x), _CHUNK_ROWS))
             values[reached] = total / len(x)
         if sampled:  # the terms are -1, 0 and 1, so that their mean square is the share of active samples
             error[reached] = np.sqrt((active.mean() - values[reached] ** 2) / len(x))
     return PopulationGradient(values, error)
-
-
-def _chunks(n_rows: int) -> Iterator[slice]:
-    return (slice(start, start + _CHUNK_ROWS) for start in range(0, n_rows, _CHUNK_ROWS))
