@@ -207,7 +207,10 @@ def rows_picture(alike: Sequence[Condition], name: str) -> Picture:
     heading = f"{what}, {_configurations(alike)}"
     goal = GOAL if is_parity else None
     caption = f"{words} The dotted line is at {GOAL:.0%}." if is_parity else words
-    return Picture(name, caption, figures.score_by_rows(curves.by_size(alike), metric, heading, goal))
+    table = curves.by_size(alike)
+    has_several = table.groupby("task")["size"].transform("nunique") > 1  # a task of one size has no curve
+    shown = table[has_several] if has_several.any() else table
+    return Picture(name, caption, figures.score_by_rows(shown, metric, heading, goal))
 
 
 def rows_table(alike: Sequence[Condition]) -> Table:
