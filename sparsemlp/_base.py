@@ -24,6 +24,7 @@ from sparsemlp._equal_rows import equal_rows
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
+from sparsemlp._search import search_if_nothing_was_found
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted
 from sparsemlp._training.devices import is_out_of_memory, resolve_device, torch_as_it_comes
@@ -36,7 +37,7 @@ from sparsemlp._validation import check_richness
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.preprocessing import SCALINGS, InputScaler
-from sparsemlp.relevance import FEATURE_SAMPLINGS, relevance_weights
+from sparsemlp.trees import FEATURE_SAMPLINGS
 
 # Training has so many copies of the weights at a time: parameters, gradients, AdamW's two moments, the average,
 # what it is the average of, and the best so far.
@@ -68,6 +69,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"out_of_fold"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "search_steps": [Interval(Integral, 0, None, closed="left")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
         "device": [str, torch.device],
@@ -154,6 +156,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             self._temperature = 1.0  # callbacks predict with it, also after a warm start
             try:
                 self._train(dataset, validation, self.max_epochs)
+                search_if_nothing_was_found(self, dataset, validation)
                 self._temperature = self._fit_temperature()
             finally:
                 self.net_.release()
@@ -182,9 +185,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             self.net_.module_.to(resolve_device(self.device))
         else:
             self._fit_scales(rows, may_change=self.warm_start)
-        dataset = self._start(rows, self.net_ if goes_on else None)
-        if self.early_stopping == "out_of_fold":
-            self._assign_folds(dataset, rows)
+        fold = self._folds(rows) if self.early_stopping == "out_of_fold" else None
+        dataset = self._start(rows, self.net_ if goes_on else None, fold)
         if validation is None:
             return dataset, None
         encoded = EncodedRows(validation, self.scaler_, self._encode_y)
@@ -303,15 +305,14 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         # the rows of a first chunk may all have the weight 0
         self.scaler_.fit(rows.X, sample_weight=rows.weight if rows.weight.any() else None)
 
-    def _assign_folds(self, dataset: TabularDataset, rows: CheckedRows) -> None:
-        """Partition rows among several members, if they are enough; each member does not train on its part."""
+    def _folds(self, rows: CheckedRows) -> np.ndarray | None:
+        """Return which of several members does not train on a row, -1 where all do; None if rows are too few."""
         if self.n_members == 1:
-            return
+            return None
         equal = equal_rows(rows.X, largest=len(rows.y) / (2 * self.n_members))
         seed, stratified = self._seeds["split"], is_classifier(self)
         fold = assign_members(rows.y, self.n_members, seed, stratified=stratified, equal=equal)
-        if (fold >= 0).any():
-            dataset.fold = torch.from_numpy(fold).to(dataset.target.device)
+        return fold if (fold >= 0).any() else None
 
     def _check_architecture(self, n_features: int) -> None:
         widths = self._widths()
@@ -351,31 +352,35 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     # -- the network ------------------------------------------------------------------------------------------
 
-    def _start(self, rows: CheckedRows, fitted: FastNet | None) -> TabularDataset:
+    def _start(self, rows: CheckedRows, fitted: FastNet | None, fold: np.ndarray | None = None) -> TabularDataset:
         """Make a net, with the fitted network or a new one; return the rows on its device."""
         encoded = EncodedRows(rows, self.scaler_, self._encode_y)
         if fitted is None:
             self._batch_state, self._temperature = None, 1.0
-            self.net_ = self._make_net(self._make_module(encoded), [])
+            self.net_ = self._make_net(self._make_module(encoded, fold), [])
         else:
             self.net_ = self._make_net(fitted.module_, fitted.history)
-        return encoded.to_dataset(self._device, self._mean_weight)
+        dataset = encoded.to_dataset(self._device, self._mean_weight)
+        if fold is not None:
+            dataset.fold = torch.from_numpy(fold).to(self._device)
+        return dataset
 
     @torch_as_it_comes()
     @np.errstate(under="ignore")
-    def _make_module(self, rows: EncodedRows) -> SparseInitMLP:
+    def _make_module(self, rows: EncodedRows, fold: np.ndarray | None) -> SparseInitMLP:
         """Make the network, whose first layer starts from the rows."""
         self.sparsity_ = min(2, self.n_features_in_) if self.sparsity == "auto" else self.sparsity
         generator = torch.Generator().manual_seed(self._seeds["init"])
-        column_features = self.scaler_.column_features_
-        inputs = feature_weights = None
-        by_relevance = self.feature_sampling == "relevance" and self.sparsity_ is not None
-        if by_relevance or self.bias_init == "data":
-            inputs, target, weight = rows.sample(generator)
-            if by_relevance:
-                feature_weights = relevance_weights(inputs.numpy(), target, column_features, weight)
+        groups = self.scaler_.column_groups()
+        inputs = paths = None
+        by_trees = self.feature_sampling == "trees" and self.sparsity_ is not None
+        if by_trees or self.bias_init == "data":
+            sample = rows.sample(generator)
+            inputs = sample.inputs
+            if by_trees:
+                paths = sample.grow_trees(fold, self.n_members, groups, generator)
         module = SparseInitMLP(
-            len(column_features),
+            len(self.scaler_.column_features_),
             rows.target.shape[1],
             self._widths(),
             self.sparsity_,
@@ -385,8 +390,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             richness=self.richness,
             n_members=self.n_members,
             data=inputs,
-            column_groups=self.scaler_.column_groups(),
-            feature_weights=feature_weights,
+            column_groups=groups,
+            paths=paths,
             generator=generator,
             dtype=torch.float32,  # torch's default may be another
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +17,12 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from sparsemlp._equal_rows import equal_rows
 from sparsemlp._training.batches import DeviceRows, Rows, SparseRows, TabularDataset
 from sparsemlp._training.devices import has_room, torch_as_it_comes
+from sparsemlp._training.threads import compute_threads
 from sparsemlp.preprocessing import InputScaler
+from sparsemlp.trees import TreePaths
 
-# The first layer is made for at most this many rows, and values of them: thresholds are placed there, relevance is
-# measured on them. Rows are dense here, so a wide sparse table must not be taken as a whole.
+# The first layer is made for at most this many rows, and values of them: thresholds are placed there, trees grow
+# on them. Rows are dense here, so a wide sparse table must not be taken as a whole.
 MAX_INIT_ROWS = 100_000
 MAX_INIT_VALUES = 2**27
 X_OPTIONS: dict[str, Any] = {
@@ -35,6 +38,39 @@ class CheckedRows(NamedTuple):
     X: Any  # ndarray or CSR matrix of shape (n_rows, n_features)
     y: np.ndarray
     weight: np.ndarray
+
+
+class SampledRows(NamedTuple):
+    """Rows that a first layer starts from."""
+
+    inputs: torch.Tensor  # scaled, of shape (n_rows, n_columns)
+    target: np.ndarray
+    weight: np.ndarray
+    index: np.ndarray  # which of the training rows they are
+
+    def grow_trees(
+        self,
+        fold: np.ndarray | None,
+        n_members: int,
+        column_groups: Sequence[Sequence[int]] | None,
+        generator: torch.Generator,
+    ) -> list[TreePaths | None]:
+        """Grow the trees of every member, on the rows that it trains on."""
+        inputs, weight = self.inputs.numpy(), None if (self.weight == self.weight[0]).all() else self.weight
+        seeds = torch.randint(2**31 - 1, (n_members,), generator=generator).tolist()
+
+        def grow(member: int) -> TreePaths | None:
+            own = slice(None) if fold is None else fold[self.index] != member
+            return TreePaths.grow(
+                inputs[own],
+                self.target[own],
+                None if weight is None else weight[own],
+                column_groups=column_groups,
+                generator=torch.Generator().manual_seed(seeds[member]),
+            )
+
+        with compute_threads(min(n_members, torch.get_num_threads()), 1) as compute:
+            return compute.map([partial(grow, member) for member in range(n_members)])
 
 
 def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, reset: bool = False) -> CheckedRows:
@@ -112,15 +148,15 @@ class EncodedRows:
         self.labels, self.target = encode_y(rows.y)
         self.weight = rows.weight
 
-    def sample(self, generator: torch.Generator) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
-        """Return inputs, targets and weights of random rows, as many as the first layer is made for."""
+    def sample(self, generator: torch.Generator) -> SampledRows:
+        """Return random rows, as many as the first layer is made for."""
         n_columns = self.inputs.n_columns
         n_rows = min(MAX_INIT_ROWS, max(1, MAX_INIT_VALUES // n_columns))
         some = torch.randperm(len(self.inputs), generator=generator)[:n_rows]
         inputs = torch.empty(len(some), n_columns, dtype=torch.float32)
         self.inputs.take(some, out=inputs)
         index = some.numpy()
-        return inputs, self.target[index], self.weight[index]
+        return SampledRows(inputs, self.target[index], self.weight[index], index)
 
     @torch_as_it_comes()
     @np.errstate(under="ignore")

@@ -23,7 +23,7 @@ from sparsemlp._training.optimizers import OptimizerName
 from sparsemlp._training.session import Precision
 from sparsemlp.init import BiasInit, WeightInit
 from sparsemlp.preprocessing import Scaling
-from sparsemlp.relevance import FeatureSampling
+from sparsemlp.trees import FeatureSampling
 
 
 class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
@@ -183,7 +183,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         init: WeightInit = "normal",
         *,
         bias_init: BiasInit = "data",
-        feature_sampling: FeatureSampling = "relevance",
+        feature_sampling: FeatureSampling = "trees",
         activation: Activation = "mixed",
         richness: float | None = None,
         scaling: Scaling | None = "both",
@@ -198,6 +198,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         max_epochs: int = 40,
         early_stopping: bool | Literal["out_of_fold"] = "out_of_fold",
         validation_fraction: float = 0.15,
+        search_steps: int = 10_000,
         n_iter_no_change: int = 10,
         warm_start: bool = False,
         class_weight: Literal["balanced"] | dict | None = None,
@@ -226,6 +227,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.search_steps = search_steps
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.class_weight = class_weight

@@ -14,6 +14,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from sparsemlp._activations import blocks
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -175,6 +177,10 @@ def _mass(estimator: Any, member: int) -> Tensor:
     readout = later[-1]
     for weight in later[-2::-1]:
         readout = readout @ weight
+    for kind, neurons in blocks(estimator.net_.module_.activation, len(first)):
+        if kind == "box":  # outputs a (1 - b) and a b change by their mean with a, by half of their difference with b
+            rest, both = readout[:, neurons].chunk(2, dim=1)
+            readout[:, neurons] = torch.cat([both + rest, both - rest], dim=1) / 2
     weight = first.abs()
     share = weight / weight.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weight.dtype).tiny)
     mass = share * readout.norm(dim=0).unsqueeze(1)

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparsemlp._activations import ACTIVATIONS, apply_gains_, blocks, sparse_layer_activation
+from sparsemlp._activations import ACTIVATIONS, STEEP, apply_gains_, blocks, interchangeable, sparse_layer_activation
 from sparsemlp._validation import check_richness
 from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, s_hot_, torch_linear_
 from sparsemlp.parametrization import antisymmetric_
+from sparsemlp.trees import TreePaths, splits_
 
 # Up to this many values of hidden neurons, 1 MiB, members are computed together on a CPU: more leave a core's
 # cache between two layers, which costs more than several small products do; measured, see docs/speed.md.
@@ -116,9 +117,11 @@ class SparseInitMLP(nn.Module):
         Distribution of the nonzero weights, see :func:`sparsemlp.init.s_hot_`.
     bias_init : {"zeros", "uniform", "data"}, default="zeros"
         First-layer biases: 0; U(-1/sqrt(s), 1/sqrt(s)); or thresholds at random rows of `data`.
-    activation : {"relu", "tanh", "sin", "relu-tanh", "mixed"}, default="relu"
-        Of the first layer; other hidden layers are relu. The weights of tanh neurons start ten times as large,
-        those of sin neurons one to four times. "relu-tanh": half of the neurons each; "mixed": a third each.
+    activation : {"relu", "tanh", "sin", "box", "relu-tanh", "mixed"}, default="relu"
+        Of the first layer; other hidden layers are relu. Box neurons come in pairs, whose outputs are a (1 - b) and
+        a b for the logistic functions a and b of their two sums. The weights of tanh neurons start ten times as
+        large, those of box neurons twenty times, those of sin neurons one to four times. "relu-tanh": half of the
+        neurons each; "mixed": a quarter relu, a quarter sin, half box.
     richness : float or None, default=None
         None: the usual parametrisation. A number gamma: the centred mean-field one, in which the output starts
         at 0 and is divided by gamma times the last hidden layer's width, see :mod:`sparsemlp.parametrization`.
@@ -130,8 +133,9 @@ class SparseInitMLP(nn.Module):
         Rows for ``bias_init="data"``.
     column_groups : sequence of sequences of int, optional
         Columns of the input that stem from the same raw feature, see :func:`sparsemlp.init.s_hot_`.
-    feature_weights : Tensor of shape (n_features,) or (n_groups,), optional
-        Sampling weights of the raw features, see :func:`sparsemlp.init.s_hot_`. Default: all equal.
+    paths : sequence of (TreePaths or None), optional
+        Trees for every member, see :mod:`sparsemlp.trees`. Its tanh and box neurons start as their splits, and the
+        others sample the features that these split most. Default, and for a member with None: random starts.
     generator : torch.Generator, optional
         A CPU generator for all random numbers. Default: torch's global one.
     dtype : torch.dtype, optional
@@ -168,7 +172,7 @@ class SparseInitMLP(nn.Module):
         n_members: int = 1,
         data: Tensor | None = None,
         column_groups: Sequence[Sequence[int]] | None = None,
-        feature_weights: Tensor | None = None,
+        paths: Sequence[TreePaths | None] | None = None,
         generator: torch.Generator | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -194,12 +198,12 @@ class SparseInitMLP(nn.Module):
             MemberLinear(n_inputs, n_units, n_members, dtype=dtype) for n_inputs, n_units in pairwise(widths)
         )
         self.output_layer = MemberLinear(widths[-1], n_outputs, n_members, dtype=dtype)
-        self._reset_input_layer(sparsity, init, bias_init, data, column_groups, feature_weights, generator)
+        self._reset_input_layer(sparsity, init, bias_init, data, column_groups, paths, generator)
         for layer in self.layers[1:]:
             layer.reset_parameters(generator)
         if richness is not None:
             parameters = [(layer.weight, layer.bias) for layer in self.layers]
-            antisymmetric_(parameters, [neurons for _, neurons in blocks(activation, widths[0])])
+            antisymmetric_(parameters, interchangeable(activation, widths[0]))
 
     @property
     def layers(self) -> list[MemberLinear]:
@@ -213,21 +217,17 @@ class SparseInitMLP(nn.Module):
         bias_init: str,
         data: Tensor | None,
         column_groups: Sequence[Sequence[int]] | None,
-        feature_weights: Tensor | None,
+        paths: Sequence[TreePaths | None] | None,
         generator: torch.Generator | None,
     ) -> None:
         weight, bias = self.input_layer.weight, self.input_layer.bias
+        thresholds: list[tuple[int, slice, Tensor]] = []
         if sparsity is None:
             torch_linear_(weight, generator)
+        elif paths is None:
+            s_hot_(weight, sparsity, init, generator, column_groups=column_groups)
         else:
-            s_hot_(
-                weight,
-                sparsity,
-                init,
-                generator,
-                column_groups=column_groups,
-                feature_weights=feature_weights,
-            )
+            thresholds = self._start_from_trees(sparsity, init, column_groups, paths, generator)
         apply_gains_(weight, self.activation, generator)
         if bias_init == "zeros":
             nn.init.zeros_(bias)
@@ -239,6 +239,32 @@ class SparseInitMLP(nn.Module):
             data_bias_(bias, weight, data, generator)
         else:
             raise ValueError(f"bias_init={bias_init!r} is unknown; choose one of {BIAS_INITS}")
+        with torch.no_grad():
+            for member, neurons, values in thresholds:
+                bias[member, neurons] = -weight[member, neurons].sum(dim=1) * values
+
+    @torch.no_grad()
+    def _start_from_trees(
+        self,
+        sparsity: int,
+        init: str,
+        column_groups: Sequence[Sequence[int]] | None,
+        paths: Sequence[TreePaths | None],
+        generator: torch.Generator | None,
+    ) -> list[tuple[int, slice, Tensor]]:
+        """Fill the first layer's weights; return members and neurons that are splits, with their thresholds."""
+        thresholds = []
+        width = self.input_layer.bias.shape[1]
+        steep = [neurons for kind, neurons in blocks(self.activation, width) if kind in STEEP]
+        for member, (weight, its_paths) in enumerate(zip(self.input_layer.weight, paths, strict=True)):
+            feature_weights = None if its_paths is None else its_paths.feature_weights(column_groups)
+            s_hot_(
+                weight, sparsity, init, generator, column_groups=column_groups, feature_weights=feature_weights
+            )
+            for neurons in steep if its_paths is not None else ():
+                values = splits_(weight[neurons], its_paths, init, generator)
+                thresholds.append((member, slice(neurons.start, neurons.start + len(values)), values))
+        return thresholds
 
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs to every member's outputs."""

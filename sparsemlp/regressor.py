@@ -20,7 +20,7 @@ from sparsemlp._training.optimizers import OptimizerName
 from sparsemlp._training.session import Precision
 from sparsemlp.init import BiasInit, WeightInit
 from sparsemlp.preprocessing import Scaling
-from sparsemlp.relevance import FeatureSampling
+from sparsemlp.trees import FeatureSampling
 
 #: interquartile range of the standard normal distribution
 NORMAL_IQR = 1.349
@@ -178,7 +178,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         init: WeightInit = "normal",
         *,
         bias_init: BiasInit = "data",
-        feature_sampling: FeatureSampling = "relevance",
+        feature_sampling: FeatureSampling = "trees",
         activation: Activation = "relu-tanh",
         richness: float | None = None,
         scaling: Scaling | None = "both",
@@ -193,6 +193,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         max_epochs: int = 40,
         early_stopping: bool | Literal["out_of_fold"] = "out_of_fold",
         validation_fraction: float = 0.15,
+        search_steps: int = 10_000,
         n_iter_no_change: int = 10,
         warm_start: bool = False,
         precision: Precision = "float32",
@@ -220,6 +221,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.search_steps = search_steps
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.precision = precision

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from sparsemlp._base import BaseSparseInitMLP
 from sparsemlp.classifier import SparseInitMLPClassifier
 from sparsemlp.regressor import SparseInitMLPRegressor
-from sparsemlp.relevance import FEATURE_SAMPLINGS
+from sparsemlp.trees import FEATURE_SAMPLINGS
 
 WIDTHS = ((256, 64), (1024, 128), 1024, 2048)
 SPARSITIES = (1, 4, 8)  # and "auto", which is 2
-ACTIVATIONS = ("mixed", "relu", "tanh", "sin")  # each kind of neuron, and all three
+ACTIVATIONS = ("mixed", "relu", "tanh", "sin", "box")  # each kind of neuron, and several
 SCALINGS = ("both", "squash", "quantile", "standard")
 LEARNING_RATES = (3e-4, 1e-2)
 WEIGHT_DECAYS = (1e-3, 1.0)

@@ -36,6 +36,10 @@ class Loss:
         """Write the derivative of ``value`` with respect to `output` into `out`, allocating nothing."""
         raise NotImplementedError
 
+    def constant(self, mean: Tensor) -> Tensor:
+        """Return the outputs of a net that knows of the targets their mean alone, both of shape (n_outputs,)."""
+        return mean
+
     def combine(self, output: Tensor) -> Tensor:
         """Merge members: outputs (n_members, n_rows, n_outputs) to decision values (n_rows, n_outputs)."""
         return _on_host(output).mean(dim=0)
@@ -87,6 +91,10 @@ class HuberLoss(Loss):
 class HingeLoss(Loss):
     """max(0, 1 - target * output) for targets of -1 and +1."""
 
+    def constant(self, mean: Tensor) -> Tensor:
+        """Return the more frequent sign."""
+        return mean.sign()
+
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of every row."""
         return F.relu(1 - target * output).sum(dim=-1)
@@ -102,6 +110,10 @@ class BinaryCrossEntropy(Loss):
     """Logistic loss of one output, for targets of 0 and 1."""
 
     has_probabilities = True
+
+    def constant(self, mean: Tensor) -> Tensor:
+        """Return the log-odds of the class."""
+        return torch.logit(mean)
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of every row."""
@@ -127,6 +139,10 @@ class CrossEntropy(Loss):
     """Softmax cross-entropy; targets are one-hot rows."""
 
     has_probabilities = True
+
+    def constant(self, mean: Tensor) -> Tensor:
+        """Return the logarithms of the class shares; one of 0 counts as the smallest number."""
+        return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of every row."""

@@ -133,11 +133,27 @@ def predict_out_of_fold(
     return OutOfFold(output.flatten(0, 1), dataset.target[flat], weight)
 
 
+def constant_loss(dataset: TabularDataset, loss: Loss) -> float:
+    """Return the mean loss of outputs that are the same for all rows: of class shares, or of the mean target."""
+    target, weight = dataset.target.double(), dataset.weight
+    weight = torch.ones_like(target[:, :1]) if weight is None else weight.double()
+    mean = (weight * target).sum(dim=0) / weight.sum()
+    losses = loss.value(loss.constant(mean).expand_as(target), target)
+    return ((losses * weight[:, 0]).sum() / weight.sum()).item()
+
+
 class StopWhenLongEnough(Callback):
     """End training once it has taken twice as long as the out-of-fold loss took to its minimum.
 
     Each out-of-fold row is judged by one member alone; all members together gain from longer training than one.
+
+    Attributes
+    ----------
+    goal : float
+        Training goes on while the out-of-fold loss has not been below it.
     """
+
+    goal = math.inf
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Count from here."""
@@ -148,7 +164,7 @@ class StopWhenLongEnough(Callback):
         if "out_of_fold_loss" not in net.history[-1]:
             return
         losses, steps = zip(*net.history[self.start_ :, ("out_of_fold_loss", "train_batch_count")], strict=True)
-        long_enough = len(losses) >= PATIENCE * (1 + losses.index(min(losses)))
+        long_enough = min(losses) < self.goal and len(losses) >= PATIENCE * (1 + losses.index(min(losses)))
         if long_enough and sum(steps) >= MIN_STEPS:
             raise KeyboardInterrupt
 

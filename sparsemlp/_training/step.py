@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from sparsemlp._activations import n_sin, relu_backward, sparse_layer_backward_calls, sparse_layer_calls
+from sparsemlp._activations import n_saved, relu_backward, sparse_layer_backward_calls, sparse_layer_calls
 from sparsemlp._training.losses import Loss
 from sparsemlp._training.optimizers import FusedAdamW, is_plain_sgd, rate_of, set_learning_rate
 from sparsemlp.module import SparseInitMLP
@@ -181,8 +181,8 @@ class TrainingStep:
     def _make_buffers(self, buffers: TrainingStep | None) -> None:
         """Make the buffers that do not belong to one layer."""
         first, last_hidden = self.layers[0], self.layers[-2]
-        shape = (*first.output.shape[:-1], n_sin(self.activation, first.output.shape[-1]))
-        self.cosines: Tensor = _buffer(first.output, shape, None if buffers is None else buffers.cosines)
+        shape = (*first.output.shape[:-1], n_saved(self.activation, first.output.shape[-1]))
+        self.saved: Tensor = _buffer(first.output, shape, None if buffers is None else buffers.saved)
         if self.is_low_precision:
             self.x = first.delta.new_empty(*first.delta.shape[:-1], first.weight.shape[-1])
             self.last_hidden = torch.empty_like(last_hidden.output, dtype=first.weight.dtype)
@@ -255,7 +255,7 @@ class TrainingStep:
         for layer in self.layers[:-1]:
             yield partial(self.affine, layer.bias_row_operand, x, layer.weight_t, out=layer.output)
             if layer is self.layers[0]:
-                yield from sparse_layer_calls(self.activation, layer.output, self.cosines)
+                yield from sparse_layer_calls(self.activation, layer.output, self.saved)
             else:
                 yield layer.output.relu_
             x = layer.output
@@ -284,7 +284,7 @@ class TrainingStep:
             product = torch.mul if layer.delta.shape[-1] == 1 else self.product
             yield partial(product, layer.delta_operand, layer.weight_operand, out=below.delta)
             if below is self.layers[0]:
-                yield from sparse_layer_backward_calls(self.activation, below.output, self.cosines, below.delta)
+                yield from sparse_layer_backward_calls(self.activation, below.output, self.saved, below.delta)
             else:
                 yield relu_backward(below.output, below.delta)
             inputs = self.last_hidden if self.is_low_precision and not layer.is_low_precision else below.output

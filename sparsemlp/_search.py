@@ -1,0 +1,99 @@
+"""The second training of a fit whose first one found nothing: that of the paper's experiments on parities."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from sparsemlp._training.batches import TabularDataset
+from sparsemlp._training.out_of_fold import StopWhenLongEnough, constant_loss
+from sparsemlp.module import SparseInitMLP
+
+if TYPE_CHECKING:
+    from sparsemlp._base import BaseSparseInitMLP
+
+# Nothing was found if the out-of-fold loss was never below this share of the loss of a constant prediction.
+FOUND = 0.99
+# In fewer rows there is little to find, and in many small tables nothing is found.
+MIN_ROWS = 256
+N_MEMBERS = 2
+BATCH_SIZE = 32
+#: parameters of the second training (Edelman et al. 2023, section 4), for a copy of the estimator
+PAPER: dict[str, Any] = {
+    "optimizer": "sgd",
+    "learning_rate": 0.1,
+    "lr_schedule": "constant",
+    "weight_averaging": False,
+    "weight_decay": 0.01,
+    "batch_size": BATCH_SIZE,
+}
+
+
+def search_if_nothing_was_found(
+    estimator: BaseSparseInitMLP, dataset: TabularDataset, validation: TabularDataset | None
+) -> None:
+    """Train a second net as the paper does where the first one is no better than a constant; keep the better one.
+
+    AdamW memorises the rows of a parity before it finds the relevant inputs. Plain SGD on small batches, from ReLU
+    neurons with +-1 weights, finds them after some thousand steps in which no loss falls.
+    """
+    can_tell = dataset.fold is not None and len(dataset) >= MIN_ROWS and estimator.richness is None
+    if not can_tell or not estimator.search_steps or estimator.warm_start:
+        return
+    first = estimator.net_
+    goal = FOUND * constant_loss(dataset, first.criterion_.loss)
+    if _smallest_loss(first) < goal:
+        return
+    second = _search(estimator, dataset, validation, goal)
+    if _smallest_loss(second) < min(goal, _smallest_loss(first)):
+        first.release()
+        estimator.net_ = second
+        estimator.best_epoch_ = len(second.history)
+        return
+    second.release()
+    warnings.warn(
+        "The out-of-fold loss was never below that of a constant prediction, also not in a second training of "
+        f"search_steps={estimator.search_steps}: nothing was found. More rows help most; so may a larger width, "
+        "search_steps, or another sparsity. search_steps=0 leaves the second training out.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
+
+
+def _search(
+    estimator: BaseSparseInitMLP, dataset: TabularDataset, validation: TabularDataset | None, goal: float
+) -> Any:
+    """Return the net of the second training, which ends only once it has found something, or after all its steps."""
+    weight = estimator.net_.module_.input_layer.weight
+    sparsity = estimator.sparsity_
+    module = SparseInitMLP(
+        weight.shape[-1],
+        dataset.target.shape[1],
+        estimator._widths(),
+        sparsity,
+        init="sign",
+        bias_init="zeros" if sparsity is not None else "uniform",
+        activation="relu",
+        n_members=min(N_MEMBERS, estimator.n_members),
+        column_groups=estimator.scaler_.column_groups(),
+        generator=torch.Generator().manual_seed(estimator._seeds["init"]),
+        dtype=torch.float32,
+    ).to(weight.device)
+    rows = copy.copy(dataset)
+    rows.fold = torch.where(dataset.fold < module.n_members, dataset.fold, -1)  # type: ignore[operator, arg-type]
+    paper = object.__new__(type(estimator))
+    vars(paper).update(vars(estimator) | PAPER)
+    paper.net_ = paper._make_net(module, [])
+    dict(paper.net_.callbacks_)["long_enough"].goal = goal
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a net that diverges has found nothing
+        paper._train(rows, validation, -(-estimator.search_steps // -(-len(rows) // BATCH_SIZE)))
+    return paper.net_
+
+
+def _smallest_loss(net: Any) -> float:
+    return min(epoch["out_of_fold_loss"] for epoch in net.history)

@@ -1,0 +1,278 @@
+"""Starts from trees: first-layer neurons that begin as splits of shallow boosted trees.
+
+A random start hopes that a neuron holds features that matter together. Shallow trees say which ones do, and at
+which thresholds: two splits on the path from a root to a leaf bound a box. Trees only choose the start; the network
+is trained as ever. (Lutz, Arnould, Boyer and Scornet 2023, *Sparse tree-based initialization for neural networks*,
+arXiv:2209.15283; Biau, Scornet and Welbl 2019, *Neural Random Forests*, arXiv:1604.07143.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Self, get_args
+
+import numpy as np
+import torch
+from sklearn.ensemble import HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from sparsemlp.init import s_hot_
+
+FeatureSampling = Literal["trees", "uniform"]
+FEATURE_SAMPLINGS: tuple[str, ...] = get_args(FeatureSampling)
+#: trees of a member; fewer for many columns, so that growing them takes about as long as for MANY_COLUMNS
+N_TREES, FEWEST_TREES = 60, 10
+MANY_COLUMNS = 1000
+#: no more rows than these grow trees
+MAX_ROWS = 10_000
+MAX_DEPTH = 3
+LEARNING_RATE = 0.1
+MIN_LEAF = 5
+MAX_BINS = 255
+#: most random divisions of several classes into two halves, each of which has trees of its own
+MAX_DIVISIONS = 4
+#: share of the probability that is the same for all features, for those that matter only together
+EVEN_SHARE = 0.3
+
+
+class TreePaths(NamedTuple):
+    """The paths from roots to leaves of boosted trees, each a sequence of splits ``column <= threshold``.
+
+    Attributes
+    ----------
+    column : ndarray of shape (n_paths, MAX_DEPTH), int
+        The column of every split; the places of shorter paths are filled with 0.
+    threshold : ndarray of shape (n_paths, MAX_DEPTH), float
+        The threshold of every split.
+    length : ndarray of shape (n_paths,), int
+        The number of splits of every path, at least 1.
+    probability : ndarray of shape (n_paths,), float
+        In proportion to what the splits of a path gain together, in the loss of the trees.
+    column_gain : ndarray of shape (n_columns,), float
+        Share of each column in the gain of all splits.
+    """
+
+    column: np.ndarray
+    threshold: np.ndarray
+    length: np.ndarray
+    probability: np.ndarray
+    column_gain: np.ndarray
+
+    @classmethod
+    def grow(
+        cls,
+        columns: np.ndarray,
+        target: np.ndarray,
+        weight: np.ndarray | None = None,
+        *,
+        column_groups: Sequence[Sequence[int]] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Self | None:
+        """Grow trees that predict targets from columns; None where these have nothing to split.
+
+        They are scikit-learn's ``HistGradientBoostingRegressor``, with squared loss: 60 trees of depth 3, fewer
+        from 1000 columns on. Classes are divided into two halves at random, up to four times, and each division
+        has its share of the trees.
+
+        Parameters
+        ----------
+        columns : ndarray of shape (n_rows, n_columns), float
+            Scaled rows; at most 10000 of them, chosen at random, are used.
+        target : ndarray of shape (n_rows, n_outputs), float
+            Targets of the network's outputs.
+        weight : ndarray of shape (n_rows,), optional
+            Non-negative weights of the rows.
+        column_groups : sequence of sequences of int, optional
+            Columns that stem from the same raw feature. Of the first two, which are scalings of the same values,
+            the trees see one, chosen at random. Default: every column is a feature of its own.
+        generator : torch.Generator, optional
+            A CPU generator for all random numbers. Default: torch's global one.
+
+        Returns
+        -------
+        TreePaths or None
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sparsemlp.trees import TreePaths
+        >>> X = np.random.default_rng(0).normal(size=(500, 10)).astype(np.float32)
+        >>> paths = TreePaths.grow(X, X[:, [3]] > 1.0)
+        >>> int(paths.column_gain.argmax()), bool(abs(paths.threshold[0, 0] - 1.0) < 0.1)
+        (3, True)
+        """
+        rng = np.random.default_rng(int(torch.randint(2**31 - 1, (1,), generator=generator)))
+        if weight is not None and (used := weight > 0).sum() < len(weight):
+            columns, target, weight = columns[used], target[used], weight[used]
+        if len(columns) > MAX_ROWS:
+            some = rng.permutation(len(columns))[:MAX_ROWS]
+            columns, target = columns[some], target[some]
+            weight = None if weight is None else weight[some]
+        if len(columns) < 2:
+            return None
+        seen = _one_scaling(columns.shape[1], column_groups, rng)
+        nodes = _grow(np.ascontiguousarray(columns[:, seen]), np.asarray(target, dtype=np.float64), weight, rng)
+        is_split = ~nodes["is_leaf"].astype(bool)
+        if not is_split.any():
+            return None
+        nodes["feature_idx"][is_split] = seen[nodes["feature_idx"][is_split]]
+        return cls._of(nodes, is_split, columns.shape[1])
+
+    @classmethod
+    def _of(cls, nodes: np.ndarray, is_split: np.ndarray, n_columns: int) -> Self:
+        """Climb from every leaf to its root."""
+        parent = np.full(len(nodes), -1)
+        splits = np.flatnonzero(is_split)
+        for side in ("left", "right"):
+            parent[nodes[side][splits]] = splits
+        steps = [parent[np.flatnonzero(~is_split)]]
+        while (steps[-1] >= 0).any():
+            steps.append(np.where(steps[-1] >= 0, parent[steps[-1]], -1))
+        path = np.stack(steps[:-1] or steps, axis=1)
+        path = path[path[:, 0] >= 0]  # a tree without any split has one leaf and no path
+        is_there = path >= 0
+        gain = np.maximum(nodes["gain"], 0) * is_split + np.finfo(np.float32).tiny
+        probability = (gain[path] * is_there).sum(axis=1)
+        column_gain = np.bincount(nodes["feature_idx"][splits], gain[splits], minlength=n_columns)
+        return cls(
+            np.where(is_there, nodes["feature_idx"][path], 0).astype(np.int64),
+            np.where(is_there, nodes["num_threshold"][path], 0.0),
+            is_there.sum(axis=1),
+            probability / probability.sum(),
+            column_gain / column_gain.sum(),
+        )
+
+    def feature_weights(self, column_groups: Sequence[Sequence[int]] | None = None) -> Tensor:
+        """Return the probabilities with which other neurons sample their features.
+
+        A share of 0.3 is the same for all features. The rest is in proportion to the gain of a feature's splits.
+
+        Parameters
+        ----------
+        column_groups : sequence of sequences of int, optional
+            Columns that stem from the same raw feature. Default: every column is a feature of its own.
+
+        Returns
+        -------
+        Tensor of shape (n_features,), float64
+        """
+        gain = self.column_gain
+        if column_groups is not None:
+            gain = np.array([gain[list(group)].sum() for group in column_groups])
+        return torch.from_numpy(EVEN_SHARE / len(gain) + (1 - EVEN_SHARE) * gain)
+
+    def sample_pairs(self, n_pairs: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Sample pairs of splits, two of the same path each.
+
+        A path of one split is paired with a split of another path.
+
+        Parameters
+        ----------
+        n_pairs : int
+            Number of pairs.
+        generator : torch.Generator, optional
+            A CPU generator. Default: torch's global one.
+
+        Returns
+        -------
+        columns, thresholds : Tensor of shape (2, n_pairs)
+        """
+        probability, length = torch.from_numpy(self.probability), torch.from_numpy(self.length)
+        path, other = torch.multinomial(probability, 2 * n_pairs, replacement=True, generator=generator).view(2, -1)
+        uniform = torch.rand(2, n_pairs, dtype=torch.float64, generator=generator)
+        is_alone = length[path] == 1
+        first = (uniform[0] * length[path]).long()
+        step = 1 + (uniform[1] * (length[path] - 1)).long()
+        second = torch.where(is_alone, (uniform[1] * length[other]).long(), (first + step) % length[path])
+        paths, places = torch.stack([path, torch.where(is_alone, other, path)]), torch.stack([first, second])
+        return torch.from_numpy(self.column)[paths, places], torch.from_numpy(self.threshold)[paths, places]
+
+
+@torch.no_grad()
+def splits_(
+    weight: Tensor, paths: TreePaths, init: str = "normal", generator: torch.Generator | None = None
+) -> Tensor:
+    """Let neurons start as splits of trees: neurons i and n // 2 + i as two splits of the same path.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (n, n_columns)
+        Weights of n neurons, filled in place: one nonzero each. An odd one out stays as it is.
+    paths : TreePaths
+        The trees.
+    init : {"sign", "ones", "normal", "uniform"}, default="normal"
+        Distribution of the nonzeros, that of two inputs a neuron, see :func:`sparsemlp.init.s_hot_`.
+    generator : torch.Generator, optional
+        A CPU generator for all random numbers. Default: torch's global one.
+
+    Returns
+    -------
+    Tensor of shape (2 * (n // 2),)
+        The neurons' thresholds: with the bias ``-weight.sum(dim=1) * thresholds`` a neuron is 0 at its threshold.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from sparsemlp.trees import TreePaths, splits_
+    >>> X = np.random.default_rng(0).normal(size=(500, 10)).astype(np.float32)
+    >>> paths = TreePaths.grow(X, (X[:, [3]] > 0) & (X[:, [7]] > 0))
+    >>> weight = torch.zeros(100, 10)
+    >>> thresholds = splits_(weight, paths)
+    >>> weight.abs().sum(dim=0).topk(2).indices.sort().values
+    tensor([3, 7])
+    """
+    columns, thresholds = paths.sample_pairs(len(weight) // 2, generator)
+    values = s_hot_(weight.new_empty(columns.numel(), 2), 2, init, generator)[:, 0]
+    split = weight[: columns.numel()].zero_()
+    split.scatter_(1, columns.view(-1, 1).to(weight.device), values.unsqueeze(1))
+    return thresholds.view(-1).to(weight)
+
+
+def _one_scaling(
+    n_columns: int, column_groups: Sequence[Sequence[int]] | None, rng: np.random.Generator
+) -> np.ndarray:
+    """Choose the columns that trees see: one scaling of every feature, and the indicators of missing values."""
+    if column_groups is None:
+        return np.arange(n_columns)
+    return np.concatenate([[group[rng.integers(min(2, len(group)))], *group[2:]] for group in column_groups])
+
+
+def _grow(columns: np.ndarray, target: np.ndarray, weight: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+    """Return the nodes of all trees in one array, in which children are numbered."""
+    n_rows, n_columns = columns.shape
+    n_trees = int(np.clip(N_TREES * MANY_COLUMNS // n_columns, FEWEST_TREES, N_TREES))
+    divisions = _divisions(target, rng)
+    parts, offset = [], 0
+    for goal in divisions:
+        trees = HistGradientBoostingRegressor(
+            learning_rate=LEARNING_RATE,
+            max_iter=n_trees // len(divisions),
+            max_leaf_nodes=None,
+            max_depth=MAX_DEPTH,
+            min_samples_leaf=max(1, min(MIN_LEAF, n_rows // 10)),
+            max_bins=max(2, min(MAX_BINS, n_rows)),
+            early_stopping=False,
+            random_state=0,  # nothing is random here; None would read numpy's global generator
+        )
+        # Of several threads, each waits for the slowest at every node: beside a busy process that takes 100 times as
+        # long.
+        with threadpool_limits(1, user_api="openmp"):
+            trees.fit(columns, goal, sample_weight=weight)
+        for (tree,) in trees._predictors:
+            nodes = tree.nodes.copy()
+            for side in ("left", "right"):
+                nodes[side] += np.uint32(offset)
+            parts.append(nodes)
+            offset += len(nodes)
+    return np.concatenate(parts)
+
+
+def _divisions(target: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return what trees are to predict: the only output, or which half of the classes, divided at random."""
+    n_outputs = target.shape[1]
+    if n_outputs == 1:
+        return [target[:, 0]]
+    halves = [rng.permutation(n_outputs) < n_outputs // 2 for _ in range(min(n_outputs, MAX_DIVISIONS))]
+    return [target[:, half].sum(axis=1) for half in halves]
