@@ -84,7 +84,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         In torch's convention: a step shrinks weights by learning rate times weight decay.
     batch_size : int, default=256
         Largest number of rows in a step; the rows are shared evenly among ceil(n / batch_size) steps.
-    max_epochs : int, default=40
+    max_epochs : int, default=100
         Largest number of passes over the training rows.
     early_stopping : {"out_of_fold"} or bool, default="out_of_fold"
         "out_of_fold": the rows (at most 10000 of them) are partitioned among the members, and each member trains
@@ -190,7 +190,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         weight_averaging: bool = True,
         weight_decay: float = 0.01,
         batch_size: int = 256,
-        max_epochs: int = 40,
+        max_epochs: int = 100,
         early_stopping: bool | Literal["out_of_fold"] = "out_of_fold",
         validation_fraction: float = 0.15,
         search_steps: int = 10_000,

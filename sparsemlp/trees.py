@@ -26,7 +26,8 @@ N_TREES, FEWEST_TREES = 60, 10
 MANY_COLUMNS = 1000
 #: no more rows than these grow trees
 MAX_ROWS = 10_000
-MAX_DEPTH = 3
+#: a full tree has this many rows a leaf, but is at least SMALLEST_DEPTH deep
+ROWS_A_LEAF, SMALLEST_DEPTH = 256, 3
 LEARNING_RATE = 0.1
 MIN_LEAF = 5
 MAX_BINS = 255
@@ -41,9 +42,9 @@ class TreePaths(NamedTuple):
 
     Attributes
     ----------
-    column : ndarray of shape (n_paths, MAX_DEPTH), int
+    column : ndarray of shape (n_paths, depth), int
         The column of every split; the places of shorter paths are filled with 0.
-    threshold : ndarray of shape (n_paths, MAX_DEPTH), float
+    threshold : ndarray of shape (n_paths, depth), float
         The threshold of every split.
     length : ndarray of shape (n_paths,), int
         The number of splits of every path, at least 1.
@@ -71,8 +72,8 @@ class TreePaths(NamedTuple):
     ) -> Self | None:
         """Grow trees that predict targets from columns; None where these have nothing to split.
 
-        They are scikit-learn's ``HistGradientBoostingRegressor``, with squared loss: 60 trees of depth 3, fewer
-        from 1000 columns on. Classes are divided into two halves at random, up to four times, and each division
+        They are scikit-learn's ``HistGradientBoostingRegressor``, with squared loss: 60 trees, fewer from 1000
+        columns on, of depth 3, or 4 from 4096 rows and 5 from 8192 rows on. Classes are divided into two halves at random, up to four times, and each division
         has its share of the trees.
 
         Parameters
@@ -250,7 +251,7 @@ def _grow(columns: np.ndarray, target: np.ndarray, weight: np.ndarray | None, rn
             learning_rate=LEARNING_RATE,
             max_iter=n_trees // len(divisions),
             max_leaf_nodes=None,
-            max_depth=MAX_DEPTH,
+            max_depth=max(SMALLEST_DEPTH, int(np.log2(max(1.0, n_rows / ROWS_A_LEAF)))),
             min_samples_leaf=max(1, min(MIN_LEAF, n_rows // 10)),
             max_bins=max(2, min(MAX_BINS, n_rows)),
             early_stopping=False,
