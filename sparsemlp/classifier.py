@@ -29,7 +29,8 @@ from sparsemlp.trees import FeatureSampling
 class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     """A wide neural network with a sparsely initialised first layer, for classification.
 
-    Every first-layer neuron starts with `sparsity` random input features, and is then trained densely [1]_.
+    First-layer neurons start with `sparsity` input features each, or as splits of shallow trees, and are then
+    trained densely [1]_.
     Works on raw numeric columns: the estimator scales them and handles missing values.
 
     Parameters
@@ -38,20 +39,25 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         Hidden neurons; of a tuple the first is the sparse layer.
     sparsity : int, "auto" or None, default="auto"
         Number of raw features that every first-layer neuron starts with. "auto" is min(2, n_features), the
-        paper's best. None: dense ``torch.nn.Linear`` initialisation; the weights of tanh and sin neurons are still
-        scaled by their gain.
+        paper's best. None: dense ``torch.nn.Linear`` initialisation; the weights of box, tanh and sin neurons are
+        still scaled by their gain.
     init : {"sign", "ones", "normal", "uniform"}, default="normal"
         Distribution of the nonzero weights, see :func:`sparsemlp.init.s_hot_`. Ignored if ``sparsity=None``.
     bias_init : {"zeros", "uniform", "data"}, default="data"
-        First-layer biases. "data" places each neuron's threshold at a random training row.
-    feature_sampling : {"relevance", "uniform"}, default="relevance"
-        How the features that a neuron starts with are sampled. "uniform": all with the same probability, as in the
-        paper. "relevance": half of the probability is the same for all features, half favours features that
-        correlate with the target, see :func:`sparsemlp.relevance.relevance_weights`. Ignored if ``sparsity=None``.
-    activation : {"mixed", "relu-tanh", "relu", "tanh", "sin"}, default="mixed"
-        Of the first layer; other hidden layers are relu. The weights of tanh neurons start ten times as large, so
-        that a neuron is close to a step, like a split of a decision tree. The weights of sin neurons start one to
-        four times as large, for targets that oscillate along a feature. "mixed": a third of the neurons each;
+        First-layer biases. "data" places each neuron's threshold at a random training row. Splits of trees have
+        their own thresholds.
+    feature_sampling : {"trees", "uniform"}, default="trees"
+        How first-layer neurons choose what they start with. "uniform": all features with the same probability, as
+        in the paper. "trees": shallow boosted trees are grown for every member, on the rows that it trains on. Box
+        and tanh neurons start as splits of these trees, two of the same path side by side; the others sample
+        features in proportion to the gain of their splits, with 0.3 of the probability the same for all. See
+        :mod:`sparsemlp.trees`. Ignored if ``sparsity=None``.
+    activation : {"mixed", "relu-tanh", "relu", "tanh", "sin", "box"}, default="mixed"
+        Of the first layer; other hidden layers are relu. Box neurons come in pairs: with the logistic functions a
+        and b of their weighted sums, one gives a b, which is 1 inside a corner of two splits and 0 outside, and the
+        other a (1 - b). Their weights start twenty times as large, those of tanh neurons ten times, so that both
+        are close to a step, like a split of a decision tree. The weights of sin neurons start one to four times as
+        large, for targets that oscillate along a feature. "mixed": a quarter relu, a quarter sin, half box;
         "relu-tanh": half of the neurons each.
     richness : float or None, default=None
         How much features are learned. None: the usual parametrisation. A positive number: the centred mean-field
@@ -91,6 +97,13 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         all rows, for `max_epochs`.
         True: hold out rows (or use ``X_val, y_val``), stop if their score has not improved for `n_iter_no_change`
         epochs, and restore the best weights. False: train for `max_epochs`.
+    search_steps : int, default=10000
+        Largest number of steps of a second training, for targets such as parities on which the first one finds
+        nothing: its out-of-fold loss is never below 0.99 of that of a constant prediction. The second one is the
+        paper's: two members with relu neurons, weights of +-1 and no biases, plain SGD with learning rate 0.1 and
+        batches of 32. The fit keeps the net with the smaller out-of-fold loss, and warns if that has found nothing
+        either. Callbacks see both trainings. There is none with fewer than 256 rows, with `richness` or
+        `warm_start`, and without out-of-fold rows. 0: never.
     validation_fraction : float, default=0.15
         Share of the rows held out for early stopping.
     n_iter_no_change : int, default=10

@@ -180,7 +180,9 @@ class TreePaths(NamedTuple):
         columns, thresholds : Tensor of shape (2, n_pairs)
         """
         probability, length = torch.from_numpy(self.probability), torch.from_numpy(self.length)
-        path, other = torch.multinomial(probability, 2 * n_pairs, replacement=True, generator=generator).view(2, -1)
+        path, other = torch.multinomial(probability, 2 * n_pairs, replacement=True, generator=generator).view(
+            2, -1
+        )
         uniform = torch.rand(2, n_pairs, dtype=torch.float64, generator=generator)
         is_alone = length[path] == 1
         first = (uniform[0] * length[path]).long()
@@ -240,7 +242,9 @@ def _one_scaling(
     return np.concatenate([[group[rng.integers(min(2, len(group)))], *group[2:]] for group in column_groups])
 
 
-def _grow(columns: np.ndarray, target: np.ndarray, weight: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+def _grow(
+    columns: np.ndarray, target: np.ndarray, weight: np.ndarray | None, rng: np.random.Generator
+) -> np.ndarray:
     """Return the nodes of all trees in one array, in which children are numbered."""
     n_rows, n_columns = columns.shape
     n_trees = int(np.clip(N_TREES * MANY_COLUMNS // n_columns, FEWEST_TREES, N_TREES))
