@@ -2,8 +2,8 @@
 
     python examples/box_neuron.py
 
-The label is 1 in a square of two of ten inputs. Writes ``box_neuron.png`` into the folder that is given, by default
-the current one.
+The label is 1 in a square of two of ten inputs. Writes ``box_neuron.png`` into the folder that is given, by
+default the current one.
 """
 
 import sys

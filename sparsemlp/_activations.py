@@ -45,7 +45,8 @@ def tanh_(values: Tensor) -> Tensor:
 def box(values: Tensor) -> Tensor:
     """Return a (1 - b) and a b for the sigmoids a and b of the two halves of the values."""
     a, b = torch.sigmoid(values).chunk(2, dim=-1)
-    return torch.cat([a * (1 - b), a * b], dim=-1)
+    both = a * b
+    return torch.cat([a - both, both], dim=-1)
 
 
 def box_(values: Tensor) -> Tensor:
@@ -164,7 +165,10 @@ def sparse_layer_backward_calls(
 
 
 def _box_backward(sigmoids: Tensor, values: Tensor, deltas: Tensor) -> Iterator[Callable[[], Any]]:
-    """Yield the calls for q = a (1 - b), p = a b: da = (1 - a) (p dp + q dq), db = q b (dp - dq), in their places."""
+    """Yield the calls that replace dq and dp, for q = a (1 - b) and p = a b, by derivatives by the two sums.
+
+    They are (1 - a) (p dp + q dq) and q b (dp - dq).
+    """
     (a, b), (q, p), (dq, dp) = (part.chunk(2, dim=-1) for part in (sigmoids, values, deltas))
     yield partial(dp.sub_, dq)
     yield partial(dq.mul_, a)

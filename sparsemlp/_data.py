@@ -46,7 +46,7 @@ class SampledRows(NamedTuple):
     inputs: torch.Tensor  # scaled, of shape (n_rows, n_columns)
     target: np.ndarray
     weight: np.ndarray
-    index: np.ndarray  # which of the training rows they are
+    rows: np.ndarray  # which of the training rows they are
 
     def grow_trees(
         self,
@@ -60,7 +60,7 @@ class SampledRows(NamedTuple):
         seeds = torch.randint(2**31 - 1, (n_members,), generator=generator).tolist()
 
         def grow(member: int) -> TreePaths | None:
-            own = slice(None) if fold is None else fold[self.index] != member
+            own = slice(None) if fold is None else fold[self.rows] != member
             return TreePaths.grow(
                 inputs[own],
                 self.target[own],

@@ -10,7 +10,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sparsemlp._training.batches import TabularDataset
-from sparsemlp._training.out_of_fold import StopWhenLongEnough, constant_loss
+from sparsemlp._training.out_of_fold import constant_loss
 from sparsemlp.module import SparseInitMLP
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def search_if_nothing_was_found(
 def _search(
     estimator: BaseSparseInitMLP, dataset: TabularDataset, validation: TabularDataset | None, goal: float
 ) -> Any:
-    """Return the net of the second training, which ends only once it has found something, or after all its steps."""
+    """Return the net of the second training, which ends once it has found something, or after all its steps."""
     weight = estimator.net_.module_.input_layer.weight
     sparsity = estimator.sparsity_
     module = SparseInitMLP(
@@ -85,8 +85,9 @@ def _search(
     ).to(weight.device)
     rows = copy.copy(dataset)
     rows.fold = torch.where(dataset.fold < module.n_members, dataset.fold, -1)  # type: ignore[operator, arg-type]
-    paper = object.__new__(type(estimator))
-    vars(paper).update(vars(estimator) | PAPER)
+    paper = object.__new__(type(estimator))  # a copy would copy the fitted net
+    for name, value in (vars(estimator) | PAPER).items():
+        setattr(paper, name, value)
     paper.net_ = paper._make_net(module, [])
     dict(paper.net_.callbacks_)["long_enough"].goal = goal
     with warnings.catch_warnings():

@@ -54,11 +54,11 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         :mod:`sparsemlp.trees`. Ignored if ``sparsity=None``.
     activation : {"mixed", "relu-tanh", "relu", "tanh", "sin", "box"}, default="mixed"
         Of the first layer; other hidden layers are relu. Box neurons come in pairs: with the logistic functions a
-        and b of their weighted sums, one gives a b, which is 1 inside a corner of two splits and 0 outside, and the
-        other a (1 - b). Their weights start twenty times as large, those of tanh neurons ten times, so that both
-        are close to a step, like a split of a decision tree. The weights of sin neurons start one to four times as
-        large, for targets that oscillate along a feature. "mixed": a quarter relu, a quarter sin, half box;
-        "relu-tanh": half of the neurons each.
+        and b of their weighted sums, one gives a b, which is 1 inside a corner of two splits and 0 outside, and
+        the other a (1 - b). Their weights start twenty times as large, those of tanh neurons ten times, so that
+        both are close to a step, like a split of a decision tree. The weights of sin neurons start one to four
+        times as large, for targets that oscillate along a feature. "mixed": a quarter relu, a quarter sin, half
+        box; "relu-tanh": half of the neurons each.
     richness : float or None, default=None
         How much features are learned. None: the usual parametrisation. A positive number: the centred mean-field
         parametrisation, in which weights move by the order of `richness`, and one learning rate serves every width
@@ -485,6 +485,7 @@ def paper_net(width: int = 1000, sparsity: int | None = 2, **overrides: Any) -> 
         "precision": "float32",
         "max_epochs": 1000,
         "early_stopping": False,
+        "search_steps": 0,
         "warm_start": False,
         "class_weight": None,
     }

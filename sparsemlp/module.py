@@ -10,7 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparsemlp._activations import ACTIVATIONS, STEEP, apply_gains_, blocks, interchangeable, sparse_layer_activation
+from sparsemlp._activations import (
+    ACTIVATIONS,
+    STEEP,
+    apply_gains_,
+    blocks,
+    interchangeable,
+    sparse_layer_activation,
+)
 from sparsemlp._validation import check_richness
 from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, s_hot_, torch_linear_
 from sparsemlp.parametrization import antisymmetric_
@@ -118,10 +125,10 @@ class SparseInitMLP(nn.Module):
     bias_init : {"zeros", "uniform", "data"}, default="zeros"
         First-layer biases: 0; U(-1/sqrt(s), 1/sqrt(s)); or thresholds at random rows of `data`.
     activation : {"relu", "tanh", "sin", "box", "relu-tanh", "mixed"}, default="relu"
-        Of the first layer; other hidden layers are relu. Box neurons come in pairs, whose outputs are a (1 - b) and
-        a b for the logistic functions a and b of their two sums. The weights of tanh neurons start ten times as
-        large, those of box neurons twenty times, those of sin neurons one to four times. "relu-tanh": half of the
-        neurons each; "mixed": a quarter relu, a quarter sin, half box.
+        Of the first layer; other hidden layers are relu. Box neurons come in pairs, whose outputs are a (1 - b)
+        and a b for the logistic functions a and b of their two sums. The weights of tanh neurons start ten times
+        as large, those of box neurons twenty times, those of sin neurons one to four times. "relu-tanh": half of
+        the neurons each; "mixed": a quarter relu, a quarter sin, half box.
     richness : float or None, default=None
         None: the usual parametrisation. A number gamma: the centred mean-field one, in which the output starts
         at 0 and is divided by gamma times the last hidden layer's width, see :mod:`sparsemlp.parametrization`.
@@ -256,13 +263,16 @@ class SparseInitMLP(nn.Module):
         thresholds = []
         width = self.input_layer.bias.shape[1]
         steep = [neurons for kind, neurons in blocks(self.activation, width) if kind in STEEP]
-        for member, (weight, its_paths) in enumerate(zip(self.input_layer.weight, paths, strict=True)):
-            feature_weights = None if its_paths is None else its_paths.feature_weights(column_groups)
+        options: dict[str, Any] = {"column_groups": column_groups}
+        for member, (weight, trees) in enumerate(zip(self.input_layer.weight, paths, strict=True)):
+            if trees is None:
+                s_hot_(weight, sparsity, init, generator, **options)
+                continue
             s_hot_(
-                weight, sparsity, init, generator, column_groups=column_groups, feature_weights=feature_weights
+                weight, sparsity, init, generator, feature_weights=trees.feature_weights(column_groups), **options
             )
-            for neurons in steep if its_paths is not None else ():
-                values = splits_(weight[neurons], its_paths, init, generator)
+            for neurons in steep:
+                values = splits_(weight[neurons], trees, init, generator)
                 thresholds.append((member, slice(neurons.start, neurons.start + len(values)), values))
         return thresholds
 

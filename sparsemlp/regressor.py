@@ -54,11 +54,11 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         :mod:`sparsemlp.trees`. Ignored if ``sparsity=None``.
     activation : {"relu-tanh", "mixed", "relu", "tanh", "sin", "box"}, default="relu-tanh"
         Of the first layer; other hidden layers are relu. Box neurons come in pairs: with the logistic functions a
-        and b of their weighted sums, one gives a b, which is 1 inside a corner of two splits and 0 outside, and the
-        other a (1 - b). Their weights start twenty times as large, those of tanh neurons ten times, so that both
-        are close to a step, like a split of a decision tree. The weights of sin neurons start one to four times as
-        large, for targets that oscillate along a feature. "mixed": a quarter relu, a quarter sin, half box;
-        "relu-tanh": half of the neurons each, which fits smooth targets better than a mix with sin neurons.
+        and b of their weighted sums, one gives a b, which is 1 inside a corner of two splits and 0 outside, and
+        the other a (1 - b). Their weights start twenty times as large, those of tanh neurons ten times, so that
+        both are close to a step, like a split of a decision tree. The weights of sin neurons start one to four
+        times as large, for targets that oscillate along a feature. "mixed": a quarter relu, a quarter sin, half
+        box; "relu-tanh": half of the neurons each, which fits smooth targets better than a mix with sin neurons.
     richness : float or None, default=None
         How much features are learned. None: the usual parametrisation. A positive number: the centred mean-field
         parametrisation, in which weights move by the order of `richness`, and one learning rate serves every width

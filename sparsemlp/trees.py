@@ -1,9 +1,9 @@
 """Starts from trees: first-layer neurons that begin as splits of shallow boosted trees.
 
 A random start hopes that a neuron holds features that matter together. Shallow trees say which ones do, and at
-which thresholds: two splits on the path from a root to a leaf bound a box. Trees only choose the start; the network
-is trained as ever. (Lutz, Arnould, Boyer and Scornet 2023, *Sparse tree-based initialization for neural networks*,
-arXiv:2209.15283; Biau, Scornet and Welbl 2019, *Neural Random Forests*, arXiv:1604.07143.)
+which thresholds: two splits on the path from a root to a leaf bound a box. Trees only choose the start; the
+network is trained as ever. (Lutz, Arnould, Boyer and Scornet 2023, *Sparse tree-based initialization for
+neural networks*, arXiv:2209.15283; Biau, Scornet and Welbl 2019, *Neural Random Forests*, arXiv:1604.07143.)
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ROWS_A_LEAF, SMALLEST_DEPTH = 256, 3
 LEARNING_RATE = 0.1
 MIN_LEAF = 5
 MAX_BINS = 255
-#: most random divisions of several classes into two halves, each of which has trees of its own
+#: so many classes are predicted one by one; more are divided into two halves, at random, so many times
 MAX_DIVISIONS = 4
 #: share of the probability that is the same for all features, for those that matter only together
 EVEN_SHARE = 0.3
@@ -73,8 +73,9 @@ class TreePaths(NamedTuple):
         """Grow trees that predict targets from columns; None where these have nothing to split.
 
         They are scikit-learn's ``HistGradientBoostingRegressor``, with squared loss: 60 trees, fewer from 1000
-        columns on, of depth 3, or 4 from 4096 rows and 5 from 8192 rows on. Classes are divided into two halves at random, up to four times, and each division
-        has its share of the trees.
+        columns on, of depth 3, or 4 from 4096 rows and 5 from 8192 rows on. Up to four
+        classes have trees of their own; more are divided into two halves at random, four times, for the trees to
+        tell these apart.
 
         Parameters
         ----------
@@ -239,7 +240,7 @@ def _one_scaling(
     """Choose the columns that trees see: one scaling of every feature, and the indicators of missing values."""
     if column_groups is None:
         return np.arange(n_columns)
-    return np.concatenate([[group[rng.integers(min(2, len(group)))], *group[2:]] for group in column_groups])
+    return np.concatenate([[group[int(rng.integers(min(2, len(group))))], *group[2:]] for group in column_groups])
 
 
 def _grow(
@@ -261,8 +262,7 @@ def _grow(
             early_stopping=False,
             random_state=0,  # nothing is random here; None would read numpy's global generator
         )
-        # Of several threads, each waits for the slowest at every node: beside a busy process that takes 100 times as
-        # long.
+        # Of several threads, each waits for the slowest at every node: 100 times as long beside a busy process.
         with threadpool_limits(1, user_api="openmp"):
             trees.fit(columns, goal, sample_weight=weight)
         for (tree,) in trees._predictors:
@@ -275,9 +275,8 @@ def _grow(
 
 
 def _divisions(target: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    """Return what trees are to predict: the only output, or which half of the classes, divided at random."""
+    """Return what trees are to predict: each of a few outputs, or which random half a class is in."""
     n_outputs = target.shape[1]
-    if n_outputs == 1:
-        return [target[:, 0]]
-    halves = [rng.permutation(n_outputs) < n_outputs // 2 for _ in range(min(n_outputs, MAX_DIVISIONS))]
-    return [target[:, half].sum(axis=1) for half in halves]
+    if n_outputs <= MAX_DIVISIONS:
+        return list(target.T)
+    return [target[:, rng.permutation(n_outputs)[: n_outputs // 2]].sum(axis=1) for _ in range(MAX_DIVISIONS)]

@@ -303,7 +303,7 @@ def test_warm_start_goes_on_from_the_weights_for_max_epochs_more():
 
 def test_parameters_of_the_start_may_change_later_and_play_no_part():
     X, y = labelled_rows()
-    start = {"sparsity": 1, "init": "ones", "bias_init": "zeros", "feature_sampling": "relevance"}
+    start = {"sparsity": 1, "init": "ones", "bias_init": "zeros", "feature_sampling": "trees"}
     as_before, changed = (
         small_classifier(warm_start=True).fit(X, y).set_params(**later).fit(X, y) for later in ({}, start)
     )

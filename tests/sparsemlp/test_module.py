@@ -128,19 +128,20 @@ def test_options_that_make_no_network_are_errors(option, message):
         SparseInitMLP(5, 1, 8, 2, **option)
 
 
-def test_a_mixed_layer_is_a_third_each_of_rectified_cuts_and_waves():
-    module = SparseInitMLP(6, 1, 9, 2, init="sign", n_members=200, activation="mixed", generator=generator())
+def test_a_mixed_layer_is_a_quarter_each_of_relu_and_sines_and_half_of_boxes():
+    module = SparseInitMLP(6, 1, 12, 2, init="sign", n_members=200, activation="mixed", generator=generator())
     weight = module.input_layer.weight.detach()
     sizes = weight.abs().amax(dim=-1)  # of signs: what they were multiplied by
     assert (sizes[:, :3] == 1).all()
-    assert (sizes[:, 3:6] == 10).all()
-    sines = sizes[:, 6:]
+    assert (sizes[:, 6:] == 20).all()
+    sines = sizes[:, 3:6]
     assert sines.min() >= 1
     assert sines.max() <= 4
     assert sines.log().mean().item() == pytest.approx(np.log(2), abs=4 * np.log(4) / np.sqrt(12 * sines.numel()))
     x = torch.randn(50, 6)
     z = torch.einsum("mwf,bf->mbw", weight, x)
-    hidden = torch.cat([z[..., :3].relu(), z[..., 3:6].tanh(), z[..., 6:].sin()], dim=-1)
+    a, b = z[..., 6:9].sigmoid(), z[..., 9:].sigmoid()
+    hidden = torch.cat([z[..., :3].relu(), z[..., 3:6].sin(), a * (1 - b), a * b], dim=-1)
     readout = module.output_layer
     expected = hidden @ readout.weight.mT + readout.bias.unsqueeze(1)
     torch.testing.assert_close(module(x), expected, rtol=0, atol=1e-4)

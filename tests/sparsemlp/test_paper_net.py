@@ -23,6 +23,7 @@ PINNED = {
     "weight_decay": 0.01,
     "batch_size": 32,
     "early_stopping": False,
+    "search_steps": 0,
     "warm_start": False,
     "class_weight": None,
     "precision": "float32",

@@ -37,7 +37,7 @@ def reference_gradients(module, batch):
     """Backpropagate in float64 what is rounded to bfloat16 wherever the step keeps it so."""
     *hidden, last = module.layers
     weights = [layer.weight.detach() for layer in module.layers]
-    inputs, slopes = [rounded(batch.x if batch.x.ndim == 3 else batch.x[None])], []
+    inputs, slopes, boxes = [rounded(batch.x if batch.x.ndim == 3 else batch.x[None])], [], []
     for layer, weight in zip(hidden, weights, strict=False):
         linear = rounded(inputs[-1] @ rounded(weight).mT + rounded(layer.bias.detach()).unsqueeze(1))
         values, slope = linear.relu(), (linear > 0).double()
@@ -48,6 +48,10 @@ def reference_gradients(module, batch):
             elif kind == "sin":
                 values[..., neurons] = rounded(linear[..., neurons].sin())
                 slope[..., neurons] = rounded(linear[..., neurons].cos())
+            elif kind == "box":
+                a, b = rounded(linear[..., neurons].sigmoid()).chunk(2, dim=-1)
+                values[..., neurons] = torch.cat([rounded(a - rounded(a * b)), rounded(a * b)], dim=-1)
+                boxes.append((neurons, a, b))
         inputs.append(values)
         slopes.append(slope)
     output = inputs[-1] @ weights[-1].double().mT + last.bias.detach().double().unsqueeze(1)
@@ -55,7 +59,16 @@ def reference_gradients(module, batch):
     gradients = []
     for x, weight, slope in zip(inputs[::-1], weights[::-1], [*slopes[::-1], 0], strict=True):
         gradients[:0] = [delta.mT @ x, delta.sum(dim=1)]
-        delta = rounded(rounded(rounded(delta) @ rounded(weight)) * slope)
+        delta = rounded(rounded(delta) @ rounded(weight))
+        through_boxes = []
+        for neurons, a, b in boxes if weight is weights[1] else ():
+            rest, both = delta[..., neurons].chunk(2, dim=-1)
+            by_b = rounded(both - rest) * b * rounded(a - rounded(a * b))
+            by_a = (1 - a) * (rounded(a * b) * both + rounded(a - rounded(a * b)) * rest)
+            through_boxes.append((neurons, torch.cat([by_a, by_b], dim=-1)))
+        delta = rounded(delta * slope)
+        for neurons, values in through_boxes:
+            delta[..., neurons] = rounded(values)
     return output, gradients
 
 

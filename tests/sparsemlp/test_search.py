@@ -1,0 +1,109 @@
+"""The second training of a fit that has found nothing."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from helpers.small import small_classifier, small_regressor
+from sklearn.exceptions import ConvergenceWarning
+
+from sparsemlp._training.batches import DeviceRows, TabularDataset
+from sparsemlp._training.losses import LOSSES, make_loss
+from sparsemlp._training.out_of_fold import constant_loss
+from sparsemlp.datasets import make_sparse_parity
+
+OWN = {"n_members": 4, "early_stopping": "out_of_fold", "feature_sampling": "trees", "activation": "mixed"}
+
+
+def parity(n_rows=700):
+    X, y = make_sparse_parity(n_rows + 1000, 25, n_informative=3, random_state=1)
+    return X[:n_rows], y[:n_rows], X[n_rows:], y[n_rows:]
+
+
+def noise(n_rows=300):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n_rows, 4)), rng.integers(2, size=n_rows)
+
+
+def test_a_parity_is_found_by_the_second_training():
+    X, y, X_new, y_new = parity()
+    without = small_classifier(**OWN, width=128, search_steps=0).fit(X, y)
+    found = small_classifier(**OWN, width=128).fit(X, y)
+    assert without.score(X_new, y_new) < 0.6
+    assert found.score(X_new, y_new) > 0.95
+    module = found.net_.module_
+    assert (module.activation, module.n_members) == ("relu", 2)
+    assert found.n_iter_ == len(found.history_) == found.best_epoch_
+
+
+def test_targets_of_a_parity_are_found_by_the_regressor_too():
+    X, y, X_new, y_new = parity()
+    found = small_regressor(**OWN, width=128).fit(X, 2.0 * y)
+    assert found.score(X_new, 2.0 * y_new) > 0.9
+
+
+def test_where_there_is_nothing_a_warning_says_so_and_the_first_net_is_kept():
+    X, y = noise()
+    with pytest.warns(ConvergenceWarning, match=r"search_steps=50: nothing was found\. More rows"):
+        searched = small_classifier(**OWN, search_steps=50).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kept = small_classifier(**OWN, search_steps=0).fit(X, y)
+    np.testing.assert_array_equal(searched.predict_proba(X), kept.predict_proba(X))
+    assert searched.n_iter_ == kept.n_iter_
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "options"),
+    [
+        (255, {}),
+        (300, {"richness": 1.0}),
+        (300, {"n_members": 1}),
+        (300, {"warm_start": True}),
+        (300, {"early_stopping": False}),
+    ],
+)
+def test_no_second_training_where_it_cannot_be_judged_or_makes_no_sense(n_rows, options):
+    X, y = noise(n_rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        net = small_classifier(**(OWN | options), max_epochs=2).fit(X, y)
+    assert net.n_iter_ <= 2
+
+
+def test_a_table_with_a_signal_is_trained_once():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4))
+    net = small_classifier(**OWN, max_epochs=15).fit(X, X[:, 0] + rng.normal(size=300) > 0)
+    assert net.net_.module_.activation == "mixed"
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_loss_of_a_constant_is_no_larger_than_that_of_any_other(name):
+    rng = np.random.default_rng(0)
+    target = (
+        rng.choice([0.0, 1.0], size=(400, 1), p=[0.3, 0.7])
+        if name == "cross_entropy"
+        else rng.choice([-1.0, 1.0], size=(400, 1), p=[0.3, 0.7])
+    )
+    if name in ("absolute_error", "huber"):
+        target = rng.normal(size=(400, 1))
+    target, weight = torch.from_numpy(target), torch.from_numpy(rng.uniform(0.5, 1.5, size=(400, 1)))
+    loss = make_loss(name, n_classes=2)
+    dataset = TabularDataset(DeviceRows(torch.zeros(400, 1)), target[:, 0], target, weight)
+    found = constant_loss(dataset, loss)
+    values = [
+        float((loss.value(torch.full_like(target, c), target) * weight[:, 0]).sum() / weight.sum())
+        for c in np.linspace(-2, 2, 2001)
+    ]
+    slack = 0.01 if name in ("absolute_error", "huber") else 1e-6  # whose constant is the mean, not the median
+    assert found <= min(values) + slack
+    assert found >= min(values) - 1e-6
+
+
+def test_the_loss_of_class_shares_is_their_entropy():
+    target = torch.eye(3, dtype=torch.float64).repeat_interleave(torch.tensor([10, 30, 60]), dim=0)
+    dataset = TabularDataset(DeviceRows(torch.zeros(100, 1)), target[:, 0], target)
+    shares = np.array([0.1, 0.3, 0.6])
+    assert constant_loss(dataset, make_loss("cross_entropy", 3)) == pytest.approx(-(shares * np.log(shares)).sum())
