@@ -1,4 +1,4 @@
-"""The same seeds give the same numbers in every version: what was noted before the code was rearranged.
+"""The same seeds give the same numbers until a change of the method is meant: what was noted at the last one.
 
 Draws are compared exactly. Trained networks are compared up to what other processors' matrix products round
 differently; on one machine they are equal to the bit.
@@ -22,18 +22,18 @@ ROUNDING = 2e-3
 def test_a_classifier():
     X, y = classification_rows()
     classifier = SparseInitMLPClassifier(random_state=0, device="cpu").fit(X, y)
-    expected = [0.009595, 0.006657, 0.249142, 0.875762, 0.030767]
+    expected = [0.007778, 0.005089, 0.241116, 0.745235, 0.012468]
     np.testing.assert_allclose(classifier.predict_proba(X[:5])[:, 1], expected, atol=ROUNDING)
-    assert classifier.n_iter_ == 10
-    assert classifier.temperature_ == pytest.approx(1.5722, abs=0.01)
+    assert classifier.n_iter_ == 12
+    assert classifier.temperature_ == pytest.approx(1.5955, abs=0.01)
 
 
 def test_a_regressor():
     X, y = make_friedman1(300, noise=1.0, random_state=1)
     regressor = SparseInitMLPRegressor(random_state=0, device="cpu").fit(X, y)
-    expected = [17.073507, 18.733638, 17.880819, 14.733159, 16.691086]
+    expected = [16.787537, 18.916084, 17.687605, 15.071615, 16.688549]
     np.testing.assert_allclose(regressor.predict(X[:5]), expected, atol=ROUNDING * y.std())
-    assert regressor.n_iter_ == 40
+    assert regressor.n_iter_ == 100
 
 
 @pytest.mark.parametrize(("bias_init", "first"), [("zeros", 250), ("auto", 750)])
@@ -70,17 +70,17 @@ def test_the_first_suggestions_of_a_tuned_study():
         "feature_sampling": "uniform",
         "scaling": "standard",
         "activation": "tanh",
-        "learning_rate": pytest.approx(0.004773406004605182, rel=1e-9),
-        "weight_decay": pytest.approx(0.03731904567942046, rel=1e-9),
+        "learning_rate": pytest.approx(0.0018839720357962633, rel=1e-9),
+        "weight_decay": pytest.approx(0.04821295536234447, rel=1e-9),
     }
     assert suggestions[2] == {
         "width": "[1024, 128]",
         "sparsity": 1,
-        "feature_sampling": "relevance",
+        "feature_sampling": "trees",
         "scaling": "standard",
-        "activation": "sin",
-        "learning_rate": pytest.approx(0.0031984773354564395, rel=1e-9),
-        "weight_decay": pytest.approx(0.17067602654614983, rel=1e-9),
+        "activation": "box",
+        "learning_rate": pytest.approx(0.0040759666202395085, rel=1e-9),
+        "weight_decay": pytest.approx(0.4007075971472626, rel=1e-9),
     }
 
 
