@@ -129,7 +129,7 @@ def score_by_target(table: pd.DataFrame, metric: Metric, heading: str) -> Figure
     targets, models = list(dict.fromkeys(table["title"])), set(table["model"])
     looks = styles(models, [name for name in MODELS if name in models])  # a colour of its own for each
     step = 0.8 / len(looks)
-    figure = Figure(figsize=(5.6, 1.3 + 0.11 * (2 + len(looks)) * len(targets)), layout="constrained")
+    figure = Figure(figsize=(5.6, 1.3 + 0.085 * (2 + len(looks)) * len(targets)), layout="constrained")
     axes = figure.subplots()
     for place, (model, style) in enumerate(looks.items()):
         rows = table[table["model"] == model]
