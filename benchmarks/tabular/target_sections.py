@@ -29,7 +29,8 @@ def panel(evaluations: pd.DataFrame) -> pd.DataFrame:
 
 def headlines(evaluations: pd.DataFrame) -> list[str]:
     """Say on how many targets no model is better than the sparse net."""
-    found = list(against_the_best(panel(evaluations)).values())
+    rows = panel(evaluations)
+    found = [] if rows.empty else list(against_the_best(rows).values())
     n_best = sum(comparison.count("loss") == 0 for _, comparison in found)
     words = f"{label(SUBJECT)} ahead of every other model, or tied with the best (within one standard error)"
     return [f"{TITLE}, default configurations: {words}, on {n_best} of {len(found)} targets."] if found else []
