@@ -23,6 +23,7 @@ COMMANDS: dict[str, Any] = {
     "speed": speed,
     "ablation": presets.ABLATION,
     "regression": presets.REGRESSION,
+    "sparse-targets": presets.SPARSE_TARGETS,
     "scaling-laws": scaling_laws,
     "report": write_report,
     "all": everything,

@@ -1,18 +1,19 @@
-"""The benchmark in one command, which `make benchmark` runs: tables, sparse parities, frontier and report."""
+"""The benchmark in one command, which `make benchmark` runs: tables, sparse targets, frontier and report."""
 
 import argparse
-from types import ModuleType
+from typing import Any
 
 from benchmarks import write_report
 from benchmarks.cli import Parser, add_common
 from benchmarks.parity import command as parity
 from benchmarks.tabular import command as tabular
+from benchmarks.tabular import presets
 
-HELP = "tables untuned and tuned, sparse parities, frontier and report with one profile"
+HELP = "tables untuned and tuned, sparse targets, frontier and report with one profile"
 
 _PARITY_MODELS = "rf hgb paper_net dense_paper_net sparse_mlp"
 #: the commands of each profile, and their options
-STEPS: dict[str, tuple[tuple[ModuleType, str], ...]] = {
+STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
     "smoke": (
         (tabular, "--profile smoke"),
         (tabular, f"--tasks parity-10-2 --rows 100 --models {_PARITY_MODELS} --trials 0 --seeds 1"),
@@ -24,6 +25,10 @@ STEPS: dict[str, tuple[tuple[ModuleType, str], ...]] = {
         (
             tabular,
             f"--tasks parity-50-3 --rows 500 1000 2000 --models {_PARITY_MODELS} --trials 0 --seeds 2 --jobs 2",
+        ),
+        (
+            presets.SPARSE_TARGETS,
+            "--tasks product-20-2 box-50-2 --models rf hgb sparse_mlp --seeds 1 --jobs 2",
         ),
         (parity, "--profile glance"),
     ),
@@ -50,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     return max([_run(command, options, args) for command, options in steps])
 
 
-def _run(command: ModuleType, options: str, args: argparse.Namespace) -> int:
+def _run(command: Any, options: str, args: argparse.Namespace) -> int:
     parser = Parser()
     command.add_arguments(parser)
     parsed = parser.parse_args([*options.split(), "--results", str(args.results)])

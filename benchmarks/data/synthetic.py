@@ -1,9 +1,10 @@
-"""Tasks on which no default was chosen: scikit-learn's own tables, generated ones, regression, sparse parity."""
+"""Tasks that are not from OpenML: scikit-learn's own tables, generated ones, sparse targets, regression."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ Sample = Callable[[int, int], XY]
 
 N_ROWS = 20_000
 N_FEATURES = 20
-N_TEST = 2000  # test rows of regression, fewer where a data set has no more
+BOX = 0.8  # half the side of the box in the target of this name, in standard deviations
+N_TEST = 2000  # test rows of regression and of Gaussian targets, fewer where a data set has no more
 
 # Tables ----------------------------------------------------------------------------------------------
 
@@ -120,8 +122,57 @@ class Parity:
         from sparsemlp.datasets import make_sparse_parity
 
         X, y = make_sparse_parity(TEST_CAP + n_train, self.n_features, self.n_informative, random_state=seed)
-        order = np.roll(np.arange(len(y)), -TEST_CAP)  # the test rows do not depend on n_train
-        return X[order].astype(np.float64), y[order]
+        return _test_rows_last(X.astype(np.float64), y, TEST_CAP)
+
+
+@dataclass(frozen=True)
+class GaussianTarget:
+    """Samples standard normal inputs and a class that is a function of a few of them, others for every seed.
+
+    Fewer training rows are a prefix of more.
+    """
+
+    is_in_class_1: Callable[[NDArray[np.float64]], NDArray[np.bool_]]
+    name: str
+    n_features: int
+    n_informative: int
+
+    def __call__(self, n_train: int, seed: int) -> XY:
+        """Return the training rows and then the test rows."""
+        rng = np.random.default_rng([seed, crc32(self.name.encode())])  # no stream that a model has from its seed
+        relevant = rng.choice(self.n_features, self.n_informative, replace=False)
+        X = rng.standard_normal((N_TEST + n_train, self.n_features))
+        return _test_rows_last(X, self.is_in_class_1(X[:, relevant]).astype(np.int64), N_TEST)
+
+
+def _test_rows_last(X: NDArray[np.float64], y: NDArray[Any], n_test: int) -> XY:
+    """Move the test rows behind the training rows; sampled first, they do not depend on the number of those."""
+    order = np.roll(np.arange(len(y)), -n_test)
+    return X[order], y[order]
+
+
+def _product(X: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray(X.prod(axis=1) > 0)
+
+
+def _sum(X: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray(X.sum(axis=1) > 0)
+
+
+def _box(X: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray((np.abs(X) < BOX).all(axis=1))
+
+
+#: family of sparse targets -> sampler by name, number of inputs and of relevant ones; what the classes are
+SPARSE_TARGETS: dict[str, tuple[Callable[[str, int, int], Sample], str]] = {
+    "parity": (Parity, "the product of {k} of {n} signs"),
+    "product": (partial(GaussianTarget, _product), "the sign of the product of {k} of {n} Gaussian inputs"),
+    "sum": (partial(GaussianTarget, _sum), "the sign of the sum of {k} of {n} Gaussian inputs"),
+    "box": (
+        partial(GaussianTarget, _box),
+        f"whether {{k}} of {{n}} Gaussian inputs all lie between -{BOX} and {BOX}",
+    ),
+}
 
 
 def _regression(make: Sample) -> Sample:

@@ -1,4 +1,4 @@
-"""The tasks by name: 16 OpenML tables, others that are generated, and sparse parities ``parity-N-K`` of any size.
+"""The tasks by name: 16 OpenML tables, others that are generated, and sparse targets such as ``parity-N-K``.
 
 A `Task` is one table, which every seed splits. A `SampledTask` is a distribution, of which every seed has rows of
 its own, as many as are asked for.
@@ -17,7 +17,18 @@ from benchmarks.data import openml, synthetic
 from benchmarks.data.table import Data, DataUnavailableError
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
-PARITY = re.compile(r"parity-(\d+)-(\d+)")
+_SPARSE_TARGET = re.compile(rf"({'|'.join(synthetic.SPARSE_TARGETS)})-(\d+)-(\d+)")
+#: the panel of sparse targets: task -> training rows
+PANEL = {
+    "sum-1000-1": 200,
+    "sum-5000-1": 50,
+    "product-50-2": 1000,
+    "product-20-2": 300,
+    "parity-50-2": 1000,
+    "parity-50-3": 1000,
+    "sum-200-3": 200,
+    "box-50-2": 500,
+}
 
 
 @dataclass(frozen=True)
@@ -92,15 +103,22 @@ OTHER_NAMES = tuple(task.name for task in OTHER_TASKS)
 REGRESSION_NAMES = tuple(task.name for task in REGRESSION_TASKS)
 
 
+def family(name: str) -> str:
+    """Return the family of a sparse target, such as ``parity`` of ``parity-50-3``; "" for other tasks."""
+    found = None if name in TASKS else _SPARSE_TARGET.fullmatch(name)
+    return found[1] if found else ""
+
+
 def task_of(name: str) -> AnyTask:
-    """Return the task with this name; KeyError where there is none, UsageError for a parity that cannot be."""
-    if name not in TASKS and (sizes := PARITY.fullmatch(name)):
-        n, k = map(int, sizes.groups())
-        if not 1 <= k <= n:
-            raise UsageError(f"task {name!r}: k={k} relevant inputs must be from 1 to n={n}")
-        words = f"the product of {k} of {n} signs, others for every seed"
-        return SampledTask(name, synthetic.Parity(name, n, k), n, words)
-    return TASKS[name]
+    """Return the task with this name; KeyError where there is none, UsageError for a target that cannot be."""
+    if not family(name):
+        return TASKS[name]
+    of, *sizes = name.split("-")
+    n, k = map(int, sizes)
+    if not 1 <= k <= n:
+        raise UsageError(f"task {name!r}: k={k} relevant inputs must be from 1 to n={n}")
+    make, words = synthetic.SPARSE_TARGETS[of]
+    return SampledTask(name, make(name, n, k), n, f"{words.format(n=n, k=k)}, others for every seed")
 
 
 def load(name: str) -> Data:
@@ -113,8 +131,8 @@ def load(name: str) -> Data:
 
 def chosen_tasks(names: Sequence[str], every: Sequence[str] = OPENML_NAMES) -> tuple[str, ...]:
     """Return the names without repeats, ``all`` spelt out as ``every``; an unknown one is a UsageError."""
-    parities = [name for name in names if PARITY.fullmatch(name)]
-    wanted = known_names("task", names, (*TASKS, *parities), every)
+    targets = [name for name in names if family(name)]
+    wanted = known_names("task", names, (*TASKS, *targets), every)
     for name in wanted:
         task_of(name)
     return wanted

@@ -46,6 +46,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``tabular``; those of the profile are left out where not given."""
     add_common(parser)
+    parser.set_defaults(own_rows={})  # task -> training rows, in place of all other sizes; for presets
     add = parser.add_argument
     hidden = argparse.SUPPRESS
     add(
@@ -53,7 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=hidden,
         metavar="NAME",
-        help="tasks, all (the 16 OpenML tables), or parity-N-K: sparse parity of K of N inputs",
+        help="tasks, all (the 16 OpenML tables), or sparse targets: parity-N-K, product-N-K, sum-N-K or box-N-K, "
+        "functions of K of N inputs",
     )
     add(
         "--fractions",
@@ -212,6 +214,7 @@ def make_plan(args: argparse.Namespace) -> "Plan":
         args.rows = getattr(args, "rows", [])
     options = with_profile(args, PROFILES)
     tasks = chosen_tasks(options["tasks"])
+    own_rows = {task: [Size.rows(n)] for task, n in args.own_rows.items()}
     sampled = [name for name in tasks if isinstance(task_of(name), SampledTask)]
     if sampled and options["fractions"]:
         raise UsageError(f"task {sampled[0]!r} has no pool that --fractions could be of; give it --rows")
@@ -227,7 +230,7 @@ def make_plan(args: argparse.Namespace) -> "Plan":
         Study(task, size, seed, model)
         for seed in seeds
         for task in tasks
-        for size in dict.fromkeys(sizes)
+        for size in own_rows.get(task, dict.fromkeys(sizes))
         for model in models
     )
     return Plan(tuple(studies), options["trials"], variants)

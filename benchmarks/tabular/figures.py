@@ -24,7 +24,7 @@ from benchmarks.report.style import (
     styles,
     title,
 )
-from benchmarks.tabular.comparisons import Comparison, Ranking
+from benchmarks.tabular.comparisons import SUBJECT, Comparison, Ranking
 from benchmarks.tabular.scores import Metric
 
 VERDICTS = {"win": ("ahead", BLUE, "o"), "tie": ("tie", GREY, "s"), "loss": ("behind", VERMILION, "D")}
@@ -118,6 +118,32 @@ def score_by_rows(table: pd.DataFrame, metric: Metric, heading: str, goal: float
     for axes in grid_of_axes[-2:]:
         axes.set_xlabel("training rows", fontsize=9)
     figure.supylabel(metric.axis, fontsize=9)
+    legend(figure)
+    title(figure, heading)
+    return figure
+
+
+@styled
+def score_by_target(table: pd.DataFrame, metric: Metric, heading: str) -> Figure:
+    """Draw the score on every target, a row each and a mark per model; from `target_sections.by_target`."""
+    targets, models = list(dict.fromkeys(table["title"])), set(table["model"])
+    looks = styles(models, [name for name in MODELS if name in models])  # a colour of its own for each
+    step = 0.8 / len(looks)
+    figure = Figure(figsize=(5.6, 1.3 + 0.085 * (2 + len(looks)) * len(targets)), layout="constrained")
+    axes = figure.subplots()
+    for place, (model, style) in enumerate(looks.items()):
+        rows = table[table["model"] == model]
+        heights = rows["title"].map(targets.index) + (place - (len(looks) - 1) / 2) * step
+        error = metric.factor * rows["standard_error"].fillna(0)
+        look = {**style, "linestyle": "none", "markersize": 7 if model == SUBJECT else 5, "elinewidth": 1}
+        axes.errorbar(metric.factor * rows["mean"], heights, xerr=error, label=label(model), **look)
+    for place in range(0, len(targets), 2):
+        axes.axhspan(place - 0.5, place + 0.5, color=LIGHT_GREY, alpha=0.35, lw=0, zorder=0)
+    axes.set_yticks(range(len(targets)), [target.replace(" (", "\n(") for target in targets])
+    axes.set_ylim(len(targets) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(metric.axis)
+    grid(axes, "x")
     legend(figure)
     title(figure, heading)
     return figure

@@ -1,12 +1,12 @@
-"""Two presets of ``tabular``, which print a table of paired differences: ``ablation`` and ``regression``."""
+"""Presets of ``tabular`` that print a table: ``ablation`` and ``regression`` (differences), ``sparse-targets``."""
 
 import argparse
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.cli import add_common, add_shared, known_names
 from benchmarks.data.splits import REPORT_SEED, Size
-from benchmarks.data.tasks import OPENML_NAMES, REGRESSION_NAMES, chosen_tasks
+from benchmarks.data.tasks import OPENML_NAMES, PANEL, REGRESSION_NAMES, chosen_tasks
 from benchmarks.results.schema import DEFAULT_TRIAL
 from benchmarks.tabular import command
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from benchmarks.tabular.scores import Metric
 
 MODELS = ["rf", "sparse_mlp"]
+PANEL_MODELS = ["sparse_mlp", "dense_mlp", "rf", "hgb", "l1_logistic", "paper_net", "catboost"]
 
 
 class Preset:
@@ -38,24 +39,75 @@ class Preset:
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the evaluations that are not there, and print the differences."""
-        from benchmarks.results.store import Store
-
         args.tasks = chosen_tasks(args.tasks, self.tasks)
         models = [*MODELS, *(name for name, _ in args.variant)]
         known_names("competitor", [args.against], models)
-        every = argparse.ArgumentParser()
-        command.add_arguments(every)
-        options = vars(every.parse_args([])) | {"models": MODELS, "trials": 0} | vars(args)
-        status = command.run(argparse.Namespace(**options))
-        store = Store.open(args.results)
-        rows = store.frame("evaluations")
-        store.close()
-        sizes, seeds = [Size.rows(n).key for n in args.rows], range(args.first_seed, args.first_seed + args.seeds)
-        wanted = rows["model"].isin(models) & rows["task"].isin(args.tasks)
-        wanted &= rows["size"].isin(sizes) & rows["seed"].isin(seeds) & (rows["trial"] == DEFAULT_TRIAL)
-        if wanted.any():
-            print(tables(rows[wanted], args.against))
+        status, rows = _evaluated(args, models, args.rows, {"models": MODELS})
+        if len(rows):
+            print(tables(rows, args.against))
         return status
+
+
+class SparseTargets:
+    """A command: untuned models on the panel of sparse targets, each with its own number of training rows."""
+
+    HELP = "the classifier and its rivals on targets that depend on one to three of many inputs"
+
+    def __init__(self) -> None:
+        self.__doc__ = (
+            "Classifiers at their defaults on the panel of sparse targets: signs, products, parities, sums and "
+            "boxes of one to three of 20 to 5000 inputs, with 50 to 1000 training rows. Every seed has its own "
+            "relevant inputs and rows."
+        )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options that are left open."""
+        add_common(parser, profiles=())
+        add = parser.add_argument
+        add("--tasks", nargs="+", default=["all"], metavar="NAME", help=f"of {', '.join(PANEL)} (default: all)")
+        models = f"competitors (default: {', '.join(PANEL_MODELS)} as far as they are installed)"
+        add("--models", nargs="+", metavar="NAME", help=models)
+        add_shared(parser, "--seeds", default=5)
+        add_shared(parser, "--first-seed", default=REPORT_SEED)
+        command.add_variant(parser)
+        command.add_workers(parser)
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do the evaluations that are not there, and print the accuracies."""
+        from benchmarks import models
+
+        args.tasks = known_names("sparse target", args.tasks, tuple(PANEL))
+        args.own_rows = {task: PANEL[task] for task in args.tasks}
+        if args.models is None:
+            args.models = [name for name in PANEL_MODELS if models.MODELS[name].is_installed]
+        args.models = models.chosen(args.models)
+        names = [*args.models, *(name for name, _ in args.variant)]
+        status, rows = _evaluated(args, names, args.own_rows.values(), {"rows": []})
+        if len(rows):
+            from benchmarks.tabular import target_sections
+
+            table = target_sections.table(rows)
+            print("\n\n".join([table.caption, table.markdown(), *target_sections.behind(rows)]))
+        return status
+
+
+def _evaluated(
+    args: argparse.Namespace, models: Sequence[str], sizes: Iterable[int], options: dict[str, Any]
+) -> tuple[int, "pd.DataFrame"]:
+    """Do what is missing, untuned; return the exit status, and the evaluations that were asked for."""
+    from benchmarks.results.store import Store
+
+    every = argparse.ArgumentParser()
+    command.add_arguments(every)
+    defaults = vars(every.parse_args([]))
+    status = command.run(argparse.Namespace(**(defaults | {"trials": 0} | options | vars(args))))
+    store = Store.open(args.results)
+    rows = store.frame("evaluations")
+    store.close()
+    keys, seeds = {Size.rows(n).key for n in sizes}, range(args.first_seed, args.first_seed + args.seeds)
+    wanted = rows["model"].isin(models) & rows["task"].isin(args.tasks)
+    wanted &= rows["size"].isin(keys) & rows["seed"].isin(seeds) & (rows["trial"] == DEFAULT_TRIAL)
+    return status, rows[wanted]
 
 
 def tables(rows: "pd.DataFrame", against: str) -> str:
@@ -102,3 +154,4 @@ REGRESSION = Preset(
     (100, 300, 1000, 5000),
     REPORT_SEED,
 )
+SPARSE_TARGETS = SparseTargets()

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.data.splits import Size
+from benchmarks.data.tasks import family
 from benchmarks.results.schema import DEFAULT_TRIAL
 
-PARITY = r"parity-\d+-\d+"
+GROUPS = ("", "regression", "parity", "sparse targets")  # of tasks that are averaged together, tables first
 PARAMETER_PREFIX = "model__"
 
 
@@ -56,8 +57,8 @@ class Condition:
     ----------
     kind : str
         "classification" or "regression", of all its tasks.
-    is_parity : bool
-        Whether its tasks are sparse parities, which are no tables and are kept apart from those.
+    group : str
+        One of GROUPS: the tasks in a word, where they are not classification of tables.
     size : str
         As the store writes it: ``rows:1000``, ``fraction:0.1``.
     tuned : bool
@@ -68,7 +69,7 @@ class Condition:
     """
 
     kind: str
-    is_parity: bool
+    group: str
     size: str
     tuned: bool
     scores: pd.DataFrame
@@ -78,11 +79,6 @@ class Condition:
     def metric(self) -> Metric:
         """The primary score."""
         return METRICS[self.kind]
-
-    @property
-    def group(self) -> str:
-        """The tasks in a word, where they are not classification of tables."""
-        return "parity" if self.is_parity else "regression" if self.kind == "regression" else ""
 
     @property
     def title(self) -> str:
@@ -99,7 +95,8 @@ class Condition:
     def slug(self) -> str:
         """The condition as a part of a file name."""
         size = re.sub("[:/]", "-", self.size).replace(".", "p")
-        return "-".join(filter(None, [self.group, size, "tuned" if self.tuned else "default"]))
+        group = self.group.replace(" ", "-")
+        return "-".join(filter(None, [group, size, "tuned" if self.tuned else "default"]))
 
     @property
     def models(self) -> list[str]:
@@ -144,18 +141,23 @@ def counted(fewest: int, most: int, what: str) -> str:
 
 def conditions(evaluations: pd.DataFrame) -> list[Condition]:
     """Return the conditions in the store: tables first, few rows before many, defaults before tuned."""
-    is_parity = evaluations["task"].str.fullmatch(PARITY).astype(bool)
+    groups = [_group(task, kind) for task, kind in zip(evaluations["task"], evaluations["kind"], strict=True)]
     found = []
-    for key, rows in evaluations.groupby([is_parity, "kind", "size"]):
-        parity, kind, size = cast(tuple[bool, str, str], key)
+    for key, rows in evaluations.groupby([pd.Series(groups, evaluations.index, dtype=object), "kind", "size"]):
+        group, kind, size = cast(tuple[str, str, str], key)
         default, trials = rows[rows["trial"] == DEFAULT_TRIAL], rows[rows["trial"] != DEFAULT_TRIAL]
         if len(default):
-            found.append(Condition(kind, parity, size, False, with_scores(default)))
+            found.append(Condition(kind, group, size, False, with_scores(default)))
         if len(trials):
             counts = trials.groupby(["task", "seed", "model"]).size()
             chosen = with_scores(choose_trials(trials))
-            found.append(Condition(kind, parity, size, True, chosen, (int(counts.min()), int(counts.max()))))
-    return sorted(found, key=lambda one: (one.is_parity, one.kind, _size_order(one.size), one.tuned))
+            found.append(Condition(kind, group, size, True, chosen, (int(counts.min()), int(counts.max()))))
+    return sorted(found, key=lambda one: (GROUPS.index(one.group), _size_order(one.size), one.tuned))
+
+
+def _group(task: str, kind: str) -> str:
+    of = family(task)
+    return of if of == "parity" else "sparse targets" if of else "regression" if kind == "regression" else ""
 
 
 def _size_order(size: str) -> tuple[str, float]:

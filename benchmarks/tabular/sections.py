@@ -10,7 +10,7 @@ from benchmarks.data.splits import Size
 from benchmarks.models import label
 from benchmarks.report.document import Picture, Section, Table, mark, number
 from benchmarks.results.store import Store
-from benchmarks.tabular import comparisons, condition_sections, curves, figures, scores
+from benchmarks.tabular import comparisons, condition_sections, curves, figures, scores, target_sections
 from benchmarks.tabular.comparisons import FOREST, SUBJECT, Comparison, compare
 from benchmarks.tabular.scores import Condition, Metric, capitalised, counted, span
 
@@ -28,6 +28,7 @@ def summary(store: Store) -> Section:
         shown = _shown_first(parities)
         first.text += rows_in_words(shown)
         first.figures.append(rows_picture(shown, "parity-accuracy-by-rows"))
+    first.text += target_sections.headlines(evaluations)
     table = comparison_table(tables, _incomplete(store))
     if table.rows:
         first.tables.append(table)
@@ -46,6 +47,7 @@ def sections(store: Store, results: Path) -> list[Section]:
     incomplete = _incomplete(store)
     return [
         *parity_sections(parities),
+        *target_sections.sections(evaluations),
         *(condition_sections.section(one, incomplete) for one in tables),
         *rows_sections(tables),
         *seconds_section(tables, evaluations),
@@ -54,7 +56,8 @@ def sections(store: Store, results: Path) -> list[Section]:
 
 def _apart(found: Sequence[Condition]) -> tuple[list[Condition], list[Condition]]:
     """Return the conditions of tables, and those of parities."""
-    return [one for one in found if not one.is_parity], [one for one in found if one.is_parity]
+    tables = [one for one in found if one.group in ("", "regression")]
+    return tables, [one for one in found if one.group == "parity"]
 
 
 def _incomplete(store: Store) -> set[str]:
@@ -201,7 +204,7 @@ def _bounded(rows: float, fewest: float, most: float) -> str:
 
 def rows_picture(alike: Sequence[Condition], name: str) -> Picture:
     """Return the figure of scores against training rows, a panel per task."""
-    metric, is_parity = alike[0].metric, alike[0].is_parity
+    metric, is_parity = alike[0].metric, alike[0].group == "parity"
     words = f"Test {metric.name} against training rows by task, with standard errors over seeds."
     what = "Sparse parity" if is_parity else f"{capitalised(metric.name)} by training rows"
     heading = f"{what}, {_configurations(alike)}"

@@ -3,9 +3,11 @@
 import numpy as np
 import optuna
 import pytest
+from sklearn.datasets import load_iris
 
 from benchmarks import models
 from benchmarks.cli import UsageError
+from benchmarks.data.tasks import task_of
 from benchmarks.models import forest
 from benchmarks.models.base import encode_choice, weighted
 
@@ -100,3 +102,20 @@ def test_the_tuple_of_a_width_is_told_as_text():
         10,
     )
     assert parameters["model__width"] == (256, 64)
+
+
+def test_an_l1_penalty_finds_one_input_of_many_where_an_l2_penalty_does_not():
+    X, y = task_of("sum-500-1").sample(200, 0)
+    accuracy = {}
+    for name in ("l1_logistic", "logistic"):
+        pipeline = models.MODELS[name].build(0, 200, 500).fit(X[:200], y[:200])
+        accuracy[name] = pipeline.score(X[200:], y[200:])
+    assert accuracy["l1_logistic"] > 0.95
+    assert accuracy["logistic"] < 0.75
+
+
+def test_an_l1_penalty_takes_three_classes():
+    X, y = load_iris(return_X_y=True)
+    pipeline = models.MODELS["l1_logistic"].build(0, *X.shape).fit(X, y)
+    assert pipeline.predict_proba(X).shape == (150, 3)
+    assert pipeline.score(X, y) > 0.9

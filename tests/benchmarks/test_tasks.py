@@ -1,13 +1,17 @@
-"""Sparse parity as a task: rows by seed, nested sizes, and what is told of them."""
+"""Sparse targets as tasks: rows by seed, nested sizes, and what is told of them."""
+
+from itertools import combinations
 
 import numpy as np
 import pytest
 from helpers.benchmark_toys import words
+from scipy import stats
 
 from benchmarks.__main__ import main
 from benchmarks.cli import UsageError
 from benchmarks.data.splits import TEST_CAP
-from benchmarks.data.tasks import chosen_tasks, task_of
+from benchmarks.data.synthetic import N_TEST
+from benchmarks.data.tasks import chosen_tasks, family, task_of
 from benchmarks.results.store import Store
 
 
@@ -57,3 +61,66 @@ def test_a_parity_is_a_task_like_any_other(tmp_path, workers_in_threads):
     assert parity.loc[("hgb", 100), "test_log_loss"] > 0
     assert np.isnan(parity.loc[("paper_net", 400), "test_log_loss"]), "the hinge loss gives no probabilities"
     assert datasets.loc["parity-10-2", ["n_rows", "n_features"]].tolist() == [0, 10]
+
+
+# Gaussian targets ------------------------------------------------------------------------------------
+
+
+RULES = {
+    "product": lambda relevant: np.sign(relevant).prod(axis=1) > 0,
+    "sum": lambda relevant: relevant.mean(axis=1) > 0,
+    "box": lambda relevant: ((relevant > -0.8) & (relevant < 0.8)).all(axis=1),
+}
+
+
+def relevant_inputs(X, y, k, rule):
+    """The sets of k inputs of which the class is this function in every row."""
+    return [chosen for chosen in combinations(range(X.shape[1]), k) if (rule(X[:, chosen]) == y).all()]
+
+
+@pytest.mark.parametrize(("name", "k"), [("product-6-2", 2), ("sum-6-1", 1), ("sum-6-3", 3), ("box-6-2", 2)])
+def test_a_gaussian_target_is_its_function_of_k_inputs_which_are_others_for_every_seed(name, k):
+    found = []
+    for seed in range(100, 120):
+        X, y = task_of(name).sample(100, seed)
+        assert X.shape == (100 + N_TEST, 6)
+        found += relevant_inputs(X, y, k, RULES[name.split("-")[0]])
+    assert len(found) == 20, "one set of inputs explains all rows of a seed"
+    assert len(set(found)) > 3, "uniform over at least 6 sets: three or fewer have a probability below 1e-4"
+
+
+def test_inputs_of_a_gaussian_target_are_standard_normal():
+    X, y = task_of("box-5-2").sample(20_000, 100)
+    inside = 1 - 2 * stats.norm.sf(0.8)
+    assert y.mean() == pytest.approx(inside**2, abs=4 * np.sqrt(inside**2 * (1 - inside**2) / len(y)))
+    assert min(stats.kstest(column, "norm").pvalue for column in X.T) > 1e-4
+
+
+@pytest.mark.parametrize("name", ["product-20-2", "sum-20-1", "box-20-2"])
+def test_the_same_seed_gives_the_same_rows_and_fewer_are_a_prefix_of_more(name):
+    task = task_of(name)
+    (few, y_few), (many, y_many), (other, _) = task.sample(50, 100), task.sample(300, 100), task.sample(50, 101)
+    np.testing.assert_array_equal(few, task.sample(50, 100)[0])
+    np.testing.assert_array_equal(few[:50], many[:50])
+    np.testing.assert_array_equal(few[50:], many[300:])
+    np.testing.assert_array_equal(y_few[50:], y_many[300:])
+    assert not np.isin(few, other).any()
+
+
+def test_two_targets_of_a_seed_share_no_rows():
+    product, box = (task_of(name).sample(50, 100)[0] for name in ("product-20-2", "box-20-2"))
+    assert not np.isin(product, box).any()
+
+
+@pytest.mark.parametrize(("name", "words"), [("sum-3-50", "k=50 .* from 1 to n=3"), ("box-5-0", "k=0")])
+def test_a_gaussian_target_of_more_inputs_than_there_are_is_refused(name, words):
+    with pytest.raises(UsageError, match=words):
+        chosen_tasks([name])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("parity-50-3", "parity"), ("sum-1000-1", "sum"), ("sum-1000", ""), ("credit", ""), ("friedman1-100", "")],
+)
+def test_the_family_of_a_sparse_target_is_in_its_name(name, expected):
+    assert family(name) == expected
