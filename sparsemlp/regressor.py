@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal, Self
@@ -24,6 +25,8 @@ from sparsemlp.trees import FeatureSampling
 
 #: interquartile range of the standard normal distribution
 NORMAL_IQR = 1.349
+#: the standard deviation is this many times what the interquartile range says
+FEW_DOMINATE = 10
 
 
 class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
@@ -297,9 +300,19 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         distance = np.abs(y - self.y_mean_)
         largest = float(distance.max()) or 1.0  # divided out, as squares of extremes overflow
         deviation = largest * float(np.sqrt(np.average((distance / largest) ** 2, weights=weight)))
+        low, median, high = _quartiles(y, weight)
+        robust_deviation = (high - low) / NORMAL_IQR
         if self._fitted_network["loss"] != "squared":
-            low, self.y_mean_, high = _quartiles(y, weight)
-            deviation = (high - low) / NORMAL_IQR or deviation
+            self.y_mean_, deviation = median, robust_deviation or deviation
+        elif deviation > FEW_DOMINATE * robust_deviation > 0:
+            warnings.warn(
+                f"A few targets dominate the spread of y: the standard deviation is {deviation:.3g}, and half of "
+                f"the targets are between {low:.3g} and {high:.3g}. With loss='squared' they decide all "
+                "predictions. If they are errors, remove them or pass loss='huber'; if y is positive over orders "
+                "of magnitude, fit its logarithm, with sklearn.compose.TransformedTargetRegressor.",
+                UserWarning,
+                stacklevel=5,
+            )
         # A single value teaches nothing, unless others may follow, of about that size.
         self.y_scale_ = deviation or ((abs(self.y_mean_) or 1.0) if may_change else 0.0)
 

@@ -1,5 +1,7 @@
 """SparseInitMLPRegressor: standardised targets, averaged members, and what it shares with the classifier."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -163,3 +165,26 @@ def test_a_target_of_which_most_are_equal_has_a_scale(loss):
 def test_a_loss_of_the_regressor_is_an_error_for_the_classifier(loss):
     with pytest.raises(ValueError, match=f"'loss' .*'squared'.* Got '{loss}'"):
         SparseInitMLPClassifier(loss=loss).fit([[0.0], [1.0]], [0, 1])
+
+
+def test_a_few_targets_that_dominate_are_worth_a_warning():
+    X, y = numbered_rows(120)
+    y[7] = 1e6
+    with pytest.warns(
+        UserWarning, match=r"A few targets dominate the spread of y: the standard deviation is 9\.\d+e\+04"
+    ):
+        small_regressor(max_epochs=1).fit(X, y)
+
+
+@pytest.mark.parametrize("targets", ["normal", "three standard deviations off", "mostly zero", "huber"])
+def test_ordinary_targets_give_no_warning(targets):
+    X, y = numbered_rows(120)
+    if targets == "three standard deviations off":
+        y[7] += 3 * y.std()
+    elif targets == "mostly zero":
+        y[:100] = 0
+    elif targets == "huber":
+        y[7] = 1e6
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small_regressor(max_epochs=1, loss="huber" if targets == "huber" else "squared").fit(X, y)
