@@ -34,25 +34,31 @@ def interval(differences: pd.Series, digits: int = 2) -> str:
 
 
 @pytest.mark.parametrize("head", README_ROWS)
-def test_readmes_table_follows_from_the_committed_differences(head):
+def test_readmes_table_follows_from_the_committed_scores(head):
     (row,) = (row for row in cells(ROOT / "README.md") if row[0] == head)
-    table = pd.read_csv(RESULTS / "tables" / "comparisons.csv")
-    table = table[(table["size"] == README_ROWS[head]) & ~table["tuned"]]
-    for against, (counts, mean) in {"rf": row[1:3], "catboost": row[3:5], "dense_mlp": row[5:7]}.items():
-        found = table[table["against"] == against]
-        assert len(found) == 16
-        assert counts == ", ".join(str((found["verdict"] == verdict).sum()) for verdict in ("win", "tie", "loss"))
-        assert mean == interval(100 * found["difference"])
+    scores = pd.read_csv(RESULTS / "tables" / "scores.csv").query(f"size == '{README_ROWS[head]}' and not tuned")
+    by_split = scores.pivot_table(index=["task", "seed"], columns="model", values="score")
+    for i, against in enumerate(("rf", "catboost", "dense_mlp")):
+        differences = (by_split["sparse_mlp"] - by_split[against]).groupby("task")
+        mean, error = differences.mean(), differences.sem()
+        assert len(mean) == 16
+        counts = (mean > error).sum(), (mean.abs() <= error).sum(), (mean < -error).sum()
+        assert row[1 + 2 * i] == ", ".join(map(str, counts))
+        assert row[2 + 2 * i] == interval(100 * mean)
+    seconds = scores.groupby("model")["fit_seconds"].mean()
+    assert row[7] == ", ".join(f"{seconds[model]:.1f}" for model in ("sparse_mlp", "rf", "catboost"))
+    assert row[8] == str(scores["seed"].nunique())
 
 
-def test_differences_of_the_tables_follow_from_the_committed_scores():
+def test_the_committed_differences_of_the_tables_follow_from_the_scores():
     scores = pd.read_csv(RESULTS / "tables" / "scores.csv")
     differences = pd.read_csv(RESULTS / "tables" / "comparisons.csv").set_index(["size", "task", "against"])
-    by_split = scores.pivot_table(index=["size", "task", "seed"], columns="model", values="accuracy")
-    for against in ("rf", "catboost", "dense_mlp"):
+    by_split = scores.pivot_table(index=["size", "task", "seed"], columns="model", values="score")
+    for against in ("rf", "dense_mlp"):
         means = (by_split["sparse_mlp"] - by_split[against]).groupby(["size", "task"]).mean()
+        assert len(means) == 48
         for (size, task), mean in means.items():
-            assert differences.loc[(size, task, against), "difference"] == pytest.approx(mean, abs=1e-9)
+            assert differences.loc[(size, task, against), "difference"] == pytest.approx(mean, abs=1e-6)
 
 
 def test_errors_of_the_ablation_are_over_the_committed_tables():
