@@ -73,7 +73,7 @@ class TreePaths(NamedTuple):
         """Grow trees that predict targets from columns; None where these have nothing to split.
 
         They are scikit-learn's ``HistGradientBoostingRegressor``, with squared loss: 60 trees, fewer from 1000
-        columns on, of depth 3, or 4 from 4096 rows and 5 from 8192 rows on. Up to four
+        columns on and with fewer rows, of depth 3, or 4 from 4096 rows and 5 from 8192 rows on. Up to four
         classes have trees of their own; more are divided into two halves at random, four times, for the trees to
         tell these apart.
 
@@ -248,13 +248,13 @@ def _grow(
 ) -> np.ndarray:
     """Return the nodes of all trees in one array, in which children are numbered."""
     n_rows, n_columns = columns.shape
-    n_trees = int(np.clip(N_TREES * MANY_COLUMNS // n_columns, FEWEST_TREES, N_TREES))
+    n_trees = min(n_rows, int(np.clip(N_TREES * MANY_COLUMNS // n_columns, FEWEST_TREES, N_TREES)))
     divisions = _divisions(target, rng)
     parts, offset = [], 0
     for goal in divisions:
         trees = HistGradientBoostingRegressor(
             learning_rate=LEARNING_RATE,
-            max_iter=n_trees // len(divisions),
+            max_iter=max(1, n_trees // len(divisions)),
             max_leaf_nodes=None,
             max_depth=max(SMALLEST_DEPTH, int(np.log2(max(1.0, n_rows / ROWS_A_LEAF)))),
             min_samples_leaf=max(1, min(MIN_LEAF, n_rows // 10)),

@@ -252,3 +252,10 @@ def test_many_classes_are_divided_into_halves():
     paths = grow(X, np.eye(10)[labels])
     assert paths.column_gain.argmax() == 2
     assert paths.column_gain[2] > 0.8
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 5])
+def test_a_few_rows_of_several_classes_grow_what_they_can(n_rows):
+    X, _ = rows_of_a_box(n_rows)
+    paths = grow(X, np.eye(5)[:n_rows, :4])
+    assert paths is None or paths.column_gain.sum() == pytest.approx(1)
