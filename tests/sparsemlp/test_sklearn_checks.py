@@ -5,7 +5,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor
 
 # Smaller networks, so that several hundred fits take a minute; everything else is the default.
-SMALL = {"width": (128, 32), "device": "cpu"}
+SMALL = {"width": (128, 32), "max_epochs": 40, "device": "cpu"}
 REASON = (
     "compares with 1e-7, which scikit-learn itself asks only of its MLP's full-batch solver; random batches and "
     "data-placed biases depend on how many rows there are"

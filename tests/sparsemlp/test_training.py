@@ -94,7 +94,7 @@ def test_the_step_is_that_of_autograd_and_torch_optim(loss_name, optimizer, widt
 @pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize("width", [(12,), (13, 6)], ids=str)
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-@pytest.mark.parametrize("activation", ["tanh", "sin", "mixed"])
+@pytest.mark.parametrize("activation", ["tanh", "sin", "box", "mixed"])
 def test_a_step_through_other_activations_is_that_of_autograd(activation, optimizer, width, n_members):
     loss, n_outputs = LOSSES["cross-entropy"]
     module = make_module(width, n_outputs, n_members, activation)
