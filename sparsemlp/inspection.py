@@ -178,9 +178,8 @@ def _mass(estimator: Any, member: int) -> Tensor:
     for weight in later[-2::-1]:
         readout = readout @ weight
     for kind, neurons in blocks(estimator.net_.module_.activation, len(first)):
-        if (
-            kind == "box"
-        ):  # outputs a (1 - b) and a b change by their mean with a, by half of their difference with b
+        if kind == "box":
+            # outputs a (1 - b) and a b change with a by their mean, and with b by half of their difference
             rest, both = readout[:, neurons].chunk(2, dim=1)
             readout[:, neurons] = torch.cat([both + rest, both - rest], dim=1) / 2
     weight = first.abs()

@@ -263,14 +263,11 @@ class SparseInitMLP(nn.Module):
         thresholds = []
         width = self.input_layer.bias.shape[1]
         steep = [neurons for kind, neurons in blocks(self.activation, width) if kind in STEEP]
-        options: dict[str, Any] = {"column_groups": column_groups}
         for member, (weight, trees) in enumerate(zip(self.input_layer.weight, paths, strict=True)):
+            by_gain = None if trees is None else trees.feature_weights(column_groups)
+            s_hot_(weight, sparsity, init, generator, column_groups=column_groups, feature_weights=by_gain)
             if trees is None:
-                s_hot_(weight, sparsity, init, generator, **options)
                 continue
-            s_hot_(
-                weight, sparsity, init, generator, feature_weights=trees.feature_weights(column_groups), **options
-            )
             for neurons in steep:
                 values = splits_(weight[neurons], trees, init, generator)
                 thresholds.append((member, slice(neurons.start, neurons.start + len(values)), values))
