@@ -22,7 +22,7 @@ FOUND = 0.99
 MIN_ROWS = 256
 N_MEMBERS = 2
 BATCH_SIZE = 32
-#: parameters of the second training (Edelman et al. 2023, section 4), for a copy of the estimator
+#: how the paper trains (Edelman et al. 2023, section 4), as parameters of an estimator
 PAPER: dict[str, Any] = {
     "optimizer": "sgd",
     "learning_rate": 0.1,

@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
 from sparsemlp._fitted import all_or_nothing
+from sparsemlp._search import PAPER
 from sparsemlp._training.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Criterion, Loss, make_loss
 from sparsemlp._training.net import ClassifierNet, LrSchedule
 from sparsemlp._training.optimizers import OptimizerName
@@ -476,12 +477,7 @@ def paper_net(width: int = 1000, sparsity: int | None = 2, **overrides: Any) -> 
         "scaling": None,
         "n_members": 1,
         "loss": "hinge",
-        "optimizer": "sgd",
-        "learning_rate": 0.1,
-        "lr_schedule": "constant",
-        "weight_averaging": False,
-        "weight_decay": 0.01,
-        "batch_size": 32,
+        **PAPER,
         "precision": "float32",
         "max_epochs": 1000,
         "early_stopping": False,
