@@ -15,11 +15,11 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from skorch.helper import predefined_split
 
 from sparsemlp._activations import ACTIVATIONS
-from sparsemlp._data import X_OPTIONS, CheckedRows, EncodedRows, check_rows, hold_out
+from sparsemlp._data import CheckedRows, EncodedRows, check_rows, check_table, hold_out
 from sparsemlp._equal_rows import equal_rows
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
@@ -58,6 +58,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         "activation": [StrOptions(set(ACTIVATIONS))],
         "richness": "no_validation",  # by check_richness, which says more
         "scaling": [StrOptions({name for name in SCALINGS if name}), None],
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -189,7 +190,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         dataset = self._start(rows, self.net_ if goes_on else None, fold)
         if validation is None:
             return dataset, None
-        encoded = EncodedRows(validation, self.scaler_, self._encode_y)
+        encoded = EncodedRows(validation, self.scaler_, self._encode_y, is_new=True)
         return dataset, encoded.to_dataset(self._device, validation.weight.mean())
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
@@ -215,7 +216,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             self._fit_scales(rows, may_change=True)
             self._warn_of_a_poor_first_chunk(rows)
         fitted = None if first else self.net_
-        dataset = self._start(rows, fitted)
+        dataset = self._start(rows, fitted, is_new=not first)
         if fitted is not None and type(fitted.optimizer_) is type(self.net_.optimizer_):  # fit lets go of its own
             self.net_.optimizer_.state.update(fitted.optimizer_.state)
         # The number of chunks to come is not known.
@@ -301,9 +302,11 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     def _fit_scales(self, rows: CheckedRows, *, may_change: bool) -> None:
         """Learn the scales of inputs and targets, for all rows to come."""
         self._fit_y_scale(rows.y, rows.weight, may_change=may_change)
-        self.scaler_ = InputScaler(self.scaling, random_state=self._seeds["scaler"])
+        categorical = () if self._categories is None else self._categories.is_categorical.nonzero()[0].tolist()
+        self.scaler_ = InputScaler(self.scaling, self._seeds["scaler"], categorical)
+        target = self._encode_y(rows.y)[1] if categorical else None
         # the rows of a first chunk may all have the weight 0
-        self.scaler_.fit(rows.X, sample_weight=rows.weight if rows.weight.any() else None)
+        self.scaler_.fit(rows.X, target, sample_weight=rows.weight if rows.weight.any() else None)
 
     def _folds(self, rows: CheckedRows) -> np.ndarray | None:
         """Return which of several members does not train on a row, -1 where all do; None if rows are too few."""
@@ -352,9 +355,16 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     # -- the network ------------------------------------------------------------------------------------------
 
-    def _start(self, rows: CheckedRows, fitted: FastNet | None, fold: np.ndarray | None = None) -> TabularDataset:
+    def _start(
+        self,
+        rows: CheckedRows,
+        fitted: FastNet | None,
+        fold: np.ndarray | None = None,
+        *,
+        is_new: bool = False,
+    ) -> TabularDataset:
         """Make a net, with the fitted network or a new one; return the rows on its device."""
-        encoded = EncodedRows(rows, self.scaler_, self._encode_y)
+        encoded = EncodedRows(rows, self.scaler_, self._encode_y, is_new=is_new)
         if fitted is None:
             self._batch_state, self._temperature = None, 1.0
             self.net_ = self._make_net(self._make_module(encoded, fold), [])
@@ -371,14 +381,14 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         """Make the network, whose first layer starts from the rows."""
         self.sparsity_ = min(2, self.n_features_in_) if self.sparsity == "auto" else self.sparsity
         generator = torch.Generator().manual_seed(self._seeds["init"])
-        groups = self.scaler_.column_groups()
+        groups, one_hot = self.scaler_.column_groups(), self.scaler_.one_hot_columns()
         inputs = paths = None
         by_trees = self.feature_sampling == "trees" and self.sparsity_ is not None
         if by_trees or self.bias_init == "data":
             sample = rows.sample(generator)
             inputs = sample.inputs
             if by_trees:
-                paths = sample.grow_trees(fold, self.n_members, groups, generator)
+                paths = sample.grow_trees(fold, self.n_members, groups, one_hot, generator)
         module = SparseInitMLP(
             len(self.scaler_.column_features_),
             rows.target.shape[1],
@@ -391,6 +401,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             n_members=self.n_members,
             data=inputs,
             column_groups=groups,
+            one_hot=one_hot,
             paths=paths,
             generator=generator,
             dtype=torch.float32,  # torch's default may be another
@@ -475,7 +486,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     def _decision(self, X: Any) -> np.ndarray:
         """Return the members' combined outputs, float64 of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, **X_OPTIONS)
+        X = check_table(self, X)
         net = self.net_
         return predict_in_chunks(net.module_, self._combine, X, self.scaler_.transform, rows_a_chunk(net.module_))
 

@@ -12,9 +12,17 @@ from scipy import sparse
 from sklearn.base import is_regressor
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_consistent_length
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_sample_weight,
+    _get_feature_names,
+    check_X_y,
+    validate_data,
+)
 
 from sparsemlp._equal_rows import equal_rows
+from sparsemlp._frames import CategoryEncoder, find_categorical
 from sparsemlp._training.batches import DeviceRows, Rows, SparseRows, TabularDataset
 from sparsemlp._training.devices import has_room, torch_as_it_comes
 from sparsemlp._training.threads import compute_threads
@@ -53,6 +61,7 @@ class SampledRows(NamedTuple):
         fold: np.ndarray | None,
         n_members: int,
         column_groups: Sequence[Sequence[int]] | None,
+        one_hot: Sequence[tuple[int, int]],
         generator: torch.Generator,
     ) -> list[TreePaths | None]:
         """Grow the trees of every member, on the rows that it trains on."""
@@ -66,6 +75,7 @@ class SampledRows(NamedTuple):
                 self.target[own],
                 None if weight is None else weight[own],
                 column_groups=column_groups,
+                one_hot=one_hot,
                 generator=torch.Generator().manual_seed(seeds[member]),
             )
 
@@ -73,10 +83,31 @@ class SampledRows(NamedTuple):
             return compute.map([partial(grow, member) for member in range(n_members)])
 
 
+def check_table(estimator: Any, X: Any, y: Any = None, *, reset: bool = False) -> Any:
+    """Validate a table, and y where it is given; `reset` learns its features and their categories.
+
+    Categories become codes, see :class:`sparsemlp._frames.CategoryEncoder`.
+    """
+    options: dict[str, Any] = X_OPTIONS
+    if y is not None:
+        options = {**X_OPTIONS, "y": y, "y_numeric": is_regressor(estimator)}
+    if reset:
+        is_categorical = find_categorical(X, estimator.categorical_features, _get_feature_names(X))
+        estimator._categories = None if is_categorical is None else CategoryEncoder(is_categorical)
+    if estimator._categories is None:
+        return validate_data(estimator, X, reset=reset, **options)
+    _check_feature_names(estimator, X, reset=reset)
+    _check_n_features(estimator, X, reset=reset)
+    if reset:
+        estimator._categories.fit(X)
+    X = estimator._categories.transform(X)
+    return X if y is None else check_X_y(X, y, **{name: options[name] for name in options if name != "y"})
+
+
 def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, reset: bool = False) -> CheckedRows:
     """Validate a table, without its rows of zero weight; `reset` learns the number and names of the features."""
     X, y, sample_weight = _without_zero_weights(X, y, sample_weight)
-    X, y = validate_data(estimator, X, y, reset=reset, y_numeric=is_regressor(estimator), **X_OPTIONS)
+    X, y = check_table(estimator, X, y, reset=reset)
     if sample_weight is None:
         weight = np.broadcast_to(1.0, len(y))  # takes no memory
     else:
@@ -131,6 +162,8 @@ class EncodedRows:
         Fitted.
     encode_y : callable
         Returns what skorch sees of y, shape (n_rows,), and what the loss sees, shape (n_rows, n_outputs).
+    is_new : bool, default=False
+        The scaler has not seen these rows.
     """
 
     @np.errstate(under="ignore")  # what underflows is 0, also where a program asks numpy for errors
@@ -139,14 +172,19 @@ class EncodedRows:
         rows: CheckedRows,
         scaler: InputScaler,
         encode_y: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+        *,
+        is_new: bool = False,
     ) -> None:
+        self.labels, self.target = encode_y(rows.y)
+        self.weight = rows.weight
         self.inputs: Rows
         if sparse.issparse(rows.X):
             self.inputs = SparseRows(rows.X, scaler.transform, len(scaler.column_features_))
-        else:
+        elif is_new:
             self.inputs = DeviceRows(torch.from_numpy(scaler.transform(rows.X)))
-        self.labels, self.target = encode_y(rows.y)
-        self.weight = rows.weight
+        else:
+            scaled = scaler.transform_training_rows(rows.X, self.target, rows.weight)
+            self.inputs = DeviceRows(torch.from_numpy(scaled))
 
     def sample(self, generator: torch.Generator) -> SampledRows:
         """Return random rows, as many as the first layer is made for."""

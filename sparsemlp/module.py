@@ -19,7 +19,7 @@ from sparsemlp._activations import (
     sparse_layer_activation,
 )
 from sparsemlp._validation import check_richness
-from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, s_hot_, torch_linear_
+from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, random_sets_, s_hot_, torch_linear_
 from sparsemlp.parametrization import antisymmetric_
 from sparsemlp.trees import TreePaths, splits_
 
@@ -140,6 +140,9 @@ class SparseInitMLP(nn.Module):
         Rows for ``bias_init="data"``.
     column_groups : sequence of sequences of int, optional
         Columns of the input that stem from the same raw feature, see :func:`sparsemlp.init.s_hot_`.
+    one_hot : sequence of (int, int), optional
+        Where the one-hot columns of each categorical feature start and stop. Neurons that start with the first of
+        them start with a random set of categories, see :func:`sparsemlp.init.random_sets_`.
     paths : sequence of (TreePaths or None), optional
         Trees for every member, see :mod:`sparsemlp.trees`. Its tanh and box neurons start as their splits, and the
         others sample the features that these split most. Default, and for a member with None: random starts.
@@ -179,6 +182,7 @@ class SparseInitMLP(nn.Module):
         n_members: int = 1,
         data: Tensor | None = None,
         column_groups: Sequence[Sequence[int]] | None = None,
+        one_hot: Sequence[tuple[int, int]] = (),
         paths: Sequence[TreePaths | None] | None = None,
         generator: torch.Generator | None = None,
         dtype: torch.dtype | None = None,
@@ -205,7 +209,7 @@ class SparseInitMLP(nn.Module):
             MemberLinear(n_inputs, n_units, n_members, dtype=dtype) for n_inputs, n_units in pairwise(widths)
         )
         self.output_layer = MemberLinear(widths[-1], n_outputs, n_members, dtype=dtype)
-        self._reset_input_layer(sparsity, init, bias_init, data, column_groups, paths, generator)
+        self._reset_input_layer(sparsity, init, bias_init, data, column_groups, one_hot, paths, generator)
         for layer in self.layers[1:]:
             layer.reset_parameters(generator)
         if richness is not None:
@@ -224,6 +228,7 @@ class SparseInitMLP(nn.Module):
         bias_init: str,
         data: Tensor | None,
         column_groups: Sequence[Sequence[int]] | None,
+        one_hot: Sequence[tuple[int, int]],
         paths: Sequence[TreePaths | None] | None,
         generator: torch.Generator | None,
     ) -> None:
@@ -233,8 +238,9 @@ class SparseInitMLP(nn.Module):
             torch_linear_(weight, generator)
         elif paths is None:
             s_hot_(weight, sparsity, init, generator, column_groups=column_groups)
+            random_sets_(weight, one_hot, generator)
         else:
-            thresholds = self._start_from_trees(sparsity, init, column_groups, paths, generator)
+            thresholds = self._start_from_trees(sparsity, init, column_groups, one_hot, paths, generator)
         apply_gains_(weight, self.activation, generator)
         if bias_init == "zeros":
             nn.init.zeros_(bias)
@@ -248,7 +254,8 @@ class SparseInitMLP(nn.Module):
             raise ValueError(f"bias_init={bias_init!r} is unknown; choose one of {BIAS_INITS}")
         with torch.no_grad():
             for member, neurons, values in thresholds:
-                bias[member, neurons] = -weight[member, neurons].sum(dim=1) * values
+                split = weight[member, neurons]
+                bias[member, neurons] = -split.sum(dim=1) / split.count_nonzero(dim=1) * values
 
     @torch.no_grad()
     def _start_from_trees(
@@ -256,6 +263,7 @@ class SparseInitMLP(nn.Module):
         sparsity: int,
         init: str,
         column_groups: Sequence[Sequence[int]] | None,
+        one_hot: Sequence[tuple[int, int]],
         paths: Sequence[TreePaths | None],
         generator: torch.Generator | None,
     ) -> list[tuple[int, slice, Tensor]]:
@@ -266,6 +274,7 @@ class SparseInitMLP(nn.Module):
         for member, (weight, trees) in enumerate(zip(self.input_layer.weight, paths, strict=True)):
             by_gain = None if trees is None else trees.feature_weights(column_groups)
             s_hot_(weight, sparsity, init, generator, column_groups=column_groups, feature_weights=by_gain)
+            random_sets_(weight, one_hot, generator)
             if trees is None:
                 continue
             for neurons in steep:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -10,6 +11,9 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from sparsemlp._categories import N_FOLDS, CategoryColumns
+from sparsemlp._equal_rows import equal_rows
+
 Scaling = Literal["squash", "quantile", "both", "standard"]
 SCALINGS: tuple[str | None, ...] = (*get_args(Scaling), None)
 # Fitted and transformed this many values at a time, so that a large table is never copied in float64.
@@ -17,6 +21,8 @@ BLOCK_VALUES = 2**18
 N_QUANTILES = 1000
 # Beyond this the clipped value is 3 to the last digit; the square of larger values would overflow.
 LARGEST = 1e100
+#: no more mean targets of a category than these, those of the first outputs
+MAX_MEANS = 4
 
 
 class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -138,7 +144,11 @@ class InputScaler(TransformerMixin, BaseEstimator):
         "squash": :class:`SquashingScaler`. "quantile": ranks, uniform with unit variance. "both": the two side by
         side, so every feature has two columns. "standard": zero mean, unit variance. None: as they are.
     random_state : int or None, default=None
-        Seeds the subsample of 10000 rows that quantiles are estimated from.
+        Seeds the subsample of 10000 rows that quantiles are estimated from, and the folds of mean targets.
+    categorical_features : sequence of int, default=()
+        Features that are codes of categories: 0, 1, ..., NaN where missing, -1 where unknown. One with more than
+        two of them in training becomes one column for each category of at least ten rows (at most the 64 most
+        frequent ones), one for all others together, and its categories' mean target.
 
     Attributes
     ----------
@@ -157,21 +167,27 @@ class InputScaler(TransformerMixin, BaseEstimator):
            [ 2.28,  1.73,  0.  ]], dtype=float32)
     """
 
-    def __init__(self, scaling: Scaling | None = "both", random_state: int | None = None) -> None:
+    def __init__(
+        self,
+        scaling: Scaling | None = "both",
+        random_state: int | None = None,
+        categorical_features: Sequence[int] = (),
+    ) -> None:
         self.scaling = scaling
         self.random_state = random_state
+        self.categorical_features = categorical_features
 
-    def fit(self, X: Any, y: object = None, sample_weight: np.ndarray | None = None) -> Self:
-        """Estimate medians, scales and quantiles.
+    def fit(self, X: Any, y: np.ndarray | None = None, sample_weight: np.ndarray | None = None) -> Self:
+        """Estimate medians, scales and quantiles, and the mean targets of categories.
 
         Parameters
         ----------
         X : ndarray or sparse matrix of shape (n_samples, n_features)
             Training rows; NaN is allowed.
-        y : object
-            Ignored.
+        y : ndarray of shape (n_samples, n_outputs), optional
+            Targets. They are used for categories only.
         sample_weight : ndarray of shape (n_samples,), optional
-            Used by "standard"; quantiles and medians are of the rows.
+            Used by "standard" and for mean targets; quantiles and medians are of the rows.
 
         Raises
         ------
@@ -181,13 +197,57 @@ class InputScaler(TransformerMixin, BaseEstimator):
         if self.scaling not in SCALINGS:
             raise ValueError(f"scaling={self.scaling!r} is unknown; choose one of {SCALINGS}")
         n_samples, self.n_features_in_ = X.shape
+        self.categories_ = {}
+        for feature in self.categorical_features:
+            if len(np.unique(X[:, feature])) > 2:
+                columns = CategoryColumns().fit(X[:, feature], *_target_of_means(y, sample_weight, n_samples))
+                self.categories_[int(feature)] = columns
+        self.numeric_ = np.setdiff1d(np.arange(self.n_features_in_), list(self.categories_))
+        numeric = self._numeric(X)
         size = max(1, BLOCK_VALUES // max(1, n_samples))  # only a block of columns is in float64 at a time
         self.blocks_ = []
-        for start in range(0, self.n_features_in_, size):
-            block = _ColumnBlock(start, min(start + size, self.n_features_in_))
-            self.blocks_.append(block.fit(X, self.scaling, sample_weight, self.random_state))
-        self.column_features_ = np.concatenate([block.column_features() for block in self.blocks_])
+        for start in range(0, len(self.numeric_), size):
+            block = _ColumnBlock(start, min(start + size, len(self.numeric_)))
+            self.blocks_.append(block.fit(numeric, self.scaling, sample_weight, self.random_state))
+        self.column_features_ = np.concatenate(
+            [
+                *(self.numeric_[block.column_features()] for block in self.blocks_),
+                *(np.full(columns.n_columns, feature) for feature, columns in self.categories_.items()),
+            ]
+        )
         return self
+
+    def transform_training_rows(
+        self, X: Any, y: np.ndarray, sample_weight: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Scale the rows that are trained on: the mean targets of a row's categories are those of other rows.
+
+        Without categories this is ``transform(X)``. Rows that are equal do not see each other's targets either.
+
+        Parameters
+        ----------
+        X : ndarray or sparse matrix of shape (n_samples, n_features)
+            Training rows.
+        y : ndarray of shape (n_samples, n_outputs)
+            Their targets.
+        sample_weight : ndarray of shape (n_samples,), optional
+            Their weights.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_columns), float32
+        """
+        out = self.transform(X)
+        if not self.categories_:
+            return out
+        equal = equal_rows(X, largest=len(X) / (2 * N_FOLDS))
+        group = np.arange(len(X)) if equal is None else equal.group
+        fold = np.random.default_rng(self.random_state).permutation(int(group.max()) + 1)[group] % N_FOLDS
+        target, weight = _target_of_means(y, sample_weight, len(X))
+        for feature, columns in self.categories_.items():
+            values = columns.cross_fit(X[:, feature], target, weight, fold)
+            out[:, self._start(feature) : self._start(feature) + columns.n_columns] = values
+        return out
 
     def transform(self, X: Any) -> np.ndarray:
         """Scale rows.
@@ -214,7 +274,10 @@ class InputScaler(TransformerMixin, BaseEstimator):
         with np.errstate(over="ignore"):
             for start in range(0, X.shape[0], n_rows):
                 rows = slice(start, start + n_rows)
-                self._transform_rows(_dense(X[rows]), out[rows])
+                self._transform_rows(_dense(self._numeric(X[rows])), out[rows])
+        for feature, columns in self.categories_.items():
+            start = self._start(feature)
+            out[:, start : start + columns.n_columns] = columns.transform(X[:, feature])
         if self.scaling in (None, "standard") and not np.isfinite(out).all():
             raise ValueError(
                 f"scaling={self.scaling!r}: X has values too large for float32; scale X or choose another scaling"
@@ -222,7 +285,7 @@ class InputScaler(TransformerMixin, BaseEstimator):
         return out
 
     def column_groups(self) -> list[list[int]] | None:
-        """List the columns that stem from every raw feature.
+        """List the columns that stem from every raw feature; the first one-hot column stands for all of a feature.
 
         Returns
         -------
@@ -232,7 +295,20 @@ class InputScaler(TransformerMixin, BaseEstimator):
         if (counts == 1).all():
             return None
         order = np.argsort(self.column_features_, kind="stable")
-        return [columns.tolist() for columns in np.split(order, np.cumsum(counts)[:-1])]
+        groups = [columns.tolist() for columns in np.split(order, np.cumsum(counts)[:-1])]
+        for feature, columns in self.categories_.items():
+            del groups[feature][1 : columns.n_one_hot]
+        return groups
+
+    def one_hot_columns(self) -> list[tuple[int, int]]:
+        """List where the one-hot columns of every categorical feature start and stop.
+
+        Returns
+        -------
+        list of (int, int)
+        """
+        starts = [(self._start(feature), columns.n_one_hot) for feature, columns in self.categories_.items()]
+        return [(start, start + n_columns) for start, n_columns in starts if n_columns]
 
     def ignored_columns(self) -> np.ndarray:
         """Return which columns of ``transform`` are always 0, because their features were constant.
@@ -241,7 +317,25 @@ class InputScaler(TransformerMixin, BaseEstimator):
         -------
         ndarray of shape (n_columns,), bool
         """
-        return np.concatenate([block.ignored_columns() for block in self.blocks_])
+        return np.concatenate(
+            [
+                *(block.ignored_columns() for block in self.blocks_),
+                *(columns.ignored_columns() for columns in self.categories_.values()),
+            ]
+        )
+
+    def _numeric(self, X: Any) -> Any:
+        """Return the columns that are no categories; a feature of two categories is a number, NaN if unknown."""
+        if not len(self.categorical_features):
+            return X
+        X = X[:, self.numeric_]
+        two = np.isin(self.numeric_, self.categorical_features)
+        X[:, two] = np.where(X[:, two] < 0, np.nan, X[:, two])
+        return X
+
+    def _start(self, feature: int) -> int:
+        """Return the first column of a categorical feature."""
+        return int(np.argmax(self.column_features_ == feature))
 
     def _transform_rows(self, X: np.ndarray, out: np.ndarray) -> None:
         column = 0
@@ -298,6 +392,14 @@ class _ColumnBlock(BaseEstimator):
         n_indicators = int(self.indicator_.sum())
         ignored = [self.constant_] * len(self.scalers_) or [np.zeros_like(self.constant_)]
         return np.concatenate([*ignored, np.zeros(n_indicators, dtype=bool)])
+
+
+def _target_of_means(
+    y: np.ndarray | None, sample_weight: np.ndarray | None, n_samples: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what categories' means are taken of, and the weights of rows."""
+    weight = np.ones(n_samples) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    return np.empty((n_samples, 0)) if y is None else y[:, :MAX_MEANS].astype(np.float64), weight
 
 
 def _fit_scaler(

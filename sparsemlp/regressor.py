@@ -71,6 +71,12 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     scaling : {"squash", "quantile", "both", "standard", None}, default="both"
         Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`. With "both" every feature has two columns,
         one squashed and one of ranks, and a neuron starts with one of the two at random.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns that hold categories. "from_dtype": of a data frame, those of pandas' category, string and object
+        dtypes and of polars' Categorical, Enum and String. Or names or indices of columns, or a mask; None: none.
+        A neuron that samples such a column starts as a question about a random set of its categories, or with its
+        categories' mean target. A missing value is a category. Categories that ``fit`` has not seen, or in fewer
+        than ten rows, are alike.
     n_members : int, default=8
         Number of independent networks that are trained together and whose predictions are averaged. Each has its
         own initialisation and batches.
@@ -198,6 +204,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         activation: Activation = "relu-tanh",
         richness: float | None = None,
         scaling: Scaling | None = "both",
+        categorical_features: Literal["from_dtype"] | Sequence[int | str | bool] | None = "from_dtype",
         n_members: int = 8,
         loss: RegressionLoss = "squared",
         optimizer: OptimizerName = "adamw",
@@ -226,6 +233,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         self.activation = activation
         self.richness = richness
         self.scaling = scaling
+        self.categorical_features = categorical_features
         self.n_members = n_members
         self.loss = loss
         self.optimizer = optimizer
