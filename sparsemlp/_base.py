@@ -126,8 +126,9 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
             Raw numeric columns; NaN is allowed.
-        y : array-like of shape (n_samples,)
-            Class labels, or numbers for regression.
+        y : array-like of shape (n_samples,), (n_samples, n_targets) or (n_samples, n_labels)
+            Class labels, or numbers for regression. Several targets are learned by one network, each scaled on its
+            own; so are several labels a row, a matrix of 0 and 1.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative weights. Rows of zero weight are dropped before anything else. The objective is the
             weighted mean of the loss.
@@ -206,7 +207,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         rows = self._check_rows(X, y, sample_weight, reset=first)
         if not first:
             self._check_same_network("partial_fit", "call fit, or partial_fit on a clone,")
-        self._check_y(rows.y)
+        self._check_y(rows.y, learn=first and is_regressor(self))
         rows = self._with_class_weights(rows)
         if first:
             self._seed()
@@ -248,7 +249,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         ignored = np.unique(self.scaler_.column_features_[self.scaler_.ignored_columns()])
         if len(ignored):
             poor.append(f"{len(ignored)} of {self.n_features_in_} columns, which are ignored from now on")
-        if is_regressor(self) and (rows.y == rows.y[0]).all():
+        if is_regressor(self) and (rows.y == rows.y[0]).all(axis=0).any():
             poor.append("the target, whose scale is a guess")
         if poor:
             warnings.warn(
@@ -296,7 +297,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             return rows, validation
         if not self._holds_out:
             return rows, None
-        return hold_out(rows, self.validation_fraction, self._seeds["split"], stratified=is_classifier(self))
+        return hold_out(rows, self.validation_fraction, self._seeds["split"], stratified=self._is_stratified(rows.y))
 
     @np.errstate(under="ignore")
     def _fit_scales(self, rows: CheckedRows, *, may_change: bool) -> None:
@@ -313,7 +314,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         if self.n_members == 1:
             return None
         equal = equal_rows(rows.X, largest=len(rows.y) / (2 * self.n_members))
-        seed, stratified = self._seeds["split"], is_classifier(self)
+        seed, stratified = self._seeds["split"], self._is_stratified(rows.y)
         fold = assign_members(rows.y, self.n_members, seed, stratified=stratified, equal=equal)
         return fold if (fold >= 0).any() else None
 
@@ -439,6 +440,10 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         stop = [("stop", StopWhenExhausted(keep_best)), ("long_enough", StopWhenLongEnough())]
         return [*bar, ("keep_best", keep_best), *(self.callbacks or []), *stop]
 
+    def _is_stratified(self, y: np.ndarray) -> bool:
+        """Say whether splits keep the shares of classes; several labels a row have none."""
+        return is_classifier(self) and y.ndim == 1
+
     @property
     def _holds_out(self) -> bool:
         """Whether rows are held out from all members."""
@@ -513,6 +518,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags

@@ -11,7 +11,7 @@ import torch
 from scipy import sparse
 from sklearn.base import is_regressor
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing, check_consistent_length
+from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
@@ -44,7 +44,7 @@ class CheckedRows(NamedTuple):
     """A table as the user gave it, checked."""
 
     X: Any  # ndarray or CSR matrix of shape (n_rows, n_features)
-    y: np.ndarray
+    y: np.ndarray  # of shape (n_rows,), or (n_rows, n_targets) for several
     weight: np.ndarray
 
 
@@ -88,26 +88,29 @@ def check_table(estimator: Any, X: Any, y: Any = None, *, reset: bool = False) -
 
     Categories become codes, see :class:`sparsemlp._frames.CategoryEncoder`.
     """
-    options: dict[str, Any] = X_OPTIONS
-    if y is not None:
-        options = {**X_OPTIONS, "y": y, "y_numeric": is_regressor(estimator)}
+    options: dict[str, Any] = {} if y is None else {"multi_output": True, "y_numeric": is_regressor(estimator)}
     if reset:
         is_categorical = find_categorical(X, estimator.categorical_features, _get_feature_names(X))
         estimator._categories = None if is_categorical is None else CategoryEncoder(is_categorical)
     if estimator._categories is None:
-        return validate_data(estimator, X, reset=reset, **options)
+        given_y = () if y is None else (y,)
+        return validate_data(estimator, X, *given_y, reset=reset, **X_OPTIONS, **options)
     _check_feature_names(estimator, X, reset=reset)
     _check_n_features(estimator, X, reset=reset)
     if reset:
         estimator._categories.fit(X)
     X = estimator._categories.transform(X)
-    return X if y is None else check_X_y(X, y, **{name: options[name] for name in options if name != "y"})
+    return X if y is None else check_X_y(X, y, **X_OPTIONS, **options)
 
 
 def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, reset: bool = False) -> CheckedRows:
     """Validate a table, without its rows of zero weight; `reset` learns the number and names of the features."""
     X, y, sample_weight = _without_zero_weights(X, y, sample_weight)
     X, y = check_table(estimator, X, y, reset=reset)
+    if sparse.issparse(y):
+        y = y.toarray()
+    if y.shape[1:] == (1,):
+        y = column_or_1d(y, warn=True)
     if sample_weight is None:
         weight = np.broadcast_to(1.0, len(y))  # takes no memory
     else:

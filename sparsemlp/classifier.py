@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.utils import compute_class_weight
+from sklearn.utils import Tags, compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -19,7 +19,7 @@ from sparsemlp._base import BaseSparseInitMLP
 from sparsemlp._fitted import all_or_nothing
 from sparsemlp._search import PAPER
 from sparsemlp._training.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Criterion, Loss, make_loss
-from sparsemlp._training.net import ClassifierNet, LrSchedule
+from sparsemlp._training.net import ClassifierNet, LrSchedule, MultilabelNet
 from sparsemlp._training.optimizers import OptimizerName
 from sparsemlp._training.session import Precision
 from sparsemlp.init import BiasInit, WeightInit
@@ -141,7 +141,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels.
+        The class labels; for several labels a row their numbers, from 0.
     n_features_in_ : int
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -301,7 +301,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             classes = np.unique(classes)
             if len(classes) < 2:
                 raise ValueError(f"classes={classes.tolist()} must name at least two classes")
-            self.classes_ = classes
+            self.classes_, self._is_multilabel = classes, np.ndim(y) == 2 and np.shape(y)[1] > 1
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             raise ValueError(
                 f"classes={np.unique(classes).tolist()} differs from the first call's, {self.classes_.tolist()}"
@@ -318,7 +318,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples,), or (n_samples, n_classes) for more than two classes
+        ndarray of shape (n_samples,), or (n_samples, n_classes) for more than two classes or several labels a row
             For cross-entropy the log-odds (log, for several classes) of the members' averaged probabilities;
             for the other losses the members' averaged outputs.
         """
@@ -326,7 +326,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         return decision[:, 0] if decision.shape[1] == 1 else decision
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class of every row.
+        """Return the most probable class of every row; of several labels a row, which are more probable than not.
 
         Parameters
         ----------
@@ -335,9 +335,11 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
+        ndarray of shape (n_samples,), or (n_samples, n_labels) of 0 and 1 for several labels a row
         """
         decision = self._decision(X)
+        if self._is_multilabel:
+            return (decision > 0).astype(int)
         index = (decision[:, 0] > 0).astype(int) if decision.shape[1] == 1 else decision.argmax(axis=1)
         return self.classes_[index]
 
@@ -358,7 +360,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        ndarray of shape (n_samples, n_classes), or (n_samples, n_labels) for several labels a row
         """
         decision = torch.from_numpy(self._decision(X))
         return self.net_.criterion_.loss.class_columns(decision).numpy()
@@ -374,10 +376,12 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        ndarray of shape (n_samples, n_classes), or (n_samples, n_labels) for several labels a row
         """
         decision = torch.from_numpy(self._decision(X))
-        if decision.shape[1] == 1:
+        if self._is_multilabel:
+            decision = torch.nn.functional.logsigmoid(decision)
+        elif decision.shape[1] == 1:
             decision = torch.nn.functional.logsigmoid(torch.cat([-decision, decision], dim=1))
         return decision.numpy()
 
@@ -387,9 +391,17 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         self._fitted("temperature_")
         return self._temperature
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
     # -- hooks of the base class ------------------------------------------------------------------------------
 
     def _check_y(self, y: np.ndarray, name: str = "y", *, learn: bool = False) -> None:
+        if y.ndim == 2:
+            self._check_labels(y, name, learn)
+            return
         if learn:
             check_classification_targets(y)
             classes = np.unique(y)
@@ -397,11 +409,31 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
                 raise ValueError(
                     f"y has one class only, {classes.tolist()[0]!r}; a classifier needs at least two classes"
                 )
-            self.classes_ = classes
+            self.classes_, self._is_multilabel = classes, False
+        elif self._is_multilabel:
+            raise ValueError(f"{name} has one label a row, but the network has learned {len(self.classes_)}")
         elif len(unknown := np.setdiff1d(y, self.classes_)):
             raise ValueError(
                 f"{name} has labels {unknown.tolist()} that are not in classes_={self.classes_.tolist()}"
             )
+
+    def _check_labels(self, y: np.ndarray, name: str, learn: bool) -> None:
+        """Check several labels a row."""
+        if not np.isin(y, [0, 1]).all():
+            raise ValueError(
+                f"{name} has {y.shape[1]} columns with other values than 0 and 1. Several labels a row are a matrix "
+                "of 0 and 1; for several targets of more classes use sklearn.multioutput.MultiOutputClassifier"
+            )
+        if self.class_weight is not None:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is for one label a row, and {name} has {y.shape[1]} columns; "
+                "pass sample_weight"
+            )
+        if learn:
+            self.classes_, self._is_multilabel = np.arange(y.shape[1]), True
+        elif not self._is_multilabel or y.shape[1] != len(self.classes_):
+            learned = len(self.classes_) if self._is_multilabel else 1
+            raise ValueError(f"{name} has {y.shape[1]} labels a row, but the network has learned {learned}")
 
     def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
         """Classes have no scale."""
@@ -422,18 +454,21 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         return by_row
 
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        index = np.searchsorted(self.classes_, y).astype(np.int32)
-        if len(self.classes_) == 2:
+        index = (y if self._is_multilabel else np.searchsorted(self.classes_, y)).astype(np.int32)
+        if self._is_multilabel:
+            positive = y.astype(np.float32)
+        elif len(self.classes_) == 2:
             positive = index.astype(np.float32)[:, np.newaxis]
         else:
             positive = np.eye(len(self.classes_), dtype=np.float32)[index]
         return index, positive if self._fitted_network["loss"] == "cross_entropy" else 2 * positive - 1
 
     def _skorch_net(self, **options: Any) -> ClassifierNet:
-        loss = make_loss(self._fitted_network["loss"], len(self.classes_))
+        loss = make_loss(self._fitted_network["loss"], 2 if self._is_multilabel else len(self.classes_))
         nonlinearity = partial(_class_columns, loss)
         classes = np.arange(len(self.classes_))
-        return ClassifierNet(
+        net = MultilabelNet if self._is_multilabel else ClassifierNet
+        return net(
             criterion=Criterion(loss), predict_nonlinearity=nonlinearity, classes=classes, **options
         )
 

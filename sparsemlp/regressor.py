@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -142,7 +142,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
 
     Attributes
     ----------
-    y_mean_, y_scale_ : float
+    y_mean_, y_scale_ : float, or ndarray of shape (n_targets,) for several targets
         Mean and standard deviation of the training targets. With the other losses than "squared" the median, and
         the interquartile range over 1.349 (that of the standard normal distribution). If all targets are equal,
         all predictions are.
@@ -265,7 +265,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
             A chunk of rows.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Their targets.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative weights.
@@ -293,58 +293,88 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
+        ndarray of shape (n_samples,), or (n_samples, n_targets) for several targets
         """
-        return self._decision(X)[:, 0] * self.y_scale_ + self.y_mean_
+        return _one_or_several(self._decision(X)) * self.y_scale_ + self.y_mean_
 
     # -- hooks of the base class ------------------------------------------------------------------------------
 
     def _check_y(self, y: np.ndarray, name: str = "y", *, learn: bool = False) -> None:
-        """All numbers are targets."""
+        """All numbers are targets, as many a row as in training."""
+        if learn:
+            self._target_shape = y.shape[1:]
+        elif y.shape[1:] != self._target_shape:
+            n_targets, n_learned = (shape[0] if shape else 1 for shape in (y.shape[1:], self._target_shape))
+            raise ValueError(f"{name} has {n_targets} targets a row, but the network has learned {n_learned}")
 
     def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
-        y = np.asarray(y, dtype=np.float64)
-        self.y_mean_ = float(np.average(y, weights=weight))
-        distance = np.abs(y - self.y_mean_)
-        largest = float(distance.max()) or 1.0  # divided out, as squares of extremes overflow
-        deviation = largest * float(np.sqrt(np.average((distance / largest) ** 2, weights=weight)))
-        low, median, high = _quartiles(y, weight)
-        robust_deviation = (high - low) / NORMAL_IQR
-        if self._fitted_network["loss"] != "squared":
-            self.y_mean_, deviation = median, robust_deviation or deviation
-        elif deviation > FEW_DOMINATE * robust_deviation > 0:
-            warnings.warn(
-                f"A few targets dominate the spread of y: the standard deviation is {deviation:.3g}, and half of "
-                f"the targets are between {low:.3g} and {high:.3g}. With loss='squared' they decide all "
-                "predictions. If they are errors, remove them or pass loss='huber'; if y is positive over orders "
-                "of magnitude, fit its logarithm, with sklearn.compose.TransformedTargetRegressor.",
-                UserWarning,
-                stacklevel=5,
-            )
-        # A single value teaches nothing, unless others may follow, of about that size.
-        self.y_scale_ = deviation or ((abs(self.y_mean_) or 1.0) if may_change else 0.0)
+        robust, scales = self._fitted_network["loss"] != "squared", []
+        for target in np.atleast_2d(np.asarray(y, dtype=np.float64).T):
+            scale = _TargetScale.of(target, weight)
+            if not robust:
+                scale.warn_if_few_dominate()
+            center, deviation = scale.robust() if robust else (scale.mean, scale.deviation)
+            # A single value teaches nothing, unless others may follow, of about that size.
+            scales.append((center, deviation or ((abs(center) or 1.0) if may_change else 0.0)))
+        center, deviation = zip(*scales, strict=True)
+        several = y.ndim == 2
+        self.y_mean_ = np.array(center) if several else center[0]
+        self.y_scale_ = np.array(deviation) if several else deviation[0]
 
     def _class_weights(self, y: np.ndarray, y_train: np.ndarray) -> None:
         """Targets have no classes."""
 
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centred = np.asarray(y, dtype=np.float64) - self.y_mean_
-        standardised = (centred / (self.y_scale_ or 1.0)).astype(np.float32)
-        return standardised, standardised[:, None]
+        standardised = (centred / np.where(self.y_scale_, self.y_scale_, 1.0)).astype(np.float32)
+        return standardised, standardised.reshape(len(standardised), -1)
 
     def _skorch_net(self, **options: Any) -> RegressorNet:
         loss = make_loss(self._fitted_network["loss"])
         return RegressorNet(criterion=Criterion(loss), predict_nonlinearity=partial(_values, loss), **options)
 
 
+class _TargetScale(NamedTuple):
+    """Location and spread of one target, weighted by rows."""
+
+    mean: float
+    deviation: float
+    low: float
+    median: float
+    high: float
+
+    @classmethod
+    def of(cls, y: np.ndarray, weight: np.ndarray) -> Self:
+        mean = float(np.average(y, weights=weight))
+        distance = np.abs(y - mean)
+        largest = float(distance.max()) or 1.0  # divided out, as squares of extremes overflow
+        deviation = largest * float(np.sqrt(np.average((distance / largest) ** 2, weights=weight)))
+        order = np.argsort(y)
+        below = np.cumsum(weight[order])
+        low, median, high = y[order[np.searchsorted(below, below[-1] * np.array([0.25, 0.5, 0.75]))]].tolist()
+        return cls(mean, deviation, low, median, high)
+
+    def robust(self) -> tuple[float, float]:
+        """Return the median, and the deviation of a normal distribution with these quartiles."""
+        return self.median, (self.high - self.low) / NORMAL_IQR or self.deviation
+
+    def warn_if_few_dominate(self) -> None:
+        if self.deviation > FEW_DOMINATE * (self.high - self.low) / NORMAL_IQR > 0:
+            warnings.warn(
+                f"A few targets dominate the spread of y: the standard deviation is {self.deviation:.3g}, and half "
+                f"of the targets are between {self.low:.3g} and {self.high:.3g}. With loss='squared' they decide "
+                "all predictions. If they are errors, remove them or pass loss='huber'; if y is positive over "
+                "orders of magnitude, fit its logarithm, with sklearn.compose.TransformedTargetRegressor.",
+                UserWarning,
+                stacklevel=6,
+            )
+
+
 def _values(loss: Loss, output: torch.Tensor) -> torch.Tensor:
     """Return the prediction of the members together, for skorch."""
-    return loss.combine(output)[:, 0]
+    return _one_or_several(loss.combine(output))
 
 
-def _quartiles(y: np.ndarray, weight: np.ndarray) -> tuple[float, float, float]:
-    """Return the weighted quartiles of targets."""
-    order = np.argsort(y)
-    below = np.cumsum(weight[order])
-    low, middle, high = y[order[np.searchsorted(below, below[-1] * np.array([0.25, 0.5, 0.75]))]]
-    return float(low), float(middle), float(high)
+def _one_or_several(values: Any) -> Any:
+    """Return values of shape (n_rows, n_targets), or (n_rows,) for one target."""
+    return values[:, 0] if values.shape[1] == 1 else values

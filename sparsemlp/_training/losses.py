@@ -107,7 +107,7 @@ class HingeLoss(Loss):
 
 
 class BinaryCrossEntropy(Loss):
-    """Logistic loss of one output, for targets of 0 and 1."""
+    """Logistic loss of every output, for targets of 0 and 1: two classes, or several labels a row."""
 
     has_probabilities = True
 
@@ -131,8 +131,8 @@ class BinaryCrossEntropy(Loss):
         return positive - negative  # the means' common 1 / n_members cancels
 
     def class_columns(self, decision: Tensor) -> Tensor:
-        """Return the probabilities of both classes."""
-        return torch.cat([torch.sigmoid(-decision), torch.sigmoid(decision)], dim=1)
+        """Return the probabilities of both classes, or of each of several labels."""
+        return torch.sigmoid(super().class_columns(decision))
 
 
 class CrossEntropy(Loss):

@@ -194,6 +194,15 @@ class ClassifierNet(FastNet, NeuralNetClassifier):
         return [*_loss_callbacks(), ("valid_acc", score)]
 
 
+class MultilabelNet(ClassifierNet):
+    """A skorch classifier on rows of 0 and 1, one for each label."""
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return for every label whether it is predicted."""
+        threshold = 0.5 if self.criterion_.loss.has_probabilities else 0.0
+        return (self.predict_proba(X) > threshold).astype(int)
+
+
 class RegressorNet(FastNet, NeuralNetRegressor):
     """A skorch regressor on standardised targets, see :class:`skorch.NeuralNetRegressor`."""
 
