@@ -297,7 +297,9 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             return rows, validation
         if not self._holds_out:
             return rows, None
-        return hold_out(rows, self.validation_fraction, self._seeds["split"], stratified=self._is_stratified(rows.y))
+        return hold_out(
+            rows, self.validation_fraction, self._seeds["split"], stratified=self._is_stratified(rows.y)
+        )
 
     @np.errstate(under="ignore")
     def _fit_scales(self, rows: CheckedRows, *, may_change: bool) -> None:
@@ -382,7 +384,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         """Make the network, whose first layer starts from the rows."""
         self.sparsity_ = min(2, self.n_features_in_) if self.sparsity == "auto" else self.sparsity
         generator = torch.Generator().manual_seed(self._seeds["init"])
-        groups, one_hot = self.scaler_.column_groups(), self.scaler_.one_hot_columns()
+        groups, one_hot = self.scaler_.column_groups(), list(self.scaler_.one_hot_columns())
         inputs = paths = None
         by_trees = self.feature_sampling == "trees" and self.sparsity_ is not None
         if by_trees or self.bias_init == "data":

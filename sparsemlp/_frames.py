@@ -39,7 +39,7 @@ class CategoryEncoder:
 
     def fit(self, X: Any) -> CategoryEncoder:
         """Learn the categories of a table."""
-        self.categories = []
+        self.categories, X = [], _table(X)
         for index in np.flatnonzero(self.is_categorical):
             values, missing = _values(X, int(index))
             try:
@@ -53,7 +53,7 @@ class CategoryEncoder:
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the table as float64: numbers as they are, codes of categories; unknown ones have the code -1."""
-        X = X if hasattr(X, "columns") else np.asarray(X)
+        X = _table(X)
         numbers = np.empty((len(X), len(self.is_categorical)))
         categorical, numeric = np.flatnonzero(self.is_categorical), np.flatnonzero(~self.is_categorical)
         if len(numeric):
@@ -87,8 +87,10 @@ def find_categorical(X: Any, categorical_features: Any, names: np.ndarray | None
     """
     is_frame = hasattr(X, "columns") and hasattr(X, "dtypes")
     by_dtype = isinstance(categorical_features, str)
-    shape = X.shape if hasattr(X, "shape") else np.shape(X)
-    if len(shape) != 2 or categorical_features is None or (by_dtype and not is_frame):
+    if categorical_features is None or (by_dtype and not is_frame):
+        return None
+    shape = _table(X).shape
+    if len(shape) != 2:  # which validation refuses in its own words
         return None
     is_categorical = _mask(() if by_dtype else categorical_features, shape[1], names)
     if sparse.issparse(X) and is_categorical.any():
@@ -147,8 +149,14 @@ def _kind(dtype: Any) -> str:
     kind = getattr(dtype, "kind", "O")
     if kind in "biuf" and name != "category":
         return "number"
-    is_text = name in ("category", "object", "str", "string") or name.startswith(("string", "large_string", "dict"))
+    is_text = name in ("category", "object", "str", "string") or name.startswith(
+        ("string", "large_string", "dict")
+    )
     return "category" if is_text or kind == "U" else "other"
+
+
+def _table(X: Any) -> Any:
+    return X if hasattr(X, "shape") else np.asarray(X, dtype=object)
 
 
 def _values(X: Any, index: int) -> tuple[np.ndarray, np.ndarray]:

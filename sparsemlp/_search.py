@@ -80,7 +80,7 @@ def _search(
         activation="relu",
         n_members=min(N_MEMBERS, estimator.n_members),
         column_groups=estimator.scaler_.column_groups(),
-        one_hot=estimator.scaler_.one_hot_columns(),
+        one_hot=list(estimator.scaler_.one_hot_columns()),
         generator=torch.Generator().manual_seed(estimator._seeds["init"]),
         dtype=torch.float32,
     ).to(weight.device)

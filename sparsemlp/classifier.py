@@ -468,9 +468,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         nonlinearity = partial(_class_columns, loss)
         classes = np.arange(len(self.classes_))
         net = MultilabelNet if self._is_multilabel else ClassifierNet
-        return net(
-            criterion=Criterion(loss), predict_nonlinearity=nonlinearity, classes=classes, **options
-        )
+        return net(criterion=Criterion(loss), predict_nonlinearity=nonlinearity, classes=classes, **options)
 
 
 def _class_columns(loss: Loss, output: torch.Tensor) -> torch.Tensor:

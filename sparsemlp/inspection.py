@@ -29,7 +29,8 @@ def first_layer_mass(estimator: Any) -> np.ndarray:
 
     on input column c, where the vector :math:`r_j`, an entry for each output, is column j of the product of all
     later layers' weight matrices: what the readout makes of the neuron, if the later activations are passed over.
-    The columns of a raw feature (its scalings, the indicator of its missing values) are added up. Sharing a neuron
+    The columns of a raw feature (its scalings, the indicator of its missing values) are added up; the one-hot columns
+    of its categories count as one, with the standard deviation of their weights over the training rows. Sharing a neuron
     in this way is from Garson 1991, *Interpreting neural-network connection weights*, and multiplying with
     signs through the later layers, so that paths that cancel count for nothing, to Olden and Jackson 2002,
     *Illuminating the "black box"*. Columns that were constant in training, and so are ignored, have no mass.
@@ -183,9 +184,14 @@ def _mass(estimator: Any, member: int) -> Tensor:
             rest, both = readout[:, neurons].chunk(2, dim=1)
             readout[:, neurons] = torch.cat([both + rest, both - rest], dim=1) / 2
     weight = first.abs()
+    scaler = estimator.scaler_
+    for (start, stop), frequency in scaler.one_hot_columns().items():
+        # a set of many categories says no more than one column: the deviation of what the categories add
+        w, p = first[:, start:stop], torch.from_numpy(frequency)
+        weight[:, start:stop] = 0
+        weight[:, start] = (w.square() @ p - (w @ p).square()).clamp_min(0).sqrt()
     share = weight / weight.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weight.dtype).tiny)
     mass = share * readout.norm(dim=0).unsqueeze(1)
-    scaler = estimator.scaler_
     mass[:, torch.from_numpy(scaler.ignored_columns())] = 0
     features = torch.from_numpy(scaler.column_features_)
     return mass.new_zeros(len(mass), estimator.n_features_in_).index_add_(1, features, mass)

@@ -300,15 +300,18 @@ class InputScaler(TransformerMixin, BaseEstimator):
             del groups[feature][1 : columns.n_one_hot]
         return groups
 
-    def one_hot_columns(self) -> list[tuple[int, int]]:
-        """List where the one-hot columns of every categorical feature start and stop.
+    def one_hot_columns(self) -> dict[tuple[int, int], np.ndarray]:
+        """Return where the one-hot columns of every categorical feature start and stop.
 
         Returns
         -------
-        list of (int, int)
+        dict of (int, int) to ndarray of shape (stop - start,)
+            With the share of each column in the training rows.
         """
-        starts = [(self._start(feature), columns.n_one_hot) for feature, columns in self.categories_.items()]
-        return [(start, start + n_columns) for start, n_columns in starts if n_columns]
+        starts = {self._start(feature): columns for feature, columns in self.categories_.items()}
+        return {
+            (i, i + columns.n_one_hot): columns.frequency for i, columns in starts.items() if columns.n_one_hot
+        }
 
     def ignored_columns(self) -> np.ndarray:
         """Return which columns of ``transform`` are always 0, because their features were constant.
