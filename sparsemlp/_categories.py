@@ -1,4 +1,4 @@
-"""Input columns of a categorical feature: one for each frequent category, and the mean target of every category."""
+"""Input columns of a categorical feature: one for each frequent category, and every category's mean target."""
 
 from __future__ import annotations
 

@@ -83,24 +83,23 @@ class SampledRows(NamedTuple):
             return compute.map([partial(grow, member) for member in range(n_members)])
 
 
-def check_table(estimator: Any, X: Any, y: Any = None, *, reset: bool = False) -> Any:
+def check_table(estimator: Any, X: Any, *y: Any, reset: bool = False) -> Any:
     """Validate a table, and y where it is given; `reset` learns its features and their categories.
 
     Categories become codes, see :class:`sparsemlp._frames.CategoryEncoder`.
     """
-    options: dict[str, Any] = {} if y is None else {"multi_output": True, "y_numeric": is_regressor(estimator)}
+    options: dict[str, Any] = {"multi_output": True, "y_numeric": is_regressor(estimator)} if y else {}
     if reset:
         is_categorical = find_categorical(X, estimator.categorical_features, _get_feature_names(X))
         estimator._categories = None if is_categorical is None else CategoryEncoder(is_categorical)
     if estimator._categories is None:
-        given_y = () if y is None else (y,)
-        return validate_data(estimator, X, *given_y, reset=reset, **X_OPTIONS, **options)
+        return validate_data(estimator, X, *y, reset=reset, **X_OPTIONS, **options)
     _check_feature_names(estimator, X, reset=reset)
     _check_n_features(estimator, X, reset=reset)
     if reset:
         estimator._categories.fit(X)
     X = estimator._categories.transform(X)
-    return X if y is None else check_X_y(X, y, **X_OPTIONS, **options)
+    return check_X_y(X, *y, **X_OPTIONS, **options) if y else X
 
 
 def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, reset: bool = False) -> CheckedRows:

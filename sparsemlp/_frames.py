@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -130,11 +129,11 @@ def _mask(categorical_features: Any, n_features: int, names: np.ndarray | None) 
             if column not in names:
                 raise ValueError(f"categorical_features names {column!r}, which is no column of X: {list(names)}")
             mask[np.flatnonzero(names == column)] = True
-        elif isinstance(column, Integral) and -n_features <= column < n_features:
+        elif isinstance(column, int) and -n_features <= column < n_features:
             mask[column] = True
         else:
             raise ValueError(
-                f"categorical_features has {column!r}; it must hold names of columns, or indices below {n_features}"
+                f"categorical_features has {column!r}; it must hold column names, or indices below {n_features}"
             )
     return mask
 

@@ -421,8 +421,9 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         """Check several labels a row."""
         if not np.isin(y, [0, 1]).all():
             raise ValueError(
-                f"{name} has {y.shape[1]} columns with other values than 0 and 1. Several labels a row are a matrix "
-                "of 0 and 1; for several targets of more classes use sklearn.multioutput.MultiOutputClassifier"
+                f"{name} has {y.shape[1]} columns with other values than 0 and 1. Several labels a row are a "
+                "matrix of 0 and 1; for several targets of more classes use "
+                "sklearn.multioutput.MultiOutputClassifier"
             )
         if self.class_weight is not None:
             raise ValueError(

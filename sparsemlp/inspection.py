@@ -29,10 +29,10 @@ def first_layer_mass(estimator: Any) -> np.ndarray:
 
     on input column c, where the vector :math:`r_j`, an entry for each output, is column j of the product of all
     later layers' weight matrices: what the readout makes of the neuron, if the later activations are passed over.
-    The columns of a raw feature (its scalings, the indicator of its missing values) are added up; the one-hot columns
-    of its categories count as one, with the standard deviation of their weights over the training rows. Sharing a neuron
-    in this way is from Garson 1991, *Interpreting neural-network connection weights*, and multiplying with
-    signs through the later layers, so that paths that cancel count for nothing, to Olden and Jackson 2002,
+    The columns of a raw feature (its scalings, the indicator of its missing values) are added up; the one-hot
+    columns of its categories count as one, with the standard deviation of their weights over the training rows.
+    Sharing a neuron in this way is from Garson 1991, *Interpreting neural-network connection weights*, and
+    multiplying with signs through the later layers, so that paths that cancel count for nothing, to Olden and Jackson 2002,
     *Illuminating the "black box"*. Columns that were constant in training, and so are ignored, have no mass.
 
     Parameters

@@ -316,10 +316,9 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
             center, deviation = scale.robust() if robust else (scale.mean, scale.deviation)
             # A single value teaches nothing, unless others may follow, of about that size.
             scales.append((center, deviation or ((abs(center) or 1.0) if may_change else 0.0)))
-        center, deviation = zip(*scales, strict=True)
-        several = y.ndim == 2
-        self.y_mean_ = np.array(center) if several else center[0]
-        self.y_scale_ = np.array(deviation) if several else deviation[0]
+        self.y_mean_: Any
+        self.y_scale_: Any
+        self.y_mean_, self.y_scale_ = scales[0] if y.ndim == 1 else np.array(scales).T
 
     def _class_weights(self, y: np.ndarray, y_train: np.ndarray) -> None:
         """Targets have no classes."""
@@ -361,8 +360,8 @@ class _TargetScale(NamedTuple):
     def warn_if_few_dominate(self) -> None:
         if self.deviation > FEW_DOMINATE * (self.high - self.low) / NORMAL_IQR > 0:
             warnings.warn(
-                f"A few targets dominate the spread of y: the standard deviation is {self.deviation:.3g}, and half "
-                f"of the targets are between {self.low:.3g} and {self.high:.3g}. With loss='squared' they decide "
+                f"A few targets dominate the spread of y: the standard deviation is {self.deviation:.3g}, and "
+                f"half of the targets are between {self.low:.3g} and {self.high:.3g}. With loss='squared' they decide "
                 "all predictions. If they are errors, remove them or pass loss='huber'; if y is positive over "
                 "orders of magnitude, fit its logarithm, with sklearn.compose.TransformedTargetRegressor.",
                 UserWarning,

@@ -290,7 +290,9 @@ def _grow(
     n_rows, n_columns = columns.shape
     n_trees = min(n_rows, int(np.clip(N_TREES * MANY_COLUMNS // n_columns, FEWEST_TREES, N_TREES)))
     divisions = _divisions(target, rng)
-    parts, sets, offset = [], [], 0
+    parts: list[np.ndarray] = []
+    sets: list[np.ndarray] = []
+    offset = 0
     for goal in divisions:
         trees = HistGradientBoostingRegressor(
             learning_rate=LEARNING_RATE,

@@ -1,4 +1,4 @@
-"""Categorical columns: which they are, their codes, the input columns they become, and what neurons make of them."""
+"""Categorical columns: their codes, the input columns they become, and what neurons start as."""
 
 import pickle
 
@@ -31,7 +31,7 @@ def generator(seed=0):
 
 
 def mixed_table(n_rows=300, seed=0):
-    """A frame with a column of towns, one of which decides, one of shapes with missing values, and two of numbers."""
+    """A frame with a column of towns, one of shapes with missing values, and two of numbers."""
     rng = np.random.default_rng(seed)
     town, shape = rng.integers(5, size=n_rows), rng.integers(3, size=n_rows)
     X = pd.DataFrame(
@@ -393,7 +393,7 @@ def test_other_columns_than_in_training_are_refused_in_scikit_learns_words():
     clf = small_classifier().fit(X, y)
     with pytest.raises(ValueError, match="feature names should match"):
         clf.predict(X[["town", "length", "shape", "age"]])
-    with pytest.raises(ValueError, match="feature names should match|X has 3 features"):
+    with pytest.raises(ValueError, match="feature names should match"):
         clf.predict(X[["town", "length", "shape"]])
 
 
