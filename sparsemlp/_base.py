@@ -101,6 +101,10 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     def _class_weights(self, y: np.ndarray, y_train: np.ndarray) -> np.ndarray | None:
         """Return the class weights of rows, which are as frequent as in `y_train`; None where all are 1."""
 
+    @abstractmethod
+    def _scores(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return how far outputs are from targets, both of shape (n_rows, n_outputs), for intervals or sets."""
+
     # -- fitting ----------------------------------------------------------------------------------------------
 
     def _validate_params(self) -> None:
@@ -160,6 +164,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
                 self._train(dataset, validation, self.max_epochs)
                 search_if_nothing_was_found(self, dataset, validation)
                 self._temperature = self._fit_temperature()
+                self._out_of_fold = self._out_of_fold_scores()
             finally:
                 self.net_.release()
         return self
@@ -223,6 +228,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         # The number of chunks to come is not known.
         self.net_.lr_schedule, self.net_.weight_averaging = "constant", False
         self._train(dataset, None, 1)
+        self._out_of_fold = None  # all members have seen these rows
         self.net_.release(keep_optimizer=True)
         return self
 
@@ -487,6 +493,14 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             return 1.0
         return fit_temperature(loss, out_of_fold)
 
+    def _out_of_fold_scores(self) -> np.ndarray | None:
+        """Return what intervals and sets need of the out-of-fold rows, (n_members, n_rows, ...); None without."""
+        out_of_fold = self.net_.out_of_fold_
+        if out_of_fold is None or not bool(out_of_fold.output.isfinite().all()):
+            return None
+        scores = self._scores(out_of_fold.output.cpu().double(), out_of_fold.target.cpu().double())
+        return scores.numpy().reshape(self.net_.module_.n_members, -1, *scores.shape[1:])
+
     # -- prediction -------------------------------------------------------------------------------------------
 
     @np.errstate(under="ignore")
@@ -496,6 +510,19 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         X = check_table(self, X)
         net = self.net_
         return predict_in_chunks(net.module_, self._combine, X, self.scaler_.transform, rows_a_chunk(net.module_))
+
+    def _calibrated(self, coverage: float, method: str) -> np.ndarray:
+        """Return the scores of the out-of-fold rows, after checks."""
+        check_is_fitted(self)
+        if isinstance(coverage, str) or not 0 < coverage < 1:
+            raise ValueError(f"coverage={coverage!r} must be a number between 0 and 1")
+        if self._out_of_fold is None:
+            raise ValueError(
+                f"{method} compares with rows that a member has not trained on, and there are none after partial_fit "
+                f"or a fit with early_stopping={self.early_stopping!r} and n_members={self.n_members}; call fit, and "
+                "pass early_stopping='out_of_fold' and n_members of at least 2"
+            )
+        return self._out_of_fold
 
     def _combine(self, output: torch.Tensor) -> torch.Tensor:
         """Merge the members' outputs (n_members, n_rows, n_outputs) into decision values (n_rows, n_outputs)."""

@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
+from sparsemlp._conformal import cv_plus_sets
 from sparsemlp._fitted import all_or_nothing
 from sparsemlp._search import PAPER
 from sparsemlp._training.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Criterion, Loss, make_loss
@@ -385,6 +386,65 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             decision = torch.nn.functional.logsigmoid(torch.cat([-decision, decision], dim=1))
         return decision.numpy()
 
+    @available_if(_has_probabilities)
+    def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+        """Return sets of classes that hold the class of a share `coverage` of the rows; for cross-entropy only.
+
+        They are cross-validated conformal sets (CV+ [1]_): a class is in the set unless nearly all out-of-fold rows
+        have a more probable class, each under the member that has not trained on it. The guarantee needs
+        probabilities that do not depend on all out-of-fold rows together, so these are without `temperature_`. If
+        new rows are like those of training, at least ``2 * coverage - 1`` of the classes are in their sets, and
+        nearly always about `coverage`. A set can be empty. Sample and class weights do not count.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        coverage : float, default=0.9
+            Between 0 and 1.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), bool
+            Whether a class is in the set of a row.
+
+        Raises
+        ------
+        ValueError
+            If no rows are out-of-fold, rows have several labels, or `coverage` is not between 0 and 1.
+
+        References
+        ----------
+        .. [1] Y. Romano, M. Sesia, E. J. Candès, "Classification with valid and adaptive coverage", 2020,
+           arXiv:2006.02544.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sparsemlp import SparseInitMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = SparseInitMLPClassifier(random_state=0).fit(X[::2], y[::2])
+        >>> sets = clf.predict_set(X[1::2], coverage=0.95)
+        >>> bool(sets[range(75), y[1::2]].mean() > 0.85)
+        True
+        """
+        scores = self._calibrated(coverage, "predict_set")
+        if self._is_multilabel:
+            raise ValueError(f"predict_set is for one label a row; y had {len(self.classes_)}")
+        shape = (-1, len(scores), len(self.classes_))
+        return cv_plus_sets(self._predict(X, self._improbabilities).reshape(shape), scores, coverage)
+
+    def _improbabilities(self, output: torch.Tensor) -> torch.Tensor:
+        """Return one minus the probability of every class, of all members for a row side by side."""
+        n_members, n_rows, _ = output.shape
+        probability = self._probabilities(output.cpu().double().flatten(0, 1))
+        return 1 - probability.view(n_members, n_rows, -1).transpose(0, 1).flatten(1)
+
+    def _probabilities(self, output: torch.Tensor) -> torch.Tensor:
+        """Return one column a class for the outputs of single members."""
+        loss = self.net_.criterion_.loss
+        return loss.class_columns(loss.combine(output.unsqueeze(0)))
+
     @property
     def temperature_(self) -> float:
         """What logits are divided by before members are averaged."""
@@ -438,6 +498,12 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 
     def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
         """Classes have no scale."""
+
+    def _scores(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        if self._is_multilabel or not self.net_.criterion_.loss.has_probabilities:
+            return output[:, 0]  # there are no sets
+        index = target.argmax(dim=1, keepdim=True) if target.shape[1] > 1 else target.long()
+        return 1 - self._probabilities(output).gather(1, index)[:, 0]
 
     def _class_weights(self, y: np.ndarray, y_train: np.ndarray) -> np.ndarray | None:
         if self.class_weight is None:

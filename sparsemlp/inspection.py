@@ -32,8 +32,9 @@ def first_layer_mass(estimator: Any) -> np.ndarray:
     The columns of a raw feature (its scalings, the indicator of its missing values) are added up; the one-hot
     columns of its categories count as one, with the standard deviation of their weights over the training rows.
     Sharing a neuron in this way is from Garson 1991, *Interpreting neural-network connection weights*, and
-    multiplying with signs through the later layers, so that paths that cancel count for nothing, to Olden and Jackson 2002,
-    *Illuminating the "black box"*. Columns that were constant in training, and so are ignored, have no mass.
+    multiplying with signs through the later layers, so that paths that cancel count for nothing, to Olden and
+    Jackson 2002, *Illuminating the "black box"*. Columns that were constant in training, and so are ignored, have
+    no mass.
 
     Parameters
     ----------

@@ -130,8 +130,8 @@ def test_a_column_of_another_dtype_is_named_with_what_to_do(dtype):
     ("asked", "message"),
     [
         (["city"], "categorical_features names 'city', which is no column of X"),
-        ([4], "categorical_features has 4; it must hold names of columns, or indices below 4"),
-        ([1.5], "categorical_features has 1.5; it must hold names"),
+        ([4], "categorical_features has 4; it must hold column names, or indices below 4"),
+        ([1.5], "categorical_features has 1.5; it must hold column names"),
         ([True], "categorical_features is a mask of 1 columns, but X has 4 features"),
         ([[1], [2]], r"categorical_features has shape \(2, 1\)"),
     ],
