@@ -84,15 +84,15 @@ def test_sets_hold_their_coverage(coverage):
     assert sets.shape == (800, 3)
     assert sets.dtype == bool
     hit = sets[np.arange(800), np.searchsorted(clf.classes_, y[400:])]
-    assert hit.mean() == pytest.approx(coverage, abs=0.06)
-    assert 0.5 < sets.sum(axis=1).mean() < 3
+    assert hit.mean() > coverage - 0.05  # three standard errors of 800 rows; the sets may be too large
+    assert sets.sum(axis=1).mean() < 2.2
 
 
 def test_two_classes_have_sets_too():
     X, y = noisy_classes()
     clf = SparseInitMLPClassifier(**OPTIONS).fit(X[:400], y[:400] == "low")
     sets = clf.predict_set(X[400:])
-    assert sets[np.arange(800), (y[400:] == "low").astype(int)].mean() == pytest.approx(0.9, abs=0.05)
+    assert sets[np.arange(800), (y[400:] == "low").astype(int)].mean() > 0.9 - 0.032  # three standard errors
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_without_out_of_fold_rows_the_message_says_what_to_set(parameters, words
     X, y = noisy_targets(100)
     options = {"early_stopping": "out_of_fold"} | parameters
     reg = small_regressor(**options).fit(X, y)
-    message = f"fit with {words} .* pass early_stopping='out_of_fold' and n_members of at least 2"
+    message = f"a fit with .*{words}.* pass early_stopping='out_of_fold' and n_members of at least 2"
     with pytest.raises(ValueError, match=message):
         reg.predict_interval(X)
     clf = small_classifier(**options).fit(X, y > 0)
