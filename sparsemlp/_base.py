@@ -24,7 +24,8 @@ from sparsemlp._equal_rows import equal_rows
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
-from sparsemlp._search import search_if_nothing_was_found
+from sparsemlp._screening import is_wide, screen, start_on_strong_columns, strong_columns, try_strong_columns
+from sparsemlp._search import search_if_little_was_found
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted
 from sparsemlp._training.devices import is_out_of_memory, resolve_device, torch_as_it_comes
@@ -155,8 +156,11 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             dataset, validation = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
             self._temperature = 1.0  # callbacks predict with it, also after a warm start
             try:
+                on_strong = start_on_strong_columns(self, dataset)
                 self._train(dataset, validation, self.max_epochs)
-                search_if_nothing_was_found(self, dataset, validation)
+                if on_strong is not None:
+                    try_strong_columns(self, on_strong, dataset, validation)
+                search_if_little_was_found(self, dataset, validation)
                 self._temperature = self._fit_temperature()
             finally:
                 self.net_.release()
@@ -356,8 +360,11 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         """Make a net, with the fitted network or a new one; return the rows on its device."""
         encoded = EncodedRows(rows, self.scaler_, self._encode_y)
         if fitted is None:
+            is_screened = fold is not None and is_wide(self, rows.X)
+            if is_screened:
+                encoded = screen(self, rows, encoded, fold)
             self._batch_state, self._temperature = None, 1.0
-            self.net_ = self._make_net(self._make_module(encoded, fold), [])
+            self.net_ = self._make_net(self._make_module(encoded, fold, is_screened), [])
         else:
             self.net_ = self._make_net(fitted.module_, fitted.history)
         dataset = encoded.to_dataset(self._device, self._mean_weight)
@@ -367,7 +374,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     @torch_as_it_comes()
     @np.errstate(under="ignore")
-    def _make_module(self, rows: EncodedRows, fold: np.ndarray | None) -> SparseInitMLP:
+    def _make_module(self, rows: EncodedRows, fold: np.ndarray | None, is_screened: bool) -> SparseInitMLP:
         """Make the network, whose first layer starts from the rows."""
         self.sparsity_ = min(2, self.n_features_in_) if self.sparsity == "auto" else self.sparsity
         generator = torch.Generator().manual_seed(self._seeds["init"])
@@ -379,6 +386,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             inputs = sample.inputs
             if by_trees:
                 paths = sample.grow_trees(fold, self.n_members, groups, generator)
+                rows.strong = strong_columns(paths, groups) if is_screened else None
         module = SparseInitMLP(
             len(self.scaler_.column_features_),
             rows.target.shape[1],

@@ -139,6 +139,8 @@ class InputScaler(TransformerMixin, BaseEstimator):
         side, so every feature has two columns. "standard": zero mean, unit variance. None: as they are.
     random_state : int or None, default=None
         Seeds the subsample of 10000 rows that quantiles are estimated from.
+    features : ndarray of int, optional
+        The features to make columns of; the others are ignored. Default: all.
 
     Attributes
     ----------
@@ -157,9 +159,15 @@ class InputScaler(TransformerMixin, BaseEstimator):
            [ 2.28,  1.73,  0.  ]], dtype=float32)
     """
 
-    def __init__(self, scaling: Scaling | None = "both", random_state: int | None = None) -> None:
+    def __init__(
+        self,
+        scaling: Scaling | None = "both",
+        random_state: int | None = None,
+        features: np.ndarray | None = None,
+    ) -> None:
         self.scaling = scaling
         self.random_state = random_state
+        self.features = features
 
     def fit(self, X: Any, y: object = None, sample_weight: np.ndarray | None = None) -> Self:
         """Estimate medians, scales and quantiles.
@@ -181,12 +189,15 @@ class InputScaler(TransformerMixin, BaseEstimator):
         if self.scaling not in SCALINGS:
             raise ValueError(f"scaling={self.scaling!r} is unknown; choose one of {SCALINGS}")
         n_samples, self.n_features_in_ = X.shape
+        X = self._chosen(X)
         size = max(1, BLOCK_VALUES // max(1, n_samples))  # only a block of columns is in float64 at a time
         self.blocks_ = []
-        for start in range(0, self.n_features_in_, size):
-            block = _ColumnBlock(start, min(start + size, self.n_features_in_))
+        for start in range(0, X.shape[1], size):
+            block = _ColumnBlock(start, min(start + size, X.shape[1]))
             self.blocks_.append(block.fit(X, self.scaling, sample_weight, self.random_state))
         self.column_features_ = np.concatenate([block.column_features() for block in self.blocks_])
+        if self.features is not None:
+            self.column_features_ = self.features[self.column_features_]
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -214,7 +225,7 @@ class InputScaler(TransformerMixin, BaseEstimator):
         with np.errstate(over="ignore"):
             for start in range(0, X.shape[0], n_rows):
                 rows = slice(start, start + n_rows)
-                self._transform_rows(_dense(X[rows]), out[rows])
+                self._transform_rows(_dense(self._chosen(X[rows])), out[rows])
         if self.scaling in (None, "standard") and not np.isfinite(out).all():
             raise ValueError(
                 f"scaling={self.scaling!r}: X has values too large for float32; scale X or choose another scaling"
@@ -228,7 +239,7 @@ class InputScaler(TransformerMixin, BaseEstimator):
         -------
         list of list of int, or None where every feature has just its own
         """
-        counts = np.bincount(self.column_features_)
+        counts = np.unique(self.column_features_, return_counts=True)[1]
         if (counts == 1).all():
             return None
         order = np.argsort(self.column_features_, kind="stable")
@@ -242,6 +253,9 @@ class InputScaler(TransformerMixin, BaseEstimator):
         ndarray of shape (n_columns,), bool
         """
         return np.concatenate([block.ignored_columns() for block in self.blocks_])
+
+    def _chosen(self, X: Any) -> Any:
+        return X if self.features is None else X[:, self.features]
 
     def _transform_rows(self, X: np.ndarray, out: np.ndarray) -> None:
         column = 0

@@ -249,15 +249,15 @@ def _grow(
     """Return the nodes of all trees in one array, in which children are numbered."""
     n_rows, n_columns = columns.shape
     n_trees = min(n_rows, int(np.clip(N_TREES * MANY_COLUMNS // n_columns, FEWEST_TREES, N_TREES)))
-    divisions = _divisions(target, rng)
+    goals = divisions(target, rng)
     parts, offset = [], 0
-    for goal in divisions:
+    for goal in goals:
         trees = HistGradientBoostingRegressor(
             learning_rate=LEARNING_RATE,
-            max_iter=max(1, n_trees // len(divisions)),
+            max_iter=max(1, n_trees // len(goals)),
             max_leaf_nodes=None,
             max_depth=max(SMALLEST_DEPTH, int(np.log2(max(1.0, n_rows / ROWS_A_LEAF)))),
-            min_samples_leaf=max(1, min(MIN_LEAF, n_rows // 10)),
+            min_samples_leaf=smallest_leaf(n_rows),
             max_bins=max(2, min(MAX_BINS, n_rows)),
             early_stopping=False,
             random_state=0,  # nothing is random here; None would read numpy's global generator
@@ -274,7 +274,12 @@ def _grow(
     return np.concatenate(parts)
 
 
-def _divisions(target: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+def smallest_leaf(n_rows: int) -> int:
+    """Return how many rows a leaf has at least."""
+    return max(1, min(MIN_LEAF, n_rows // 10))
+
+
+def divisions(target: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     """Return what trees are to predict: each of a few outputs, or which random half a class is in."""
     n_outputs = target.shape[1]
     if n_outputs <= MAX_DIVISIONS:
