@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Up to so many features all are seen; of more, each member sees those that one split separates best, and others that
 # are chosen at random for all members.
-MAX_FEATURES = 512
+MAX_FEATURES = 1000
 N_BEST, N_RANDOM = 128, 128
 # A feature is strong for a member if its splits gain this share of what those of the member's best feature gain.
 STRONG = 0.1
