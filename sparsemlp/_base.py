@@ -21,6 +21,7 @@ from skorch.helper import predefined_split
 from sparsemlp._activations import ACTIVATIONS
 from sparsemlp._data import X_OPTIONS, CheckedRows, EncodedRows, check_rows, hold_out
 from sparsemlp._equal_rows import equal_rows
+from sparsemlp._first_layer_start import FirstLayerStart
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
@@ -360,13 +361,13 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         """Make a net, with the fitted network or a new one; return the rows on its device."""
         encoded = EncodedRows(rows, self.scaler_, self._encode_y)
         if fitted is None:
-            is_screened = fold is not None and is_wide(self, rows.X)
-            if is_screened:
+            if fold is not None and is_wide(self, rows.X):
                 encoded = screen(self, rows, encoded, fold)
             self._batch_state, self._temperature = None, 1.0
-            self.net_ = self._make_net(self._make_module(encoded, fold, is_screened), [])
+            self.net_ = self._make_net(self._make_module(encoded, fold), [])
         else:
             self.net_ = self._make_net(fitted.module_, fitted.history)
+            self.net_.start_ = fitted.start_
         dataset = encoded.to_dataset(self._device, self._mean_weight)
         if fold is not None:
             dataset.fold = torch.from_numpy(fold).to(self._device)
@@ -374,7 +375,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     @torch_as_it_comes()
     @np.errstate(under="ignore")
-    def _make_module(self, rows: EncodedRows, fold: np.ndarray | None, is_screened: bool) -> SparseInitMLP:
+    def _make_module(self, rows: EncodedRows, fold: np.ndarray | None) -> SparseInitMLP:
         """Make the network, whose first layer starts from the rows."""
         self.sparsity_ = min(2, self.n_features_in_) if self.sparsity == "auto" else self.sparsity
         generator = torch.Generator().manual_seed(self._seeds["init"])
@@ -386,7 +387,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             inputs = sample.inputs
             if by_trees:
                 paths = sample.grow_trees(fold, self.n_members, groups, generator)
-                rows.strong = strong_columns(paths, groups) if is_screened else None
+                if rows.is_screened:
+                    rows.strong = strong_columns(paths, groups)
         module = SparseInitMLP(
             len(self.scaler_.column_features_),
             rows.target.shape[1],
@@ -423,6 +425,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             chunk_size=rows_a_chunk(module),
         ).initialize()
         net.history.extend(history)
+        if not history and self.sparsity_ is not None:  # a dense start is as large as the layer itself
+            net.start_ = FirstLayerStart.of(module)
         return net
 
     @property
@@ -507,6 +511,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             module = restore_module(saved, resolve_device(self.device, fall_back=True))
             self.net_ = self._make_net(module, saved["history"])
             restore_optimizer(self.net_, saved)
+            self.net_.start_ = None if saved["start"] is None else FirstLayerStart(*saved["start"])
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -151,6 +151,8 @@ class EncodedRows:
         self.weight = rows.weight
         #: which columns each member sees, (n_members, n_columns); None: all
         self.columns: torch.Tensor | None = None
+        #: whether a second network is to see strong columns alone
+        self.is_screened = False
         #: which columns are strong for each member, of the same shape; None: no network sees these alone
         self.strong: torch.Tensor | None = None
 

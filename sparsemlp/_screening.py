@@ -1,10 +1,10 @@
 """Where features are at least as many as rows: which of them a network sees.
 
 AdamW moves the weight of every input by the same step, also where the input is noise: so many useless inputs cost
-accuracy, time and memory. Each member therefore sees a bounded number of features, those that its own rows rank
-first (sure independence screening; Fan and Lv 2008, *Sure independence screening for ultrahigh dimensional feature
-space*, Journal of the Royal Statistical Society B 70) and some random ones. Then a second network is trained on the
-few features whose splits gain most in the members' trees, and out-of-fold rows choose between the two.
+accuracy, time and memory. Each member therefore sees a bounded number of features: those that its own rows rank
+first, and some random ones. Then a second network is trained on the few features whose splits gain most in the
+members' trees, and out-of-fold rows choose between the two. (Fan and Lv 2008, *Sure independence screening for
+ultrahigh dimensional feature space*, Journal of the Royal Statistical Society B 70.)
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from sparsemlp.trees import TreePaths, divisions, smallest_leaf
 if TYPE_CHECKING:
     from sparsemlp._base import BaseSparseInitMLP
 
-# Up to so many features all are seen; of more, each member sees those that one split separates best, and others that
-# are chosen at random for all members.
+# Up to so many features all are seen. Of more, each member sees those whose best single split gains most, and some
+# that are chosen at random for all members.
 MAX_FEATURES = 1000
-N_BEST, N_RANDOM = 128, 128
+N_BEST, N_RANDOM = 128, 64
 # A feature is strong for a member if its splits gain this share of what those of the member's best feature gain.
 STRONG = 0.1
 # Columns are ranked in blocks of about so many values.
@@ -65,6 +65,7 @@ def screen(estimator: BaseSparseInitMLP, rows: CheckedRows, encoded: EncodedRows
     n_features = rows.X.shape[1]
     least = 0 if estimator.sparsity == "auto" else int(estimator.sparsity or 0)
     if n_features <= max(MAX_FEATURES, least):
+        encoded.is_screened = True
         return encoded
     generator = torch.Generator().manual_seed(estimator._seeds["init"])
     sample = encoded.sample(generator)
@@ -79,6 +80,7 @@ def screen(estimator: BaseSparseInitMLP, rows: CheckedRows, encoded: EncodedRows
     scaler = InputScaler(estimator.scaling, estimator._seeds["scaler"], np.flatnonzero(sees.any(axis=0)))
     estimator.scaler_ = scaler.fit(rows.X, sample_weight=rows.weight)
     encoded = EncodedRows(rows, scaler, estimator._encode_y)
+    encoded.is_screened = True
     encoded.columns = torch.from_numpy(sees[:, scaler.column_features_].astype(np.float32))
     return encoded
 
@@ -160,7 +162,7 @@ def start_on_strong_columns(estimator: BaseSparseInitMLP, dataset: TabularDatase
         return None
     module: SparseInitMLP = copy.deepcopy(estimator.net_.module_)
     with torch.no_grad():
-        module.input_layer.weight *= dataset.strong.unsqueeze(1)
+        module.input_layer.weight.mul_(dataset.strong.unsqueeze(1))
     return module
 
 

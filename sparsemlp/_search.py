@@ -52,7 +52,8 @@ def search_if_little_was_found(
     constant = constant_loss(dataset, first.criterion_.loss)
     smallest = _smallest_loss(first)
     has_found_something = smallest < FOUND * constant
-    if has_found_something and not (smallest > LITTLE * constant and _best_members_loss(first) < ONE_MEMBERS * constant):
+    has_found_much = smallest <= LITTLE * constant or _best_members_loss(first) >= ONE_MEMBERS * constant
+    if has_found_something and has_found_much:
         return
     goal = min(FOUND * constant, smallest)
     if keep_if_better(estimator, _search(estimator, dataset, validation, goal), goal) or has_found_something:

@@ -100,9 +100,8 @@ class TabularDataset(SkorchDataset):
     def __len__(self) -> int:
         return len(self.X)
 
-
     def take(self, index: Tensor, out: Tensor) -> None:
-        """Write the rows at `index`, of shape (n_batches, n_members * batch_size), to `out` as the members see them."""
+        """Write the rows at `index`, (n_batches, n_members * batch_size), to `out` as the members see them."""
         self.X.take(index.reshape(-1), out=out)
         if self.columns is not None:
             n_members, n_columns = self.columns.shape
