@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from sparsemlp._first_layer_start import FirstLayerStart
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
-from sparsemlp._screening import is_wide, screen, start_on_strong_columns, strong_columns, try_strong_columns
+from sparsemlp._screening import is_wide, screen, strong_columns, try_strong_columns
 from sparsemlp._search import search_if_little_was_found
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted
@@ -157,10 +158,10 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             dataset, validation = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
             self._temperature = 1.0  # callbacks predict with it, also after a warm start
             try:
-                on_strong = start_on_strong_columns(self, dataset)
+                start = None if dataset.strong is None else copy.deepcopy(self.net_.module_)
                 self._train(dataset, validation, self.max_epochs)
-                if on_strong is not None:
-                    try_strong_columns(self, on_strong, dataset, validation)
+                if start is not None:
+                    try_strong_columns(self, start, dataset, validation)
                 search_if_little_was_found(self, dataset, validation)
                 self._temperature = self._fit_temperature()
             finally:
@@ -405,6 +406,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             generator=generator,
             dtype=torch.float32,  # torch's default may be another
         )
+        if rows.columns is not None:
+            module.see_only_(rows.columns)
         return module.to(resolve_device(self.device))
 
     @torch_as_it_comes()

@@ -156,20 +156,10 @@ def strong_columns(
     return torch.tensor(np.array(strong), dtype=torch.float32)
 
 
-def start_on_strong_columns(estimator: BaseSparseInitMLP, dataset: TabularDataset) -> SparseInitMLP | None:
-    """Return a copy of the network, not yet trained, with strong columns alone; None where there is no choice."""
-    if dataset.strong is None:
-        return None
-    module: SparseInitMLP = copy.deepcopy(estimator.net_.module_)
-    with torch.no_grad():
-        module.input_layer.weight.mul_(dataset.strong.unsqueeze(1))
-    return module
-
-
 def try_strong_columns(
     estimator: BaseSparseInitMLP, module: SparseInitMLP, dataset: TabularDataset, validation: TabularDataset | None
 ) -> None:
-    """Train a second network on strong columns alone; keep the one with the smaller out-of-fold loss."""
+    """Train a second network, `module`, on strong columns alone; keep the one with the smaller out-of-fold loss."""
     rows = copy.copy(dataset)
     rows.columns = dataset.strong
     keep_if_better(estimator, train_another(estimator, module, rows, validation, estimator.max_epochs))

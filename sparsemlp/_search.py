@@ -103,6 +103,8 @@ def train_another(
     **parameters: Any,
 ) -> Any:
     """Return the net of `module`, trained with other `parameters` until its out-of-fold loss is below `goal`."""
+    if rows.columns is not None:
+        module.see_only_(rows.columns)
     other = object.__new__(type(estimator))  # a copy would copy the fitted net
     for name, value in (vars(estimator) | parameters).items():
         setattr(other, name, value)

@@ -147,7 +147,7 @@ def neuron_starts(estimator: Any) -> pd.DataFrame:
     >>> from sparsemlp import SparseInitMLPClassifier
     >>> from sparsemlp.inspection import neuron_starts
     >>> X = np.random.default_rng(0).normal(size=(300, 5))
-    >>> clf = SparseInitMLPClassifier(16, random_state=0).fit(X, X[:, 2] > 1.0)
+    >>> clf = SparseInitMLPClassifier(n_members=2, random_state=0).fit(X, X[:, 2] > 1.0)
     >>> starts = neuron_starts(clf)
     >>> starts[starts.kind == "box"].feature.mode().item()
     'x2'
