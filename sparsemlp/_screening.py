@@ -159,7 +159,7 @@ def strong_columns(
 def try_strong_columns(
     estimator: BaseSparseInitMLP, module: SparseInitMLP, dataset: TabularDataset, validation: TabularDataset | None
 ) -> None:
-    """Train a second network, `module`, on strong columns alone; keep the one with the smaller out-of-fold loss."""
+    """Train `module` on strong columns alone; keep the network with the smaller out-of-fold loss."""
     rows = copy.copy(dataset)
     rows.columns = dataset.strong
     keep_if_better(estimator, train_another(estimator, module, rows, validation, estimator.max_epochs))
