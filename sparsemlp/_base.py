@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
@@ -21,10 +22,12 @@ from skorch.helper import predefined_split
 from sparsemlp._activations import ACTIVATIONS
 from sparsemlp._data import CheckedRows, EncodedRows, check_rows, check_table, hold_out
 from sparsemlp._equal_rows import equal_rows
+from sparsemlp._first_layer_start import FirstLayerStart
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
-from sparsemlp._search import search_if_nothing_was_found
+from sparsemlp._screening import is_wide, screen, strong_columns, try_strong_columns
+from sparsemlp._search import search_if_little_was_found
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted
 from sparsemlp._training.devices import is_out_of_memory, resolve_device, torch_as_it_comes
@@ -161,8 +164,11 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             dataset, validation = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
             self._temperature = 1.0  # callbacks predict with it, also after a warm start
             try:
+                start = None if dataset.strong is None else copy.deepcopy(self.net_.module_)
                 self._train(dataset, validation, self.max_epochs)
-                search_if_nothing_was_found(self, dataset, validation)
+                if start is not None:
+                    try_strong_columns(self, start, dataset, validation)
+                search_if_little_was_found(self, dataset, validation)
                 self._temperature = self._fit_temperature()
                 self._out_of_fold = self._out_of_fold_scores()
             finally:
@@ -311,11 +317,16 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     def _fit_scales(self, rows: CheckedRows, *, may_change: bool) -> None:
         """Learn the scales of inputs and targets, for all rows to come."""
         self._fit_y_scale(rows.y, rows.weight, may_change=may_change)
-        categorical = () if self._categories is None else self._categories.is_categorical.nonzero()[0].tolist()
-        self.scaler_ = InputScaler(self.scaling, self._seeds["scaler"], categorical)
+        self._fit_scaler(rows)
+
+    def _fit_scaler(self, rows: CheckedRows, features: np.ndarray | None = None) -> None:
+        """Learn the scales of some features, or of all."""
+        categorical = [] if self._categories is None else np.flatnonzero(self._categories.is_categorical).tolist()
         target = self._encode_y(rows.y)[1] if categorical else None
         # the rows of a first chunk may all have the weight 0
-        self.scaler_.fit(rows.X, target, sample_weight=rows.weight if rows.weight.any() else None)
+        weight = rows.weight if rows.weight.any() else None
+        self.scaler_ = InputScaler(self.scaling, self._seeds["scaler"], categorical, features)
+        self.scaler_.fit(rows.X, target, sample_weight=weight)
 
     def _folds(self, rows: CheckedRows) -> np.ndarray | None:
         """Return which of several members does not train on a row, -1 where all do; None if rows are too few."""
@@ -375,10 +386,13 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         """Make a net, with the fitted network or a new one; return the rows on its device."""
         encoded = EncodedRows(rows, self.scaler_, self._encode_y, is_new=is_new)
         if fitted is None:
+            if fold is not None and is_wide(self, rows.X):
+                encoded = screen(self, rows, encoded, fold)
             self._batch_state, self._temperature = None, 1.0
             self.net_ = self._make_net(self._make_module(encoded, fold), [])
         else:
             self.net_ = self._make_net(fitted.module_, fitted.history)
+            self.net_.start_ = fitted.start_
         dataset = encoded.to_dataset(self._device, self._mean_weight)
         if fold is not None:
             dataset.fold = torch.from_numpy(fold).to(self._device)
@@ -398,6 +412,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             inputs = sample.inputs
             if by_trees:
                 paths = sample.grow_trees(fold, self.n_members, groups, one_hot, generator)
+                if rows.is_screened:
+                    rows.strong = strong_columns(paths, self.scaler_.column_features_)
         module = SparseInitMLP(
             len(self.scaler_.column_features_),
             rows.target.shape[1],
@@ -415,6 +431,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             generator=generator,
             dtype=torch.float32,  # torch's default may be another
         )
+        if rows.columns is not None:
+            module.see_only_(rows.columns)
         return module.to(resolve_device(self.device))
 
     @torch_as_it_comes()
@@ -435,6 +453,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             chunk_size=rows_a_chunk(module),
         ).initialize()
         net.history.extend(history)
+        if not history and self.sparsity_ is not None:  # a dense start is as large as the layer itself
+            net.start_ = FirstLayerStart.of(module)
         return net
 
     @property
@@ -518,9 +538,9 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             raise ValueError(f"coverage={coverage!r} must be a number between 0 and 1")
         if self._out_of_fold is None:
             raise ValueError(
-                f"{method} compares with rows that a member has not trained on, and there are none after partial_fit "
-                f"or a fit with early_stopping={self.early_stopping!r} and n_members={self.n_members}; call fit, and "
-                "pass early_stopping='out_of_fold' and n_members of at least 2"
+                f"{method} compares with rows that a member has not trained on. There are none after partial_fit "
+                f"or a fit with early_stopping={self.early_stopping!r} and n_members={self.n_members}; call fit, "
+                "and pass early_stopping='out_of_fold' and n_members of at least 2"
             )
         return self._out_of_fold
 
@@ -544,6 +564,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             module = restore_module(saved, resolve_device(self.device, fall_back=True))
             self.net_ = self._make_net(module, saved["history"])
             restore_optimizer(self.net_, saved)
+            self.net_.start_ = None if saved["start"] is None else FirstLayerStart(*saved["start"])
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

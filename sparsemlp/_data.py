@@ -55,6 +55,7 @@ class SampledRows(NamedTuple):
     target: np.ndarray
     weight: np.ndarray
     rows: np.ndarray  # which of the training rows they are
+    columns: torch.Tensor | None = None  # which columns each member sees, (n_members, n_columns); None: all
 
     def grow_trees(
         self,
@@ -70,8 +71,9 @@ class SampledRows(NamedTuple):
 
         def grow(member: int) -> TreePaths | None:
             own = slice(None) if fold is None else fold[self.rows] != member
+            seen = inputs if self.columns is None else inputs * self.columns[member].numpy()
             return TreePaths.grow(
-                inputs[own],
+                seen[own],
                 self.target[own],
                 None if weight is None else weight[own],
                 column_groups=column_groups,
@@ -187,6 +189,12 @@ class EncodedRows:
         else:
             scaled = scaler.transform_training_rows(rows.X, self.target, rows.weight)
             self.inputs = DeviceRows(torch.from_numpy(scaled))
+        #: which columns each member sees, (n_members, n_columns); None: all
+        self.columns: torch.Tensor | None = None
+        #: whether a second network is to see strong columns alone
+        self.is_screened = False
+        #: which columns are strong for each member, of the same shape; None: no network sees these alone
+        self.strong: torch.Tensor | None = None
 
     def sample(self, generator: torch.Generator) -> SampledRows:
         """Return random rows, as many as the first layer is made for."""
@@ -196,7 +204,7 @@ class EncodedRows:
         inputs = torch.empty(len(some), n_columns, dtype=torch.float32)
         self.inputs.take(some, out=inputs)
         index = some.numpy()
-        return SampledRows(inputs, self.target[index], self.weight[index], index)
+        return SampledRows(inputs, self.target[index], self.weight[index], index, self.columns)
 
     @torch_as_it_comes()
     @np.errstate(under="ignore")
@@ -207,6 +215,9 @@ class EncodedRows:
             inputs = DeviceRows(inputs.values.to(device))
         labels, target = (torch.from_numpy(values).to(device) for values in (self.labels, self.target))
         weight = (self.weight / mean_weight).astype(np.float32)
-        if (weight == 1).all():
-            return TabularDataset(inputs, labels, target)
-        return TabularDataset(inputs, labels, target, torch.from_numpy(weight).unsqueeze(1).to(device))
+        has_weight = (weight != 1).any()
+        by_row = torch.from_numpy(weight).unsqueeze(1).to(device) if has_weight else None
+        dataset = TabularDataset(inputs, labels, target, by_row)
+        dataset.columns = None if self.columns is None else self.columns.to(device)
+        dataset.strong = None if self.strong is None else self.strong.to(device)
+        return dataset

@@ -53,7 +53,10 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         in the paper. "trees": shallow boosted trees are grown for every member, on the rows that it trains on. Box
         and tanh neurons start as splits of these trees, two of the same path side by side; the others sample
         features in proportion to the gain of their splits, with 0.3 of the probability the same for all. See
-        :mod:`sparsemlp.trees`. Ignored if ``sparsity=None``.
+        :mod:`sparsemlp.trees`. Where features are at least as many as rows, ``fit`` also trains a second network
+        on the features that gain most, and keeps the one with the smaller out-of-fold loss; of more than 1000
+        features, every member sees the 128 that its rows rank first and 64 random ones; this needs out-of-fold rows and no
+        `warm_start`. Ignored if ``sparsity=None``.
     activation : {"mixed", "relu-tanh", "relu", "tanh", "sin", "box"}, default="mixed"
         Of the first layer; other hidden layers are relu. Box neurons come in pairs: with the logistic functions a
         and b of their weighted sums, one gives a b, which is 1 inside a corner of two splits and 0 outside, and
@@ -107,11 +110,12 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         epochs, and restore the best weights. False: train for `max_epochs`.
     search_steps : int, default=10000
         Largest number of steps of a second training, for targets such as parities on which the first one finds
-        nothing: its out-of-fold loss is never below 0.99 of that of a constant prediction. The second one is the
-        paper's: two members with relu neurons, weights of +-1 and no biases, plain SGD with learning rate 0.1 and
-        batches of 32. The fit keeps the net with the smaller out-of-fold loss, and warns if that has found nothing
-        either. Callbacks see both trainings. There is none with fewer than 256 rows, with `richness` or
-        `warm_start`, and without out-of-fold rows. 0: never.
+        nothing: its out-of-fold loss is never below 0.99 of that of a constant prediction. It also follows where
+        one member alone has found something: its loss is below 0.25 of a constant's, that of all above 0.75.
+        The second training is the paper's: two members with relu neurons, weights of +-1 and no biases, plain SGD
+        with learning rate 0.1 and batches of 32. The fit keeps the net with the smaller out-of-fold loss, and
+        warns if nothing was found. Callbacks see both trainings. There is none with fewer than 256 rows, with
+        `richness` or `warm_start`, and without out-of-fold rows. 0: never.
     validation_fraction : float, default=0.15
         Share of the rows held out for early stopping.
     n_iter_no_change : int, default=10
@@ -390,8 +394,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """Return sets of classes that hold the class of a share `coverage` of the rows; for cross-entropy only.
 
-        They are cross-validated conformal sets (CV+ [1]_): a class is in the set unless nearly all out-of-fold rows
-        have a more probable class, each under the member that has not trained on it. The guarantee needs
+        They are cross-validated conformal sets (CV+ [1]_): a class is in the set unless nearly all out-of-fold
+        rows have a more probable class, each under the member that has not trained on it. The guarantee needs
         probabilities that do not depend on all out-of-fold rows together, so these are without `temperature_`. If
         new rows are like those of training, at least ``2 * coverage - 1`` of the classes are in their sets, and
         nearly always about `coverage`. A set can be empty. Sample and class weights do not count.

@@ -298,6 +298,11 @@ class SparseInitMLP(nn.Module):
         x = output_layer(x, members)
         return x if self.richness is None else x * self.output_scale
 
+    @torch.no_grad()
+    def see_only_(self, columns: Tensor) -> None:
+        """Set the weights of columns to 0 that members do not see, by `columns` of (n_members, n_features)."""
+        self.input_layer.weight.mul_(columns.unsqueeze(1))
+
     def n_groups(self, n_rows: int) -> int:
         """Return how many groups of members to compute one after another, each small enough for a core's cache."""
         if self.input_layer.weight.device.type != "cpu":

@@ -149,6 +149,8 @@ class InputScaler(TransformerMixin, BaseEstimator):
         Features that are codes of categories: 0, 1, ..., NaN where missing, -1 where unknown. One with more than
         two of them in training becomes one column for each category of at least ten rows (at most the 64 most
         frequent ones), one for all others together, and its categories' mean target.
+    features : ndarray of int, optional
+        The features to make columns of; the others are ignored. Default: all.
 
     Attributes
     ----------
@@ -172,10 +174,12 @@ class InputScaler(TransformerMixin, BaseEstimator):
         scaling: Scaling | None = "both",
         random_state: int | None = None,
         categorical_features: Sequence[int] = (),
+        features: np.ndarray | None = None,
     ) -> None:
         self.scaling = scaling
         self.random_state = random_state
         self.categorical_features = categorical_features
+        self.features = features
 
     def fit(self, X: Any, y: np.ndarray | None = None, sample_weight: np.ndarray | None = None) -> Self:
         """Estimate medians, scales and quantiles, and the mean targets of categories.
@@ -197,12 +201,13 @@ class InputScaler(TransformerMixin, BaseEstimator):
         if self.scaling not in SCALINGS:
             raise ValueError(f"scaling={self.scaling!r} is unknown; choose one of {SCALINGS}")
         n_samples, self.n_features_in_ = X.shape
+        features = np.arange(self.n_features_in_) if self.features is None else self.features
         self.categories_ = {}
-        for feature in self.categorical_features:
+        for feature in np.intersect1d(self.categorical_features, features).astype(int).tolist():
             if len(np.unique(X[:, feature])) > 2:
                 columns = CategoryColumns().fit(X[:, feature], *_target_of_means(y, sample_weight, n_samples))
-                self.categories_[int(feature)] = columns
-        self.numeric_ = np.setdiff1d(np.arange(self.n_features_in_), list(self.categories_))
+                self.categories_[feature] = columns
+        self.numeric_ = np.setdiff1d(features, list(self.categories_))
         numeric = self._numeric(X)
         size = max(1, BLOCK_VALUES // max(1, n_samples))  # only a block of columns is in float64 at a time
         self.blocks_ = []
@@ -291,13 +296,13 @@ class InputScaler(TransformerMixin, BaseEstimator):
         -------
         list of list of int, or None where every feature has just its own
         """
-        counts = np.bincount(self.column_features_)
+        features, counts = np.unique(self.column_features_, return_counts=True)
         if (counts == 1).all():
             return None
         order = np.argsort(self.column_features_, kind="stable")
         groups = [columns.tolist() for columns in np.split(order, np.cumsum(counts)[:-1])]
         for feature, columns in self.categories_.items():
-            del groups[feature][1 : columns.n_one_hot]
+            del groups[np.searchsorted(features, feature)][1 : columns.n_one_hot]
         return groups
 
     def one_hot_columns(self) -> dict[tuple[int, int], np.ndarray]:
@@ -329,7 +334,7 @@ class InputScaler(TransformerMixin, BaseEstimator):
 
     def _numeric(self, X: Any) -> Any:
         """Return the columns that are no categories; a feature of two categories is a number, NaN if unknown."""
-        if not len(self.categorical_features):
+        if len(self.numeric_) == self.n_features_in_ and not len(self.categorical_features):
             return X
         X = X[:, self.numeric_]
         two = np.isin(self.numeric_, self.categorical_features)

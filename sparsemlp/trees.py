@@ -289,17 +289,17 @@ def _grow(
     is_categorical = n_categories > 0
     n_rows, n_columns = columns.shape
     n_trees = min(n_rows, int(np.clip(N_TREES * MANY_COLUMNS // n_columns, FEWEST_TREES, N_TREES)))
-    divisions = _divisions(target, rng)
+    goals = divisions(target, rng)
     parts: list[np.ndarray] = []
     sets: list[np.ndarray] = []
     offset = 0
-    for goal in divisions:
+    for goal in goals:
         trees = HistGradientBoostingRegressor(
             learning_rate=LEARNING_RATE,
-            max_iter=max(1, n_trees // len(divisions)),
+            max_iter=max(1, n_trees // len(goals)),
             max_leaf_nodes=None,
             max_depth=max(SMALLEST_DEPTH, int(np.log2(max(1.0, n_rows / ROWS_A_LEAF)))),
-            min_samples_leaf=max(1, min(MIN_LEAF, n_rows // 10)),
+            min_samples_leaf=smallest_leaf(n_rows),
             max_bins=max(2, min(MAX_BINS, n_rows), int(n_categories.max(initial=0))),
             categorical_features=is_categorical if is_categorical.any() else None,
             early_stopping=False,
@@ -337,7 +337,12 @@ def _sets(trees: Any, tree: Any, nodes: np.ndarray, n_categories: np.ndarray) ->
     return sets
 
 
-def _divisions(target: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+def smallest_leaf(n_rows: int) -> int:
+    """Return how many rows a leaf has at least."""
+    return max(1, min(MIN_LEAF, n_rows // 10))
+
+
+def divisions(target: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     """Return what trees are to predict: each of a few outputs, or which random half a class is in."""
     n_outputs = target.shape[1]
     if n_outputs <= MAX_DIVISIONS:

@@ -14,6 +14,7 @@ from skorch.callbacks import Callback, EpochScoring, EpochTimer, PassthroughScor
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sparsemlp._first_layer_start import FirstLayerStart
 from sparsemlp._training.batches import (
     Batch,
     BatchStream,
@@ -62,6 +63,8 @@ class FastNet(NeuralNet):
         self.chunk_size = chunk_size
         #: outputs of the out-of-fold rows after the latest epoch; None where there are no such rows
         self.out_of_fold_: OutOfFold | None = None
+        #: the first layer before training, where it started sparse; None where it is not known
+        self.start_: FirstLayerStart | None = None
         self._session: TrainingSession | None = None
 
     @property

@@ -6,6 +6,7 @@ It decides when training ends, and by how much the probabilities of an overconfi
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -84,7 +85,7 @@ def out_of_fold_rows(fold: Tensor, n_members: int) -> Tensor:
 
 
 class OutOfFold(NamedTuple):
-    """Out-of-fold rows, with the outputs of the member that did not train on them."""
+    """Out-of-fold rows, with the outputs of the member that did not train on them, one member after another."""
 
     #: (n_rows, n_outputs)
     output: Tensor
@@ -99,6 +100,14 @@ class OutOfFold(NamedTuple):
         if self.weight is not None:
             losses = losses * self.weight
         return losses.sum(dtype=summing_dtype(losses.device)).item() / len(losses)
+
+    def by_member(self, n_members: int) -> Iterator[OutOfFold]:
+        """Yield the rows of each member."""
+        weights = [None] * n_members if self.weight is None else self.weight.chunk(n_members)
+        for output, target, weight in zip(
+            self.output.chunk(n_members), self.target.chunk(n_members), weights, strict=True
+        ):
+            yield OutOfFold(output, target, weight)
 
 
 def predict_out_of_fold(
@@ -123,7 +132,7 @@ def predict_out_of_fold(
     @torch.no_grad()  # which holds for the thread that it is called in
     def outputs(some: Tensor) -> Tensor:
         x = dataset.target.new_empty(some.numel(), dataset.X.n_columns)
-        dataset.X.take(some.reshape(-1), out=x)
+        dataset.take(some.reshape(1, -1), out=x)
         return module(x.view(*some.shape, -1))
 
     chunks = rows.split(min(chunk_size, math.ceil(rows.shape[1] / compute.n_threads)), dim=1)

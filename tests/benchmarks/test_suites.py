@@ -1,4 +1,4 @@
-"""The four OpenML suites: their tasks, and tables with category columns through splits, workers, store and report."""
+"""The four OpenML suites: their tasks, and category columns through splits, workers, store and report."""
 
 import dataclasses
 import json

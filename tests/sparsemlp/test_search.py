@@ -1,6 +1,7 @@
 """The second training of a fit that has found nothing."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import torch
 from helpers.small import small_classifier, small_regressor
 from sklearn.exceptions import ConvergenceWarning
 
+from sparsemlp import _search
 from sparsemlp._training.batches import DeviceRows, TabularDataset
 from sparsemlp._training.losses import LOSSES, make_loss
-from sparsemlp._training.out_of_fold import constant_loss
+from sparsemlp._training.out_of_fold import OutOfFold, constant_loss
 from sparsemlp.datasets import make_sparse_parity
 
 OWN = {"n_members": 4, "early_stopping": "out_of_fold", "feature_sampling": "trees", "activation": "mixed"}
@@ -107,3 +109,37 @@ def test_the_loss_of_class_shares_is_their_entropy():
     dataset = TabularDataset(DeviceRows(torch.zeros(100, 1)), target[:, 0], target)
     shares = np.array([0.1, 0.3, 0.6])
     assert constant_loss(dataset, make_loss("cross_entropy", 3)) == pytest.approx(-(shares * np.log(shares)).sum())
+
+
+@pytest.mark.parametrize(
+    ("member_losses", "is_searched"),
+    [
+        ([0.02, 0.8, 0.8, 0.8], True),  # one member has found a parity
+        ([0.3, 0.8, 0.8, 0.8], False),  # as single members of tables with noise may differ
+        ([0.6, 0.6, 0.6, 0.6], False),
+        ([0.02, 0.5, 0.5, 0.5], False),  # most have found something
+        ([0.7, 0.7, 0.7, 0.7], True),
+    ],
+)
+def test_a_second_training_follows_where_one_member_alone_has_found_something(
+    member_losses, is_searched, monkeypatch
+):
+    searched = []
+    monkeypatch.setattr(_search, "_search", lambda *args: searched.append(args[-1]))
+    monkeypatch.setattr(_search, "keep_if_better", lambda *args: True)
+    target = (torch.arange(400) % 2).float().unsqueeze(1)
+    right = torch.tensor(member_losses).repeat_interleave(100).neg().exp().logit()  # logits that give these losses
+    output = (right * (2 * target[:, 0] - 1)).unsqueeze(1)
+    loss = make_loss("cross_entropy", 2)
+    net = SimpleNamespace(
+        criterion_=SimpleNamespace(loss=loss),
+        history=[{"out_of_fold_loss": np.mean(member_losses)}],
+        module_=SimpleNamespace(n_members=4),
+        out_of_fold_=OutOfFold(output, target, None),
+    )
+    dataset = TabularDataset(DeviceRows(torch.zeros(400, 1)), target[:, 0], target, fold=torch.arange(400) % 4)
+    estimator = SimpleNamespace(net_=net, richness=None, search_steps=1, warm_start=False)
+    _search.search_if_little_was_found(estimator, dataset, None)
+    assert bool(searched) == is_searched
+    if searched:
+        assert searched[0] <= min(np.mean(member_losses), 0.99 * np.log(2)) + 1e-6
