@@ -57,8 +57,8 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         features in proportion to the gain of their splits, with 0.3 of the probability the same for all. See
         :mod:`sparsemlp.trees`. Where features are at least as many as rows, ``fit`` also trains a second network
         on the features that gain most, and keeps the one with the smaller out-of-fold loss; of more than 1000
-        features, every member sees the 128 that its rows rank first and 64 random ones; this needs out-of-fold rows and no
-        `warm_start`. Ignored if ``sparsity=None``.
+        features, every member sees the 128 that its rows rank first and 64 random ones; this needs out-of-fold
+        rows and no `warm_start`. Ignored if ``sparsity=None``.
     activation : {"relu-tanh", "mixed", "relu", "tanh", "sin", "box"}, default="relu-tanh"
         Of the first layer; other hidden layers are relu. Box neurons come in pairs: with the logistic functions a
         and b of their weighted sums, one gives a b, which is 1 inside a corner of two splits and 0 outside, and

@@ -62,7 +62,7 @@ def test_columns_without_a_split_gain_nothing():
 
 def test_columns_of_a_feature_are_strong_together():
     gain = np.array([0.5, 0.0, 0.04, 0.45, 0.01])
-    trees = TreePaths(*[np.ones(1)] * 4, gain)
+    trees = TreePaths(*[np.ones(1)] * 5, gain, np.ones((0, 0)))
     strong = strong_columns([trees, trees], np.array([0, 0, 1, 2, 2]))
     assert strong.tolist() == [[1, 1, 0, 1, 1]] * 2
     assert strong_columns([trees, None], np.arange(5)) is None
