@@ -82,6 +82,9 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         "callbacks": [list, tuple, None],
     }
 
+    #: with out-of-fold rows, training does not end before
+    _min_epochs: ClassVar[int] = 1
+
     # -- what a subclass adds ---------------------------------------------------------------------------------
 
     @abstractmethod
@@ -465,7 +468,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     def _callbacks(self) -> list:
         bar = [("progress", Progress())] if self.verbose else []
         keep_best = KeepBest()
-        stop = [("stop", StopWhenExhausted(keep_best)), ("long_enough", StopWhenLongEnough())]
+        stop = [("stop", StopWhenExhausted(keep_best)), ("long_enough", StopWhenLongEnough(self._min_epochs))]
         return [*bar, ("keep_best", keep_best), *(self.callbacks or []), *stop]
 
     def _is_stratified(self, y: np.ndarray) -> bool:

@@ -338,7 +338,8 @@ class InputScaler(TransformerMixin, BaseEstimator):
             return X
         X = X[:, self.numeric_]
         two = np.isin(self.numeric_, self.categorical_features)
-        X[:, two] = np.where(X[:, two] < 0, np.nan, X[:, two])
+        if two.any():
+            X[:, two] = np.where(X[:, two] < 0, np.nan, X[:, two])
         return X
 
     def _start(self, feature: int) -> int:

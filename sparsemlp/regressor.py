@@ -108,7 +108,8 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     early_stopping : {"out_of_fold"} or bool, default="out_of_fold"
         "out_of_fold": the rows (at most 10000 of them) are partitioned among the members, and each member trains
         on all rows but its own part. The out-of-fold loss is that of each row under the one member that does not
-        train on it. Training ends at twice the epoch at which this loss was smallest. A single member trains on
+        train on it. Training ends at twice the epoch at which this loss was smallest, but not before the tenth. A
+        single member trains on
         all rows, for `max_epochs`.
         True: hold out rows (or use ``X_val, y_val``), stop if their loss has not fallen for `n_iter_no_change`
         epochs, and restore the best weights. False: train for `max_epochs`.
@@ -197,6 +198,9 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         **BaseSparseInitMLP._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES))],
     }
+
+    # The loss of regression can rise once before it falls for long, where few rows are in the tail of y.
+    _min_epochs: ClassVar[int] = 10
 
     def __init__(
         self,

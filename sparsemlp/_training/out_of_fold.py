@@ -160,9 +160,17 @@ class StopWhenLongEnough(Callback):
     ----------
     goal : float
         Training goes on while the out-of-fold loss has not been below it.
+
+    Parameters
+    ----------
+    min_epochs : int
+        Training does not end before.
     """
 
     goal = math.inf
+
+    def __init__(self, min_epochs: int = 1) -> None:
+        self.min_epochs = min_epochs
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Count from here."""
@@ -174,7 +182,7 @@ class StopWhenLongEnough(Callback):
             return
         losses, steps = zip(*net.history[self.start_ :, ("out_of_fold_loss", "train_batch_count")], strict=True)
         long_enough = min(losses) < self.goal and len(losses) >= PATIENCE * (1 + losses.index(min(losses)))
-        if long_enough and sum(steps) >= MIN_STEPS:
+        if long_enough and sum(steps) >= MIN_STEPS and len(steps) >= self.min_epochs:
             raise KeyboardInterrupt
 
 
