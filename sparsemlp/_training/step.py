@@ -17,18 +17,17 @@ import torch
 from torch import Tensor
 
 from sparsemlp._activations import n_saved, relu_backward, sparse_layer_backward_calls, sparse_layer_calls
-from sparsemlp._training.losses import Loss
 from sparsemlp._training.lone_member import as_among_others
+from sparsemlp._training.losses import Loss
 from sparsemlp._training.optimizers import FusedAdamW, is_plain_sgd, rate_of, set_learning_rate
 from sparsemlp.module import SparseInitMLP
-
 
 #: rows between the members' parts of a buffer; any positive number will do, this one keeps them aligned
 GAP_ROWS = 16
 
 
 class BatchBuffers(NamedTuple):
-    """The buffers of one batch; with several members, or `independent` ones, all have a leading members dimension."""
+    """The buffers of one batch; several members, or `independent` ones, have a leading dimension."""
 
     x: Tensor  # (batch, n_features)
     target: Tensor  # (batch, n_outputs)
