@@ -122,13 +122,16 @@ class Workers:
                 signal.setitimer(signal.ITIMER_REAL, 0)
 
         # The scheduler unpickles what it schedules, without our code: `make` is sent whole, all else as bytes.
-        work = cloudpickle.dumps((function, arguments))
         for _ in range(MAX_LOST):
             start = time.monotonic()
             try:
-                return client.submit(make, work, pure=False).result()
+                return client.submit(make, cloudpickle.dumps((function, arguments)), pure=False).result()
             except KilledWorker:
-                if seconds is not None and time.monotonic() - start >= seconds:
+                took = time.monotonic() - start
+                if self.scheduler is None:
+                    client.wait_for_workers(self.jobs or 1)
+                time.sleep(1.0)  # a worker that dies in the moment in which it joins is not started again by dask
+                if seconds is not None and took >= seconds:
                     raise LostError(f"time limit: not finished within {seconds:g} s") from None
         limit = "" if self.gibibytes is None else f" (limit: {self.gibibytes:g} GiB)"
         raise LostError(f"{MAX_LOST} workers were lost during it, as when memory runs out{limit}")
@@ -177,14 +180,10 @@ def _variables(threads: int) -> dict[str, str]:
 
 
 def _problem(client: "Client") -> str:
-    """Say why a cluster's workers cannot do the work as it is done here; "" where they can.
+    """Say why a cluster's workers cannot do the work as it is done here; "" where they can."""
+    here = {name: its for name, its in environment.versions().items() if "sparsemlp" not in name}  # which is sent
 
-    They have no code of ours yet: what they are sent is local to a function, here and below.
-    """
-    names = {"python", *environment.PACKAGES} - {"sparsemlp"}
-    here = {name: version for name, version in environment.versions().items() if name in names}
-
-    def differences() -> list[str]:
+    def differences() -> list[str]:  # local, as all that workers are sent before they have our code
         found = {package.name: package.version for package in metadata.distributions()}
         found["python"] = platform.python_version()
         return [f"{name} {found.get(name)} (here: {its})" for name, its in here.items() if found.get(name) != its]

@@ -30,8 +30,7 @@ def run_plan(plan: Plan, store: Store, workers: Workers) -> int:
         return 0
     with progress_bar(len(missing)) as bar:
         run = _Run(plan, store, bar)
-        studies = dict.fromkeys(evaluation.study for evaluation in missing)
-        workers.run(partial(run.study, study) for study in studies)
+        workers.run(partial(run.study, study) for study in dict.fromkeys(one.study for one in missing))
     done = {evaluation.key for evaluation in missing} & store.finished()
     if n_failed := len(done & store.failed()):
         print(f"{n_failed} evaluations failed; the report says why", file=sys.stderr)
