@@ -15,6 +15,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from sparsemlp._equal_rows import equal_rows
+from sparsemlp._tables import read_targets, reading
 from sparsemlp._training.batches import DeviceRows, Rows, SparseRows, TabularDataset
 from sparsemlp._training.devices import has_room, torch_as_it_comes
 from sparsemlp._training.threads import compute_threads
@@ -73,14 +74,19 @@ class SampledRows(NamedTuple):
             return compute.map([partial(grow, member) for member in range(n_members)])
 
 
-def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, reset: bool = False) -> CheckedRows:
+def check_rows(
+    estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, reset: bool = False, y_name: str = "y"
+) -> CheckedRows:
     """Validate a table, without its rows of zero weight; `reset` learns the number and names of the features."""
     X, y, sample_weight = _without_zero_weights(X, y, sample_weight)
-    X, y = validate_data(estimator, X, y, reset=reset, y_numeric=is_regressor(estimator), **X_OPTIONS)
-    if sample_weight is None:
-        weight = np.broadcast_to(1.0, len(y))  # takes no memory
-    else:
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    numeric = is_regressor(estimator)
+    y = read_targets(y, numeric=numeric, name=y_name)
+    with reading(X):
+        X, y = validate_data(estimator, X, y, reset=reset, y_numeric=numeric, **X_OPTIONS)
+        if sample_weight is None:
+            weight = np.broadcast_to(1.0, len(y))  # takes no memory
+        else:
+            weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     return CheckedRows(X, y, weight)
 
 

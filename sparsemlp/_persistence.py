@@ -22,6 +22,7 @@ def net_state(net: Any) -> dict[str, Any]:
         "activation": net.module_.activation,
         "richness": net.module_.richness,
         "history": _plain(list(net.history)),
+        "schedule": None if net.schedule is None else list(net.schedule),
     }
     if net.can_train():
         saved = net.optimizer_.state_dict()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from sparsemlp._convergence import warn_of_interrupt
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.out_of_fold import constant_loss
 from sparsemlp.module import SparseInitMLP
@@ -41,12 +42,14 @@ def search_if_nothing_was_found(
     AdamW memorises the rows of a parity before it finds the relevant inputs. Plain SGD on small batches, from ReLU
     neurons with +-1 weights, finds them after some thousand steps in which no loss falls.
     """
-    can_tell = dataset.fold is not None and len(dataset) >= MIN_ROWS and estimator.richness is None
-    if not can_tell or not estimator.search_steps or estimator.warm_start:
-        return
     first = estimator.net_
+    if dataset.fold is None or len(dataset) < MIN_ROWS or estimator.warm_start or first.interrupts.happened:
+        return
     goal = FOUND * constant_loss(dataset, first.criterion_.loss)
     if _smallest_loss(first) < goal:
+        return
+    if estimator.richness is not None or not estimator.search_steps:
+        _warn_that_nothing_was_found("")
         return
     second = _search(estimator, dataset, validation, goal)
     if _smallest_loss(second) < min(goal, _smallest_loss(first)):
@@ -55,12 +58,12 @@ def search_if_nothing_was_found(
         estimator.best_epoch_ = len(second.history)
         return
     second.release()
-    warnings.warn(
-        "The out-of-fold loss was never below that of a constant prediction, also not in a second training of "
-        f"search_steps={estimator.search_steps}: nothing was found. More rows help most; so may a larger width, "
-        "search_steps, or another sparsity. search_steps=0 leaves the second training out.",
-        ConvergenceWarning,
-        stacklevel=3,
+    if second.interrupts.happened:
+        warn_of_interrupt(second, -(-estimator.search_steps // -(-len(dataset) // BATCH_SIZE)))
+        return
+    _warn_that_nothing_was_found(
+        f", also not in a second training of search_steps={estimator.search_steps}",
+        " search_steps=0 leaves the second training out.",
     )
 
 
@@ -89,11 +92,20 @@ def _search(
     for name, value in (vars(estimator) | PAPER).items():
         setattr(paper, name, value)
     paper.net_ = paper._make_net(module, [])
-    dict(paper.net_.callbacks_)["long_enough"].goal = goal
+    dict(paper.net_.callbacks_)["_long_enough"].goal = goal
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a net that diverges has found nothing
         paper._train(rows, validation, -(-estimator.search_steps // -(-len(rows) // BATCH_SIZE)))
     return paper.net_
+
+
+def _warn_that_nothing_was_found(where: str, more: str = "") -> None:
+    warnings.warn(
+        f"The out-of-fold loss was never below that of a constant prediction{where}: nothing was found. More rows "
+        f"help most; so may a larger width, search_steps, or another sparsity.{more}",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
 
 
 def _smallest_loss(net: Any) -> float:

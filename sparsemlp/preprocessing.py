@@ -17,6 +17,8 @@ BLOCK_VALUES = 2**18
 N_QUANTILES = 1000
 # Beyond this the clipped value is 3 to the last digit; the square of larger values would overflow.
 LARGEST = 1e100
+# Columns with values beyond HUGE are multiplied by SHRINK: sums and differences of the values would overflow.
+HUGE, SHRINK = 1e300, 2.0**-100
 
 
 class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -185,7 +187,10 @@ class InputScaler(TransformerMixin, BaseEstimator):
         self.blocks_ = []
         for start in range(0, self.n_features_in_, size):
             block = _ColumnBlock(start, min(start + size, self.n_features_in_))
-            self.blocks_.append(block.fit(X, self.scaling, sample_weight, self.random_state))
+            with np.errstate(
+                over="ignore", invalid="ignore"
+            ):  # squares of large values; `transform` refuses these
+                self.blocks_.append(block.fit(X, self.scaling, sample_weight, self.random_state))
         self.column_features_ = np.concatenate([block.column_features() for block in self.blocks_])
         return self
 
@@ -260,6 +265,8 @@ class _ColumnBlock(BaseEstimator):
 
     def fit(self, X: Any, scaling: str | None, sample_weight: np.ndarray | None, random_state: int | None) -> Self:
         values = _dense(X[:, self.start : self.stop]).astype(np.float64)
+        self.huge_ = (np.abs(values) > HUGE).any(axis=0)
+        values = self._shrunk(values)
         missing = np.isnan(values)
         has_missing, some = missing.any(axis=0), ~missing.all(axis=0)
         self.indicator_ = has_missing & some
@@ -276,10 +283,14 @@ class _ColumnBlock(BaseEstimator):
 
     def transform(self, X: np.ndarray) -> list[np.ndarray]:
         """Return the blocks of columns that the raw columns become, in order."""
+        X = self._shrunk(X)
         missing = np.isnan(X)
         filled = np.where(missing, self.median_, X) if missing.any() else X
         blocks = [self._scaled(scaler, filled) for scaler in self.scalers_] or [filled]
         return [*blocks, missing[:, self.indicator_]]
+
+    def _shrunk(self, X: np.ndarray) -> np.ndarray:
+        return np.where(self.huge_, X * SHRINK, X) if self.huge_.any() else X
 
     def _scaled(self, scaler: Any, X: np.ndarray) -> np.ndarray:
         values = scaler.transform(X.astype(np.float64, copy=False))
