@@ -20,7 +20,7 @@ from skorch.helper import predefined_split
 
 from sparsemlp._activations import ACTIVATIONS
 from sparsemlp._convergence import warn_if_cut_off, warn_of_interrupt
-from sparsemlp._data import X_OPTIONS, CheckedRows, EncodedRows, check_rows, hold_out
+from sparsemlp._data import X_OPTIONS, CheckedRows, EncodedRows, check_rows, hold_out, of_order_one
 from sparsemlp._equal_rows import equal_rows
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
@@ -308,10 +308,11 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     @np.errstate(under="ignore")
     def _fit_scales(self, rows: CheckedRows, *, may_change: bool) -> None:
         """Learn the scales of inputs and targets, for all rows to come."""
-        self._fit_y_scale(rows.y, rows.weight, may_change=may_change)
+        weight = of_order_one(rows.weight)
+        self._fit_y_scale(rows.y, weight, may_change=may_change)
         self.scaler_ = InputScaler(self.scaling, random_state=self._seeds["scaler"])
         # the rows of a first chunk may all have the weight 0
-        self.scaler_.fit(rows.X, sample_weight=rows.weight if rows.weight.any() else None)
+        self.scaler_.fit(rows.X, sample_weight=weight if weight.any() else None)
 
     def _folds(self, rows: CheckedRows) -> np.ndarray | None:
         """Return which of several members does not train on a row, -1 where all do; None if rows are too few."""
@@ -492,8 +493,14 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         with reading(X):
             X = validate_data(self, X, reset=False, **X_OPTIONS)
-        net = self.net_
-        return predict_in_chunks(net.module_, self._combine, X, self.scaler_.transform, rows_a_chunk(net.module_))
+        module = self.net_.module_
+        decision = predict_in_chunks(module, self._combine, X, self.scaler_.transform, rows_a_chunk(module))
+        if self.scaler_.scaling in (None, "standard") and not np.isfinite(decision).all():
+            raise ValueError(
+                f"scaling={self.scaler_.scaling!r}: X has values so large that the outputs are infinite or NaN; "
+                "scale X or choose another scaling"
+            )
+        return decision
 
     def _combine(self, output: torch.Tensor) -> torch.Tensor:
         """Merge the members' outputs (n_members, n_rows, n_outputs) into decision values (n_rows, n_outputs)."""

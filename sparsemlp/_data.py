@@ -26,6 +26,8 @@ from sparsemlp.trees import TreePaths
 # on them. Rows are dense here, so a wide sparse table must not be taken as a whole.
 MAX_INIT_ROWS = 100_000
 MAX_INIT_VALUES = 2**27
+# Weights of up to 2 to this power are used as they are.
+MAX_EXPONENT = 64
 X_OPTIONS: dict[str, Any] = {
     "accept_sparse": "csr",
     "dtype": [np.float64, np.float32],
@@ -104,6 +106,12 @@ def _without_zero_weights(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any,
     return _safe_indexing(X, used), _safe_indexing(y, used), weight[used]
 
 
+def of_order_one(weight: np.ndarray) -> np.ndarray:
+    """Return weights of which products neither overflow nor vanish: only their ratios count, which stay exact."""
+    exponent = int(np.frexp(weight.max())[1])
+    return weight if abs(exponent) < MAX_EXPONENT else np.ldexp(weight, -exponent)
+
+
 def hold_out(
     rows: CheckedRows, validation_fraction: float, seed: int, *, stratified: bool
 ) -> tuple[CheckedRows, CheckedRows]:
@@ -162,7 +170,7 @@ class EncodedRows:
         inputs = torch.empty(len(some), n_columns, dtype=torch.float32)
         self.inputs.take(some, out=inputs)
         index = some.numpy()
-        return SampledRows(inputs, self.target[index], self.weight[index], index)
+        return SampledRows(inputs, self.target[index], of_order_one(self.weight[index]), index)
 
     @torch_as_it_comes()
     @np.errstate(under="ignore")

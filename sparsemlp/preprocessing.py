@@ -17,8 +17,9 @@ BLOCK_VALUES = 2**18
 N_QUANTILES = 1000
 # Beyond this the clipped value is 3 to the last digit; the square of larger values would overflow.
 LARGEST = 1e100
-# Columns with values beyond HUGE are multiplied by SHRINK: sums and differences of the values would overflow.
-HUGE, SHRINK = 1e300, 2.0**-100
+# Columns are multiplied by a power of two, which is exact, where sums of their values would overflow (some are
+# beyond HUGE), or their differences be denormal (all are below TINY).
+HUGE, TINY, POWER = 1e300, 1e-250, 2.0**200
 
 
 class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -59,7 +60,8 @@ class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         low, self.center_, high = np.percentile(np.asarray(X, dtype=np.float64), [25, 50, 75], axis=0)
         span = X.max(axis=0).astype(np.float64) - X.min(axis=0)
         scale = np.where(high > low, high - low, span)
-        self.scale_ = np.where(scale > 0, scale, np.inf)  # a constant column becomes 0
+        # a constant column becomes 0, and one of denormal numbers, which training reads as 0
+        self.scale_ = np.where(scale >= np.finfo(np.float64).tiny, scale, np.inf)
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
@@ -216,7 +218,7 @@ class InputScaler(TransformerMixin, BaseEstimator):
         _check_columns(self, X)
         out = np.empty((X.shape[0], len(self.column_features_)), dtype=np.float32)
         n_rows = max(1, BLOCK_VALUES // max(1, self.n_features_in_))
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, X.shape[0], n_rows):
                 rows = slice(start, start + n_rows)
                 self._transform_rows(_dense(X[rows]), out[rows])
@@ -265,8 +267,12 @@ class _ColumnBlock(BaseEstimator):
 
     def fit(self, X: Any, scaling: str | None, sample_weight: np.ndarray | None, random_state: int | None) -> Self:
         values = _dense(X[:, self.start : self.stop]).astype(np.float64)
-        self.huge_ = (np.abs(values) > HUGE).any(axis=0)
-        values = self._shrunk(values)
+        largest = np.fmax.reduce(np.abs(values), axis=0)
+        self.factor_ = np.ones(values.shape[1])
+        if scaling is not None:
+            self.factor_[largest > HUGE] = 1 / POWER
+            self.factor_[largest < TINY] = POWER
+        values = self._of_usual_size(values)
         missing = np.isnan(values)
         has_missing, some = missing.any(axis=0), ~missing.all(axis=0)
         self.indicator_ = has_missing & some
@@ -283,14 +289,14 @@ class _ColumnBlock(BaseEstimator):
 
     def transform(self, X: np.ndarray) -> list[np.ndarray]:
         """Return the blocks of columns that the raw columns become, in order."""
-        X = self._shrunk(X)
+        X = self._of_usual_size(X)
         missing = np.isnan(X)
         filled = np.where(missing, self.median_, X) if missing.any() else X
         blocks = [self._scaled(scaler, filled) for scaler in self.scalers_] or [filled]
         return [*blocks, missing[:, self.indicator_]]
 
-    def _shrunk(self, X: np.ndarray) -> np.ndarray:
-        return np.where(self.huge_, X * SHRINK, X) if self.huge_.any() else X
+    def _of_usual_size(self, X: np.ndarray) -> np.ndarray:
+        return X if (self.factor_ == 1).all() else X * self.factor_
 
     def _scaled(self, scaler: Any, X: np.ndarray) -> np.ndarray:
         values = scaler.transform(X.astype(np.float64, copy=False))

@@ -27,6 +27,10 @@ from sparsemlp.trees import FeatureSampling
 NORMAL_IQR = 1.349
 #: the standard deviation is this many times what the interquartile range says
 FEW_DOMINATE = 10
+# Standardised targets are clipped there.
+LARGEST = 1e15
+# Sums of larger targets overflow.
+BEYOND = 1e300
 
 
 class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
@@ -292,7 +296,10 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     # -- hooks of the base class ------------------------------------------------------------------------------
 
     def _check_y(self, y: np.ndarray, name: str = "y", *, learn: bool = False) -> None:
-        """All numbers are targets."""
+        if (largest := np.abs(y).max(initial=0.0)) > BEYOND:
+            raise ValueError(
+                f"{name} has the value {largest:.3g}, and {BEYOND:g} is the most; divide {name} by a number"
+            )
 
     def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
         y = np.asarray(y, dtype=np.float64)
@@ -321,7 +328,8 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
 
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centred = np.asarray(y, dtype=np.float64) - self.y_mean_
-        standardised = (centred / (self.y_scale_ or 1.0)).astype(np.float32)
+        # A gross error stays one, and its square is finite in float32.
+        standardised = np.clip(centred / (self.y_scale_ or 1.0), -LARGEST, LARGEST).astype(np.float32)
         return standardised, standardised[:, None]
 
     def _skorch_net(self, **options: Any) -> RegressorNet:

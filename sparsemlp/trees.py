@@ -227,6 +227,8 @@ def splits_(
     >>> weight.count_nonzero(dim=0).topk(2).indices.sort().values  # the columns that most neurons start with
     tensor([3, 7])
     """
+    if len(weight) < 2:
+        return weight.new_empty(0)
     columns, thresholds = paths.sample_pairs(len(weight) // 2, generator)
     values = s_hot_(weight.new_empty(columns.numel(), 2), 2, init, generator)[:, 0]
     split = weight[: columns.numel()].zero_()

@@ -83,7 +83,7 @@ class HuberLoss(Loss):
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of every row."""
-        return F.huber_loss(output, target, reduction="none", delta=HUBER_DELTA).sum(dim=-1)
+        return F.huber_loss(output, target.expand_as(output), reduction="none", delta=HUBER_DELTA).sum(dim=-1)
 
     def gradient_(self, output: Tensor, target: Tensor, out: Tensor) -> None:
         """Write output - target, clipped to HUBER_DELTA."""

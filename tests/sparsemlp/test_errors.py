@@ -241,6 +241,11 @@ def test_targets_that_are_no_numbers_are_an_error_for_the_regressor():
         small_regressor().fit(X, pd.Series(pd.to_timedelta(range(120), unit="s")))
 
 
+def test_targets_whose_sums_overflow_are_an_error():
+    with pytest.raises(ValueError, match=r"y has the value 1.7e\+308, and 1e\+300 is the most; divide y"):
+        small_regressor().fit(X, np.where(Y == 1, 1.7e308, -1.7e308))
+
+
 @pytest.mark.parametrize("callback", [EarlyStopping(), Checkpoint(), EarlyStopping(monitor="valid_acc")])
 @pytest.mark.parametrize("early_stopping", [False, "out_of_fold"])
 def test_a_callback_that_monitors_validation_rows_needs_some(callback, early_stopping):
