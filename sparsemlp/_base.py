@@ -20,7 +20,8 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.helper import predefined_split
 
 from sparsemlp._activations import ACTIVATIONS
-from sparsemlp._data import CheckedRows, EncodedRows, check_rows, check_table, hold_out
+from sparsemlp._convergence import warn_if_cut_off, warn_of_interrupt
+from sparsemlp._data import CheckedRows, EncodedRows, check_rows, check_table, hold_out, of_order_one
 from sparsemlp._equal_rows import equal_rows
 from sparsemlp._first_layer_start import FirstLayerStart
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
@@ -34,8 +35,10 @@ from sparsemlp._training.devices import is_out_of_memory, resolve_device, torch_
 from sparsemlp._training.net import LR_SCHEDULES, FastNet
 from sparsemlp._training.optimizers import OPTIMIZERS, optimizer_options
 from sparsemlp._training.out_of_fold import StopWhenLongEnough, assign_members, fit_temperature
+from sparsemlp._training.schedules import Schedule, resume
 from sparsemlp._training.session import PRECISIONS
 from sparsemlp._training.threads import settle_threads
+from sparsemlp._user_callbacks import check_monitors, without_tensors
 from sparsemlp._validation import check_richness
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
 from sparsemlp.module import SparseInitMLP
@@ -172,6 +175,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
                 if start is not None:
                     try_strong_columns(self, start, dataset, validation)
                 search_if_little_was_found(self, dataset, validation)
+                warn_if_cut_off(self, dataset)
                 self._temperature = self._fit_temperature()
                 self._out_of_fold = self._out_of_fold_scores()
             finally:
@@ -196,6 +200,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         if not rows.weight.any():
             raise ValueError("class_weight is zero for every class in y: nothing is left to train on")
         rows, validation = self._split(rows, X_val, y_val, sample_weight_val)
+        if validation is None:
+            self._check_monitors("pass X_val and y_val to fit, or early_stopping=True, ")
         self._mean_weight = float(rows.weight.mean())
         if goes_on:
             self.net_.module_.to(resolve_device(self.device))
@@ -222,6 +228,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         if not first:
             self._check_same_network("partial_fit", "call fit, or partial_fit on a clone,")
         self._check_y(rows.y, learn=first and is_regressor(self))
+        self._check_monitors("call fit with X_val and y_val, ")
         rows = self._with_class_weights(rows)
         if first:
             self._seed()
@@ -304,7 +311,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         if X_val is None and sample_weight_val is not None:
             raise ValueError("sample_weight_val weights the rows of X_val, which is not given")
         if X_val is not None:
-            validation = check_rows(self, X_val, y_val, sample_weight_val)
+            validation = check_rows(self, X_val, y_val, sample_weight_val, y_name="y_val")
             self._check_y(validation.y, "y_val")
             validation = self._with_class_weights(validation, rows.y)
             if not validation.weight.any():
@@ -319,7 +326,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     @np.errstate(under="ignore")
     def _fit_scales(self, rows: CheckedRows, *, may_change: bool) -> None:
         """Learn the scales of inputs and targets, for all rows to come."""
-        self._fit_y_scale(rows.y, rows.weight, may_change=may_change)
+        self._fit_y_scale(rows.y, of_order_one(rows.weight), may_change=may_change)
         self._fit_scaler(rows)
 
     def _fit_scaler(self, rows: CheckedRows, features: np.ndarray | None = None) -> None:
@@ -327,7 +334,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         categorical = [] if self._categories is None else np.flatnonzero(self._categories.is_categorical).tolist()
         target = self._encode_y(rows.y)[1] if categorical else None
         # the rows of a first chunk may all have the weight 0
-        weight = rows.weight if rows.weight.any() else None
+        weight = of_order_one(rows.weight) if rows.weight.any() else None
         self.scaler_ = InputScaler(self.scaling, self._seeds["scaler"], categorical, features)
         self.scaler_.fit(rows.X, target, sample_weight=weight)
 
@@ -394,7 +401,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             self._batch_state, self._temperature = None, 1.0
             self.net_ = self._make_net(self._make_module(encoded, fold), [])
         else:
-            self.net_ = self._make_net(fitted.module_, fitted.history)
+            self.net_ = self._make_net(fitted.module_, fitted.history, fitted.schedule)
             self.net_.start_ = fitted.start_
         dataset = encoded.to_dataset(self._device, self._mean_weight)
         if fold is not None:
@@ -439,8 +446,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         return module.to(resolve_device(self.device))
 
     @torch_as_it_comes()
-    def _make_net(self, module: SparseInitMLP, history: list) -> Any:
-        """Wrap `module` in a skorch net that is ready to train, and goes on from `history`."""
+    def _make_net(self, module: SparseInitMLP, history: list, schedule: Schedule | None = None) -> Any:
+        """Wrap `module` in a skorch net that is ready to train, and goes on from `history` and `schedule`."""
         net = self._skorch_net(
             module=module,
             batch_size=self.batch_size,
@@ -456,7 +463,9 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             chunk_size=rows_a_chunk(module),
         ).initialize()
         net.history.extend(history)
-        if not history and self.sparsity_ is not None:  # a dense start is as large as the layer itself
+        if history:
+            resume(net, schedule)
+        elif self.sparsity_ is not None:  # a dense start is as large as the layer itself
             net.start_ = FirstLayerStart.of(module)
         return net
 
@@ -466,10 +475,13 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         return self.net_.module_.input_layer.weight.device
 
     def _callbacks(self) -> list:
-        bar = [("progress", Progress())] if self.verbose else []
+        bar = [("_progress", Progress())] if self.verbose else []
         keep_best = KeepBest()
-        stop = [("stop", StopWhenExhausted(keep_best)), ("long_enough", StopWhenLongEnough(self._min_epochs))]
-        return [*bar, ("keep_best", keep_best), *(self.callbacks or []), *stop]
+        stop = [("_stop", StopWhenExhausted(keep_best)), ("_long_enough", StopWhenLongEnough(self._min_epochs))]
+        return [*bar, ("_keep_best", keep_best), *(self.callbacks or []), *stop]
+
+    def _check_monitors(self, way_out: str) -> None:
+        check_monitors(self.callbacks, "valid_acc" if is_classifier(self) else "valid_r2", way_out)
 
     def _is_stratified(self, y: np.ndarray) -> bool:
         """Say whether splits keep the shares of classes; several labels a row have none."""
@@ -488,7 +500,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         if self._batch_state is not None:
             with contextlib.suppress(RuntimeError):  # the state of another kind of device: start a new order
                 net.batch_generator.set_state(torch.tensor(self._batch_state, device="cpu"))
-        keep_best = dict(net.callbacks_)["keep_best"]
+        keep_best = dict(net.callbacks_)["_keep_best"]
         patience = self.n_iter_no_change if self._holds_out else None
         n_steps = -(-len(dataset) // self.batch_size)
         every = 1 if patience is not None else max(1, STEPS_BETWEEN_COPIES // n_steps)
@@ -499,6 +511,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         except BaseException:  # a callback's: the net is as far as it came
             self.best_epoch_ = len(net.history)
             raise
+        if net.interrupts.happened:
+            warn_of_interrupt(net, epochs)
         self._batch_state = net.batch_generator.get_state().numpy()
         self.best_epoch_ = keep_best.best_epoch_
         if keep_best.diverged_:
@@ -531,8 +545,14 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         """Return the members' combined outputs, float64 of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
         X = check_table(self, X)
-        net = self.net_
-        return predict_in_chunks(net.module_, self._combine, X, self.scaler_.transform, rows_a_chunk(net.module_))
+        module = self.net_.module_
+        decision = predict_in_chunks(module, self._combine, X, self.scaler_.transform, rows_a_chunk(module))
+        if self.scaler_.scaling in (None, "standard") and not np.isfinite(decision).all():
+            raise ValueError(
+                f"scaling={self.scaler_.scaling!r}: X has values so large that the outputs are infinite or NaN; "
+                "scale X or choose another scaling"
+            )
+        return decision
 
     def _calibrated(self, coverage: float, method: str) -> np.ndarray:
         """Return the scores of the out-of-fold rows, after checks."""
@@ -557,6 +577,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         state = dict(super().__getstate__())
         if "net_" in state:
             state["net_"] = net_state(self.net_)
+        state["callbacks"] = without_tensors(self.callbacks)
         return state
 
     @torch_as_it_comes()
@@ -565,7 +586,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         if isinstance(vars(self).get("net_"), dict):
             saved = self.net_
             module = restore_module(saved, resolve_device(self.device, fall_back=True))
-            self.net_ = self._make_net(module, saved["history"])
+            schedule = saved.get("schedule")
+            self.net_ = self._make_net(module, saved["history"], schedule and Schedule(*schedule))
             restore_optimizer(self.net_, saved)
             self.net_.start_ = None if saved["start"] is None else FirstLayerStart(*saved["start"])
 

@@ -23,6 +23,7 @@ from sklearn.utils.validation import (
 
 from sparsemlp._equal_rows import equal_rows
 from sparsemlp._frames import CategoryEncoder, find_categorical
+from sparsemlp._tables import read_targets, reading
 from sparsemlp._training.batches import DeviceRows, Rows, SparseRows, TabularDataset
 from sparsemlp._training.devices import has_room, torch_as_it_comes
 from sparsemlp._training.threads import compute_threads
@@ -33,6 +34,8 @@ from sparsemlp.trees import TreePaths
 # on them. Rows are dense here, so a wide sparse table must not be taken as a whole.
 MAX_INIT_ROWS = 100_000
 MAX_INIT_VALUES = 2**27
+# Weights of up to 2 to this power are used as they are.
+MAX_EXPONENT = 64
 X_OPTIONS: dict[str, Any] = {
     "accept_sparse": "csr",
     "dtype": [np.float64, np.float32],
@@ -95,7 +98,8 @@ def check_table(estimator: Any, X: Any, *y: Any, reset: bool = False) -> Any:
         is_categorical = find_categorical(X, estimator.categorical_features, _get_feature_names(X))
         estimator._categories = None if is_categorical is None else CategoryEncoder(is_categorical)
     if estimator._categories is None:
-        return validate_data(estimator, X, *y, reset=reset, **X_OPTIONS, **options)
+        with reading(X):
+            return validate_data(estimator, X, *y, reset=reset, **X_OPTIONS, **options)
     _check_feature_names(estimator, X, reset=reset)
     _check_n_features(estimator, X, reset=reset)
     if reset:
@@ -104,9 +108,12 @@ def check_table(estimator: Any, X: Any, *y: Any, reset: bool = False) -> Any:
     return check_X_y(X, *y, **X_OPTIONS, **options) if y else X
 
 
-def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, reset: bool = False) -> CheckedRows:
+def check_rows(
+    estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, reset: bool = False, y_name: str = "y"
+) -> CheckedRows:
     """Validate a table, without its rows of zero weight; `reset` learns the number and names of the features."""
     X, y, sample_weight = _without_zero_weights(X, y, sample_weight)
+    y = read_targets(y, numeric=is_regressor(estimator), name=y_name)
     X, y = check_table(estimator, X, y, reset=reset)
     if sparse.issparse(y):
         y = y.toarray()
@@ -131,6 +138,12 @@ def _without_zero_weights(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any,
     if not len(used):
         raise ValueError("sample_weight is zero in every row: nothing is left to train on")
     return _safe_indexing(X, used), _safe_indexing(y, used), weight[used]
+
+
+def of_order_one(weight: np.ndarray) -> np.ndarray:
+    """Return weights of which products neither overflow nor vanish: only their ratios count, which stay exact."""
+    exponent = int(np.frexp(weight.max())[1])
+    return weight if abs(exponent) < MAX_EXPONENT else np.ldexp(weight, -exponent)
 
 
 def hold_out(
@@ -204,7 +217,8 @@ class EncodedRows:
         inputs = torch.empty(len(some), n_columns, dtype=torch.float32)
         self.inputs.take(some, out=inputs)
         index = some.numpy()
-        return SampledRows(inputs, self.target[index], self.weight[index], index, self.columns)
+        weight = of_order_one(self.weight[index])
+        return SampledRows(inputs, self.target[index], weight, index, self.columns)
 
     @torch_as_it_comes()
     @np.errstate(under="ignore")

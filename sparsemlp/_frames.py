@@ -10,12 +10,10 @@ from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array
 
+from sparsemlp._tables import RECIPE, reading
+
 #: code of a category that was not in the training rows; a missing value is NaN
 UNKNOWN = -1.0
-RECIPE = (
-    "make numbers or categories of it first, for example with skrub.TableVectorizer or skrub.DatetimeEncoder, "
-    "or leave it out"
-)
 
 
 class CategoryEncoder:
@@ -45,7 +43,7 @@ class CategoryEncoder:
                 found = set(values[~missing].tolist())
             except TypeError as error:
                 raise ValueError(
-                    f"column {_name(X, int(index))!r} holds values that are no categories ({error}); {RECIPE}"
+                    f"column {_name(X, int(index))!r} of X holds values that are no categories ({error}); {RECIPE}"
                 ) from None
             self.categories.append(sorted(found, key=lambda value: (type(value).__name__, value)))
         return self
@@ -57,7 +55,8 @@ class CategoryEncoder:
         categorical, numeric = np.flatnonzero(self.is_categorical), np.flatnonzero(~self.is_categorical)
         if len(numeric):
             block = _safe_indexing(X, numeric.tolist(), axis=1)
-            numbers[:, numeric] = check_array(block, dtype=np.float64, ensure_all_finite="allow-nan")
+            with reading(block):
+                numbers[:, numeric] = check_array(block, dtype=np.float64, ensure_all_finite="allow-nan")
         for index, categories in zip(categorical, self.categories, strict=True):
             codes = {value: float(code) for code, value in enumerate(categories)}
             values, missing = _values(X, int(index))
@@ -102,7 +101,7 @@ def find_categorical(X: Any, categorical_features: Any, names: np.ndarray | None
         if by_dtype and kind == "category":
             is_categorical[i] = True
         elif kind == "other" and not is_categorical[i]:
-            raise ValueError(f"column {_name(X, i)!r} has dtype {dtype}, which is not a number; {RECIPE}")
+            raise ValueError(f"column {_name(X, i)!r} of X has the dtype {dtype}; {RECIPE}")
     return is_categorical if is_categorical.any() else None
 
 

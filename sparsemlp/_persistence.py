@@ -23,6 +23,7 @@ def net_state(net: Any) -> dict[str, Any]:
         "richness": net.module_.richness,
         "history": _plain(list(net.history)),
         "start": _plain(net.start_),
+        "schedule": None if net.schedule is None else list(net.schedule),
     }
     if net.can_train():
         saved = net.optimizer_.state_dict()

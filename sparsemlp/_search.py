@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from sparsemlp._convergence import warn_of_interrupt
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.out_of_fold import constant_loss
 from sparsemlp.module import SparseInitMLP
@@ -45,25 +46,31 @@ def search_if_little_was_found(
     AdamW memorises the rows of a parity before it finds the relevant inputs. Plain SGD on small batches, from ReLU
     neurons with +-1 weights, finds them after some thousand steps in which no loss falls.
     """
-    can_tell = dataset.fold is not None and len(dataset) >= MIN_ROWS and estimator.richness is None
-    if not can_tell or not estimator.search_steps or estimator.warm_start:
-        return
     first = estimator.net_
+    if dataset.fold is None or len(dataset) < MIN_ROWS or estimator.warm_start or first.interrupts.happened:
+        return
     constant = constant_loss(dataset, first.criterion_.loss)
     smallest = _smallest_loss(first)
     has_found_something = smallest < FOUND * constant
     has_found_much = smallest <= LITTLE * constant or _best_members_loss(first) >= ONE_MEMBERS * constant
     if has_found_something and has_found_much:
         return
-    goal = min(FOUND * constant, smallest)
-    if keep_if_better(estimator, _search(estimator, dataset, validation, goal), goal) or has_found_something:
+    if estimator.richness is not None or not estimator.search_steps:
+        if not has_found_something:
+            _warn_that_nothing_was_found("")
         return
-    warnings.warn(
-        "The out-of-fold loss was never below that of a constant prediction, also not in a second training of "
-        f"search_steps={estimator.search_steps}: nothing was found. More rows help most; so may a larger width, "
-        "search_steps, or another sparsity. search_steps=0 leaves the second training out.",
-        ConvergenceWarning,
-        stacklevel=3,
+    goal = min(FOUND * constant, smallest)
+    second = _search(estimator, dataset, validation, goal)
+    if keep_if_better(estimator, second, goal):
+        return
+    if second.interrupts.happened:
+        warn_of_interrupt(second, -(-estimator.search_steps // -(-len(dataset) // BATCH_SIZE)))
+        return
+    if has_found_something:
+        return
+    _warn_that_nothing_was_found(
+        f", also not in a second training of search_steps={estimator.search_steps}",
+        " search_steps=0 leaves the second training out.",
     )
 
 
@@ -110,7 +117,7 @@ def train_another(
     for name, value in (vars(estimator) | parameters).items():
         setattr(other, name, value)
     other.net_ = other._make_net(module, [])
-    dict(other.net_.callbacks_)["long_enough"].goal = goal
+    dict(other.net_.callbacks_)["_long_enough"].goal = goal
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a net that diverges has found nothing
         other._train(rows, validation, n_epochs)
@@ -126,6 +133,15 @@ def keep_if_better(estimator: BaseSparseInitMLP, second: Any, goal: float = math
         estimator.net_ = second
         estimator.best_epoch_ = len(second.history)
     return is_better
+
+
+def _warn_that_nothing_was_found(where: str, more: str = "") -> None:
+    warnings.warn(
+        f"The out-of-fold loss was never below that of a constant prediction{where}: nothing was found. More rows "
+        f"help most; so may a larger width, search_steps, or another sparsity.{more}",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
 
 
 def _smallest_loss(net: Any) -> float:

@@ -19,6 +19,7 @@ from sparsemlp._base import BaseSparseInitMLP
 from sparsemlp._conformal import cv_plus_sets
 from sparsemlp._fitted import all_or_nothing
 from sparsemlp._search import PAPER
+from sparsemlp._tables import read_targets
 from sparsemlp._training.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Criterion, Loss, make_loss
 from sparsemlp._training.net import ClassifierNet, LrSchedule, MultilabelNet
 from sparsemlp._training.optimizers import OptimizerName
@@ -303,7 +304,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         if first:
             if classes is None:
                 raise ValueError("classes must be given at the first call of partial_fit")
-            classes = np.unique(classes)
+            classes = np.unique(read_targets(classes, numeric=False, name="classes"))
             if len(classes) < 2:
                 raise ValueError(f"classes={classes.tolist()} must name at least two classes")
             self.classes_, self._is_multilabel = classes, np.ndim(y) == 2 and np.shape(y)[1] > 1
@@ -342,11 +343,11 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         -------
         ndarray of shape (n_samples,), or (n_samples, n_labels) of 0 and 1 for several labels a row
         """
-        decision = self._decision(X)
         if self._is_multilabel:
-            return (decision > 0).astype(int)
-        index = (decision[:, 0] > 0).astype(int) if decision.shape[1] == 1 else decision.argmax(axis=1)
-        return self.classes_[index]
+            return (self._decision(X) > 0).astype(int)
+        decision = torch.from_numpy(self._decision(X))
+        # of the probabilities where there are any: decision values can differ where these are equal
+        return self.classes_[self.net_.criterion_.loss.class_columns(decision).numpy().argmax(axis=1)]
 
     def _has_probabilities(self) -> bool:
         loss = self._fitted_network["loss"] if "net_" in vars(self) else self.loss

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparsemlp._activations import (
@@ -294,7 +295,8 @@ class SparseInitMLP(nn.Module):
         first, *hidden, output_layer = self.layers
         x = sparse_layer_activation(self.activation, first(x, members))
         for layer in hidden:
-            x = layer(x, members).relu_()
+            # hooks of modules, as explainers set them, allow no change of what a layer returns to autograd
+            x = F.relu(layer(x, members), inplace=not torch.is_grad_enabled())
         x = output_layer(x, members)
         return x if self.richness is None else x * self.output_scale
 

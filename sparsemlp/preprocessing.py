@@ -23,6 +23,9 @@ N_QUANTILES = 1000
 LARGEST = 1e100
 #: no more mean targets of a category than these, those of the first outputs
 MAX_MEANS = 4
+# Columns are multiplied by a power of two, which is exact, where sums of their values would overflow (some are
+# beyond HUGE), or their differences be denormal (all are below TINY).
+HUGE, TINY, POWER = 1e300, 1e-250, 2.0**200
 
 
 class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -63,7 +66,8 @@ class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         low, self.center_, high = np.percentile(np.asarray(X, dtype=np.float64), [25, 50, 75], axis=0)
         span = X.max(axis=0).astype(np.float64) - X.min(axis=0)
         scale = np.where(high > low, high - low, span)
-        self.scale_ = np.where(scale > 0, scale, np.inf)  # a constant column becomes 0
+        # a constant column becomes 0, and one of denormal numbers, which training reads as 0
+        self.scale_ = np.where(scale >= np.finfo(np.float64).tiny, scale, np.inf)
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
@@ -213,7 +217,9 @@ class InputScaler(TransformerMixin, BaseEstimator):
         self.blocks_ = []
         for start in range(0, len(self.numeric_), size):
             block = _ColumnBlock(start, min(start + size, len(self.numeric_)))
-            self.blocks_.append(block.fit(numeric, self.scaling, sample_weight, self.random_state))
+            # squares of large values overflow; `transform` refuses these
+            with np.errstate(over="ignore", invalid="ignore"):
+                self.blocks_.append(block.fit(numeric, self.scaling, sample_weight, self.random_state))
         self.column_features_ = np.concatenate(
             [
                 *(self.numeric_[block.column_features()] for block in self.blocks_),
@@ -276,7 +282,7 @@ class InputScaler(TransformerMixin, BaseEstimator):
         _check_columns(self, X)
         out = np.empty((X.shape[0], len(self.column_features_)), dtype=np.float32)
         n_rows = max(1, BLOCK_VALUES // max(1, self.n_features_in_))
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, X.shape[0], n_rows):
                 rows = slice(start, start + n_rows)
                 self._transform_rows(_dense(self._numeric(X[rows])), out[rows])
@@ -363,6 +369,12 @@ class _ColumnBlock(BaseEstimator):
 
     def fit(self, X: Any, scaling: str | None, sample_weight: np.ndarray | None, random_state: int | None) -> Self:
         values = _dense(X[:, self.start : self.stop]).astype(np.float64)
+        largest = np.fmax.reduce(np.abs(values), axis=0)
+        self.factor_ = np.ones(values.shape[1])
+        if scaling is not None:
+            self.factor_[largest > HUGE] = 1 / POWER
+            self.factor_[largest < TINY] = POWER
+        values = self._of_usual_size(values)
         missing = np.isnan(values)
         has_missing, some = missing.any(axis=0), ~missing.all(axis=0)
         self.indicator_ = has_missing & some
@@ -379,10 +391,14 @@ class _ColumnBlock(BaseEstimator):
 
     def transform(self, X: np.ndarray) -> list[np.ndarray]:
         """Return the blocks of columns that the raw columns become, in order."""
+        X = self._of_usual_size(X)
         missing = np.isnan(X)
         filled = np.where(missing, self.median_, X) if missing.any() else X
         blocks = [self._scaled(scaler, filled) for scaler in self.scalers_] or [filled]
         return [*blocks, missing[:, self.indicator_]]
+
+    def _of_usual_size(self, X: np.ndarray) -> np.ndarray:
+        return X if (self.factor_ == 1).all() else X * self.factor_
 
     def _scaled(self, scaler: Any, X: np.ndarray) -> np.ndarray:
         values = scaler.transform(X.astype(np.float64, copy=False))

@@ -28,6 +28,10 @@ from sparsemlp.trees import FeatureSampling
 NORMAL_IQR = 1.349
 #: the standard deviation is this many times what the interquartile range says
 FEW_DOMINATE = 10
+# Standardised targets are clipped there.
+LARGEST = 1e15
+# Sums of larger targets overflow.
+BEYOND = 1e300
 
 
 class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
@@ -359,7 +363,11 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     # -- hooks of the base class ------------------------------------------------------------------------------
 
     def _check_y(self, y: np.ndarray, name: str = "y", *, learn: bool = False) -> None:
-        """All numbers are targets, as many a row as in training."""
+        """All numbers that can be added up are targets, as many a row as in training."""
+        if (largest := np.abs(y).max(initial=0.0)) > BEYOND:
+            raise ValueError(
+                f"{name} has the value {largest:.3g}, and {BEYOND:g} is the most; divide {name} by a number"
+            )
         if learn:
             self._target_shape = y.shape[1:]
         elif y.shape[1:] != self._target_shape:
@@ -387,7 +395,9 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
 
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centred = np.asarray(y, dtype=np.float64) - self.y_mean_
-        standardised = (centred / np.where(self.y_scale_, self.y_scale_, 1.0)).astype(np.float32)
+        # A gross error stays one, and its square is finite in float32.
+        scale = np.where(self.y_scale_, self.y_scale_, 1.0)
+        standardised = np.clip(centred / scale, -LARGEST, LARGEST).astype(np.float32)
         return standardised, standardised.reshape(len(standardised), -1)
 
     def _skorch_net(self, **options: Any) -> RegressorNet:

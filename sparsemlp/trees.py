@@ -255,6 +255,8 @@ def splits_(
     >>> weight.count_nonzero(dim=0).topk(2).indices.sort().values  # the columns that most neurons start with
     tensor([3, 7])
     """
+    if len(weight) < 2:
+        return weight.new_empty(0)
     columns, thresholds, category_sets = (
         sampled.view(-1) for sampled in paths.sample_pairs(len(weight) // 2, generator)
     )

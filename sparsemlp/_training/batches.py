@@ -229,7 +229,8 @@ class BatchStream:
         self.pools = {size: self._make_pool(count, size) for count, size in self.shapes}
 
     def _make_pool(self, count: int, size: int) -> BufferPool:
-        batch_bytes = 4 * self.n_members * size * self.dataset.X.n_columns
+        n_values = max(self.dataset.X.n_columns, self.dataset.target.shape[1])
+        batch_bytes = 4 * self.n_members * size * n_values
         n_batches = min(count, MAX_POOL_BATCHES, max(1, POOL_BYTES // batch_bytes))
         return BufferPool(self.dataset, n_batches, self.n_members, size)
 

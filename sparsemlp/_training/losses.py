@@ -20,6 +20,8 @@ REGRESSION_LOSSES: tuple[str, ...] = get_args(RegressionLoss)
 LOSSES: tuple[str, ...] = (*CLASSIFICATION_LOSSES, *REGRESSION_LOSSES[1:])
 #: residuals beyond it count linearly, as in ``torch.nn.functional.huber_loss``
 HUBER_DELTA = 1.0
+#: log-odds below it are those of a tie
+ROUNDING = 2.0**-50
 
 
 class Loss:
@@ -81,7 +83,7 @@ class HuberLoss(Loss):
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of every row."""
-        return F.huber_loss(output, target, reduction="none", delta=HUBER_DELTA).sum(dim=-1)
+        return F.huber_loss(output, target.expand_as(output), reduction="none", delta=HUBER_DELTA).sum(dim=-1)
 
     def gradient_(self, output: Tensor, target: Tensor, out: Tensor) -> None:
         """Write output - target, clipped to HUBER_DELTA."""
@@ -128,7 +130,9 @@ class BinaryCrossEntropy(Loss):
         output = _on_host(output)
         positive = torch.logsumexp(F.logsigmoid(output), dim=0)
         negative = torch.logsumexp(F.logsigmoid(-output), dim=0)
-        return positive - negative  # the means' common 1 / n_members cancels
+        # The means' common 1 / n_members cancels. What rounding alone leaves of a tie is one: the probabilities
+        # of both classes are equal then.
+        return F.hardshrink(positive - negative, ROUNDING)
 
     def class_columns(self, decision: Tensor) -> Tensor:
         """Return the probabilities of both classes, or of each of several labels."""
