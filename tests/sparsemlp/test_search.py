@@ -59,7 +59,6 @@ def test_where_there_is_nothing_a_warning_says_so_and_the_first_net_is_kept():
     ("n_rows", "options"),
     [
         (255, {}),
-        (300, {"richness": 1.0}),
         (300, {"n_members": 1}),
         (300, {"warm_start": True}),
         (300, {"early_stopping": False}),
@@ -70,6 +69,13 @@ def test_no_second_training_where_it_cannot_be_judged_or_makes_no_sense(n_rows, 
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         net = small_classifier(**(OWN | options), max_epochs=2).fit(X, y)
+    assert net.n_iter_ <= 2
+
+
+def test_with_a_richness_there_is_no_second_training_and_a_warning_that_nothing_was_found():
+    X, y = noise(300)
+    with pytest.warns(ConvergenceWarning, match=r"of a constant prediction: nothing was found\. More rows"):
+        net = small_classifier(**OWN, richness=1.0, max_epochs=2).fit(X, y)
     assert net.n_iter_ <= 2
 
 
