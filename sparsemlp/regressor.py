@@ -55,7 +55,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         and tanh neurons start as splits of these trees, two of the same path side by side; the others sample
         features in proportion to the gain of their splits, with 0.3 of the probability the same for all. See
         :mod:`sparsemlp.trees`. Where features are at least as many as rows, ``fit`` also trains a second network
-        on those that gain most, and keeps the one with the smaller out-of-fold loss; of more than 1000 features, each
+        on those that gain most, and keeps the one of smaller out-of-fold loss. Of more than 1000 features, each
         member sees the 128 that its rows rank first and 64 random ones; this needs out-of-fold rows and no
         `warm_start`. Ignored if ``sparsity=None``.
     activation : {"relu-tanh", "mixed", "relu", "tanh", "sin", "box"}, default="relu-tanh"
