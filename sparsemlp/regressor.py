@@ -60,9 +60,9 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         and tanh neurons start as splits of these trees, two of the same path side by side; the others sample
         features in proportion to the gain of their splits, with 0.3 of the probability the same for all. See
         :mod:`sparsemlp.trees`. Where features are at least as many as rows, ``fit`` also trains a second network
-        on the features that gain most, and keeps the one with the smaller out-of-fold loss; of more than 1000
-        features, every member sees the 128 that its rows rank first and 64 random ones; this needs out-of-fold
-        rows and no `warm_start`. Ignored if ``sparsity=None``.
+        on those that gain most, and keeps the one of smaller out-of-fold loss. Of more than 1000 features, each
+        member sees the 128 that its rows rank first and 64 random ones; this needs out-of-fold rows and no
+        `warm_start`. Ignored if ``sparsity=None``.
     activation : {"relu-tanh", "mixed", "relu", "tanh", "sin", "box"}, default="relu-tanh"
         Of the first layer; other hidden layers are relu. Box neurons come in pairs: with the logistic functions a
         and b of their weighted sums, one gives a b, which is 1 inside a corner of two splits and 0 outside, and
@@ -119,12 +119,12 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         epochs, and restore the best weights. False: train for `max_epochs`.
     search_steps : int, default=10000
         Largest number of steps of a second training, for targets such as parities on which the first one finds
-        nothing: its out-of-fold loss is never below 0.99 of that of a constant prediction. It also follows where
-        one member alone has found something: its loss is below 0.25 of a constant's, that of all above 0.75.
+        nothing: its out-of-fold loss is never below 0.99 of that of a constant prediction. It also follows where a
+        member alone has found something: its loss is below 0.25 of a constant's, that of all is above 0.75 of it.
         The second training is the paper's: two members with relu neurons, weights of +-1 and no biases, plain SGD
-        with learning rate 0.1 and batches of 32. The fit keeps the net with the smaller out-of-fold loss, and
-        warns if nothing was found. Callbacks see both trainings. There is none with fewer than 256 rows, with
-        `richness` or `warm_start`, and without out-of-fold rows. 0: never.
+        with learning rate 0.1 and batches of 32. The fit keeps the net of the smaller out-of-fold loss, and warns
+        if nothing was found. Callbacks see both trainings. There is none with fewer than 256 rows, with `richness`
+        or `warm_start`, and without out-of-fold rows. 0: never.
     validation_fraction : float, default=0.15
         Share of the rows held out for early stopping.
     n_iter_no_change : int, default=10
