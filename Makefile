@@ -64,7 +64,7 @@ format: $(VENV)/.installed-tests
 # --- documentation: built from nothing, so that no page of a former build hides a broken link
 
 docs: $(VENV)/.installed-docs
-	rm -rf docs/_build docs/api
+	rm -rf docs/_build docs/api docs/gallery
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
@@ -92,7 +92,7 @@ benchmark: $(VENV)/.installed-benchmarks data
 # --- cleaning; results/ and the downloaded data are never removed
 
 clean:
-	rm -rf build dist *.egg-info docs/_build docs/api .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist *.egg-info docs/_build docs/api docs/gallery .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean
