@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python examples/limits.py
 
-Prints a Markdown table: seconds of a fit, seconds of a prediction of 10,000 rows, and the size of the pickled model.
+Prints a Markdown table: seconds of a fit and of a prediction of 10,000 rows, and the size of the pickled model.
 Data are ``sklearn.datasets.make_classification`` with ten informative columns.
 """
 
@@ -41,10 +41,13 @@ def cost(n_rows: int, n_columns: int, n_classes: int) -> tuple[float, float, flo
 def main() -> None:
     """Print a row for each setting."""
     SparseInitMLPClassifier(max_epochs=1).fit([[0.0], [1.0]] * 20, [0, 1] * 20)  # what a process does once
-    print("| rows | columns | classes | fit, s | prediction of 10,000 rows, s | model, MB |\n|---|---|---|---|---|---|")
+    print("| rows | columns | classes | fit, s | prediction of 10,000 rows, s | model, MB |\n|" + 6 * "---|")
     for setting in SETTINGS:
         fit, predict, size = cost(*setting)
-        print("| " + " | ".join(f"{n:,}" for n in setting) + f" | {fit:.1f} | {predict:.2f} | {size:.0f} |", flush=True)
+        print(
+            "| " + " | ".join(f"{n:,}" for n in setting) + f" | {fit:.1f} | {predict:.2f} | {size:.0f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from sparsemlp.scaling_laws import gradient_flow, local_exponents, solvable_mode
 ALPHA, BETA = 1.5, 0.5
 times = np.geomspace(1e-2, 1e12, 113)
 model = solvable_model(ALPHA, BETA)
-losses = {f"richness {gamma:g}": gradient_flow(model, times, richness=gamma) for gamma in (0.0, 0.01, 1.0)}
+losses = {f"richness {gamma:g}": gradient_flow(model, times, richness=gamma)[0] for gamma in (0.0, 0.01, 1.0)}
 
 # %%
 # Left: the losses. Right: their local exponents, which tend to those of the theory (dotted).

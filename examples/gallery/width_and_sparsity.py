@@ -18,7 +18,9 @@ grid = {"width": [10, 30, 100, 300], "sparsity": [1, 2, 4, None]}
 search = GridSearchCV(paper_net(max_epochs=60, random_state=0), grid, cv=3).fit(X, y)
 results = pd.DataFrame(search.cv_results_)
 results["sparsity"] = ["dense" if s is None else str(s) for s in results["param_sparsity"]]
-table = results.pivot(index="sparsity", columns="param_width", values="mean_test_score").loc[["1", "2", "4", "dense"]]
+table = results.pivot(index="sparsity", columns="param_width", values="mean_test_score").loc[
+    ["1", "2", "4", "dense"]
+]
 table.round(2)
 
 # %%
