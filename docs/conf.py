@@ -41,7 +41,8 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples/gallery",
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",  # every script runs
-    "within_subsection_order": "ExampleTitleSortKey",
+    "within_subsection_order": "gallery_order.position",
+    "write_computation_times": False,
     "backreferences_dir": "gallery/of",  # the API's pages show the examples that use a name
     "doc_module": "sparsemlp",
     "download_all_examples": False,

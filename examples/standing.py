@@ -30,17 +30,17 @@ def plot(scores: pd.DataFrame) -> Figure:
     by_split = scores.pivot_table(index=["size", "task", "seed"], columns="model", values="score")
     points = 100 * by_split.sub(by_split["rf"], axis=0).groupby(["size", "task"]).mean()
     seconds = scores.groupby(["size", "model"])["fit_seconds"].mean()
-    figure = Figure(figsize=(8.6, 3.3), layout="constrained")
+    figure = Figure(figsize=(7, 3.7), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for ax, (size, title) in zip(panels, SIZES.items(), strict=True):
         ax.axhline(0, color="0.85", lw=1, zorder=0)
         for model, (label, colour) in MODELS.items():
-            values = points.loc[size, model]
+            values = points.loc[size][model]
             ours = model == "sparse_mlp"
             ax.errorbar(
-                seconds[size, model],
-                values.mean(),
-                values.sem(),
+                float(seconds.to_dict()[size, model]),
+                float(values.mean()),
+                float(values.sem()),
                 color=colour,
                 fmt="*" if ours else "o",
                 ms=13 if ours else 6,
@@ -48,9 +48,11 @@ def plot(scores: pd.DataFrame) -> Figure:
                 label=label,
             )
         ax.set(title=title, xscale="log", xlim=(0.01, 30), xlabel="seconds of a fit")
+        ax.set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
+        ax.minorticks_off()
         ax.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("points of accuracy\nahead of the forest")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=7, frameon=False,
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False,
                   fontsize="small", columnspacing=1, handletextpad=0.2)  # fmt: skip
     return figure
 

@@ -9,7 +9,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 
 def mathml(formula: str, *, as_block: bool = False) -> str:
-    """Return the MathML of a LaTeX formula; of its sizes of delimiters, browsers know better and docutils nothing."""
+    """Return the MathML of a LaTeX formula, without its sizes of delimiters, which docutils does not know."""
     return str(tex2mathml(re.sub(r"\\[bB]igg?(?![a-z])", "", formula), as_block=as_block))
 
 

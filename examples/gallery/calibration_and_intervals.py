@@ -18,7 +18,7 @@ from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor
 
 X, y = make_classification(5300, 15, n_informative=6, flip_y=0.15, class_sep=0.7, random_state=0)
 X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=300, random_state=0)
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+figure, left = plt.subplots(figsize=(5.5, 4), layout="constrained")
 left.plot([0, 1], [0, 1], color="0.8")
 for name, model in {
     "sparse net": SparseInitMLPClassifier(random_state=0),
@@ -30,10 +30,11 @@ for name, model in {
     left.plot(mean, share, marker="o", label=f"{name}, log loss {log_loss(y_test, p):.2f}")
 left.set(xlabel="predicted probability", ylabel="share of class 1")
 left.legend(frameon=False, fontsize="small")
+plt.show()
 
 # %%
-# The interval is the prediction plus or minus a quantile of the errors on rows that the fit did not see. Nine of ten
-# new targets should be inside.
+# The interval is the prediction plus or minus a quantile of the errors on rows that the fit did not see. Nine of
+# ten new targets should be inside.
 
 X, y = load_diabetes(return_X_y=True)
 X_fit, X_rest, y_fit, y_rest = train_test_split(X, y, test_size=0.5, random_state=0)
@@ -44,10 +45,11 @@ half_width = np.quantile(errors, np.ceil(0.9 * (len(errors) + 1)) / len(errors),
 predicted = net.predict(X_test)
 inside = np.abs(y_test - predicted) <= half_width
 order = predicted.argsort()
+figure, right = plt.subplots(figsize=(5.5, 4), layout="constrained")
 right.fill_between(
     range(len(order)), predicted[order] - half_width, predicted[order] + half_width, color="C0", alpha=0.2, lw=0
 )
 right.plot(predicted[order], label="prediction")
 right.scatter(range(len(order)), y_test[order], c=np.where(inside[order], "0.4", "C3"), s=8, zorder=3)
 right.set(xlabel="test rows, by prediction", ylabel="target", title=f"{100 * inside.mean():.0f} % inside")
-figure
+plt.show()

@@ -2,8 +2,8 @@
 First steps on a table with missing values
 ==========================================
 
-A frame of numeric columns, some values of which are missing, goes into the classifier as it is. Five folds compare it
-with a forest and with boosted trees.
+A frame of numeric columns, some values of which are missing, goes into the classifier as it is. Five folds
+compare it with a forest and with boosted trees.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Lazy and rich
 =============
 
-On a hard task a network that learns features (rich) falls as a steeper power of time than one that keeps them (lazy).
-The solvable model of Bordelon, Atanasov and Pehlevan covers fourteen powers of ten in a moment.
+On a hard task a network that learns features (rich) falls as a steeper power of time than one that keeps them
+(lazy). The solvable model of Bordelon, Atanasov and Pehlevan covers fourteen powers of ten in a moment.
 """
 
 import matplotlib.pyplot as plt
@@ -22,7 +22,7 @@ losses = {f"richness {gamma:g}": gradient_flow(model, times, richness=gamma)[0] 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained")
 for name, loss in losses.items():
     left.loglog(times, loss, label=name)
-    right.semilogx(times, -local_exponents(times, loss))
+    right.semilogx(times, local_exponents(times, loss))
 for rich in (False, True):
     right.axhline(time_exponent(BETA, rich=rich), color="0.5", ls=":")
 left.set(xlabel="time", ylabel="loss")

@@ -2,8 +2,8 @@
 What a neuron starts as and becomes
 ===================================
 
-The label is 1 in a square of two of ten inputs. A pair of box neurons starts as two splits of a tree, which cut out a
-corner; training moves, tilts and combines them.
+The label is 1 in a square of two of ten inputs. A pair of box neurons starts as two splits of a tree, which cut
+out a corner; training moves, tilts and combines them.
 """
 
 import matplotlib.pyplot as plt

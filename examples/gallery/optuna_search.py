@@ -2,8 +2,8 @@
 Tuning with Optuna
 ==================
 
-:func:`~sparsemlp.search_space.suggest_params` samples from a small space around the defaults, which are the first
-trial. Ten short trials here; take twenty, and all members and epochs, for your own table.
+:func:`~sparsemlp.search_space.suggest_params` samples from a small space around the defaults, which are the
+first trial. Ten short trials here; take twenty, and all members and epochs, for your own table.
 """
 
 import matplotlib.pyplot as plt

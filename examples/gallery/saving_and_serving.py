@@ -2,8 +2,8 @@
 Saving, loading and serving
 ===========================
 
-A fitted estimator is a file, like any other of scikit-learn. A server loads it once and predicts rows as they come;
-the figure has the time that takes.
+A fitted estimator is a file, like any other of scikit-learn. A server loads it once and predicts rows as they
+come; the figure has the time that takes.
 """
 
 import tempfile

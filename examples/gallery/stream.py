@@ -2,8 +2,8 @@
 Learning from a stream
 ======================
 
-``partial_fit`` makes one pass over each chunk of rows. Every chunk is scored before the net learns from it, so that
-the scores are those of new rows. After half of the stream the label changes.
+``partial_fit`` makes one pass over each chunk of rows. Every chunk is scored before the net learns from it, so
+that the scores are those of new rows. After half of the stream the label changes.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 A grid over width and sparsity
 ==============================
 
-The label is the product of two of thirty signs. :func:`~sparsemlp.paper_net` is the network of the paper, so that
-width and sparsity act alone: no trees and no ensemble help.
+The label is the product of two of thirty signs. :func:`~sparsemlp.paper_net` is the network of the paper, so
+that width and sparsity act alone: no trees and no ensemble help.
 """
 
 import matplotlib.pyplot as plt
@@ -28,9 +28,10 @@ table.round(2)
 
 figure, ax = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
 image = ax.imshow(table, vmin=0.5, vmax=1, cmap="Blues", aspect="auto")
+scores = table.to_numpy(dtype=float)
 for i in range(4):
     for j in range(4):
-        value = table.iloc[i, j]
+        value = scores[i, j]
         ax.text(j, i, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.8 else "black")
 ax.set_xticks(range(4), [str(w) for w in table.columns])
 ax.set_yticks(range(4), list(table.index))
