@@ -9,6 +9,7 @@ with the standard error over tables, and its mean seconds of a fit on one core.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -29,18 +30,18 @@ def plot(scores: pd.DataFrame) -> Figure:
     """Return a figure with a panel for each number of rows."""
     by_split = scores.pivot_table(index=["size", "task", "seed"], columns="model", values="score")
     points = 100 * by_split.sub(by_split["rf"], axis=0).groupby(["size", "task"]).mean()
-    seconds = scores.groupby(["size", "model"])["fit_seconds"].mean()
+    seconds: Any = scores.groupby(["size", "model"])["fit_seconds"].mean()
     figure = Figure(figsize=(7, 3.7), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for ax, (size, title) in zip(panels, SIZES.items(), strict=True):
         ax.axhline(0, color="0.85", lw=1, zorder=0)
         for model, (label, colour) in MODELS.items():
-            values = points.loc[size][model]
+            values: Any = points.loc[size][model]
             ours = model == "sparse_mlp"
             ax.errorbar(
-                float(seconds.to_dict()[size, model]),
-                float(values.mean()),
-                float(values.sem()),
+                seconds[size, model],
+                values.mean(),
+                values.sem(),
                 color=colour,
                 fmt="*" if ours else "o",
                 ms=13 if ours else 6,
