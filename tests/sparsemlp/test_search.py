@@ -141,6 +141,7 @@ def test_a_second_training_follows_where_one_member_alone_has_found_something(
         history=[{"out_of_fold_loss": np.mean(member_losses)}],
         module_=SimpleNamespace(n_members=4),
         out_of_fold_=OutOfFold(output, target, None),
+        interrupts=SimpleNamespace(happened=False),
     )
     dataset = TabularDataset(DeviceRows(torch.zeros(400, 1)), target[:, 0], target, fold=torch.arange(400) % 4)
     estimator = SimpleNamespace(net_=net, richness=None, search_steps=1, warm_start=False)
