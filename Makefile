@@ -76,9 +76,9 @@ dist: $(VENV)/.installed-release
 	$(WHEEL_PYTHON) -m pip install --disable-pip-version-check -q -c constraints.txt dist/*.whl
 
 release-check: dist
-	@test -z "$(TAG)" || test "$(TAG)" = "v$$($(WHEEL_PYTHON) -c 'import sparsemlp; print(sparsemlp.__version__)')" || \
+	@test -z "$(TAG)" || test "$(TAG)" = "v$$($(WHEEL_PYTHON) -I -c 'import sparsemlp; print(sparsemlp.__version__)')" || \
 	  { echo "the tag $(TAG) is not the version of pyproject.toml" >&2; exit 1; }
-	grep -q "^## \[$$($(WHEEL_PYTHON) -c 'import sparsemlp; print(sparsemlp.__version__)')\]" CHANGELOG.md
+	grep -q "^## \[$$($(WHEEL_PYTHON) -I -c 'import sparsemlp; print(sparsemlp.__version__)')\]" CHANGELOG.md
 	cd $(VENV_WHEEL) && bin/python -I ../tests/helpers/readme_blocks.py ../README.md
 
 types: dist $(VENV)/.installed-tests

@@ -33,8 +33,8 @@ table = pd.DataFrame(found).groupby(["rows", "model"]).mean().unstack("model")
 table.round(2)
 
 # %%
-# With 30 rows the forest is ahead, and boosted trees say the same of every row, because a leaf needs 20. With 120 and
-# 240 rows the net has the smallest log loss.
+# With 30 rows the forest is ahead, and boosted trees say the same of every row, because a leaf needs 20. With 120
+# and 240 rows the net has the smallest log loss.
 
 figure, panels = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
 for ax, measure in zip(panels, ("accuracy", "log loss"), strict=True):

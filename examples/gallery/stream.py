@@ -27,8 +27,8 @@ for chunk in range(N_CHUNKS):
         model.partial_fit(X, y, classes=[False, True])
 
 # %%
-# The label is the sign of a product of two columns, which no linear model has. At the dashed line one of the columns
-# changes. The net learns the new product too, more slowly than the first.
+# The label is the sign of a product of two columns, which no linear model has. At the dashed line one of the
+# columns changes. The net learns the new product too, more slowly than the first.
 
 figure, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
 for name, values in scores.items():

@@ -24,8 +24,8 @@ table = results.pivot(index="sparsity", columns="param_width", values="mean_test
 table.round(2)
 
 # %%
-# After 60 epochs, starts with one or two inputs a neuron are above 0.9 at every width, and starts with four inputs are
-# behind. The rows are those of one seed: repeat the grid with others before you conclude anything.
+# After 60 epochs, starts with one or two inputs a neuron are above 0.9 at every width, and starts with four inputs
+# are behind. The rows are those of one seed: repeat the grid with others before you conclude anything.
 
 figure, ax = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
 image = ax.imshow(table, vmin=0.5, vmax=1, cmap="Blues", aspect="auto")
