@@ -6,7 +6,7 @@ import contextlib
 import copy
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -26,7 +26,7 @@ from sparsemlp._equal_rows import equal_rows
 from sparsemlp._first_layer_start import FirstLayerStart
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
-from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
+from sparsemlp._prediction import predict_in_chunks, rows_a_chunk, rows_to_share
 from sparsemlp._screening import is_wide, screen, strong_columns, try_strong_columns
 from sparsemlp._search import search_if_little_was_found
 from sparsemlp._training.batches import TabularDataset
@@ -37,7 +37,7 @@ from sparsemlp._training.optimizers import OPTIMIZERS, optimizer_options
 from sparsemlp._training.out_of_fold import StopWhenLongEnough, assign_members, fit_temperature
 from sparsemlp._training.schedules import Schedule, resume
 from sparsemlp._training.session import PRECISIONS
-from sparsemlp._training.threads import settle_threads
+from sparsemlp._training.threads import compute_threads, settle_threads
 from sparsemlp._user_callbacks import check_monitors, without_tensors
 from sparsemlp._validation import check_richness
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
@@ -528,7 +528,9 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         loss, out_of_fold = self.net_.criterion_.loss, self.net_.out_of_fold_
         if out_of_fold is None or not loss.has_probabilities or not bool(out_of_fold.output.isfinite().all()):
             return 1.0
-        return fit_temperature(loss, out_of_fold)
+        with compute_threads(1, 1) as compute:
+            temperature: float = compute(fit_temperature, loss, out_of_fold)
+        return temperature
 
     def _out_of_fold_scores(self) -> np.ndarray | None:
         """Return what intervals and sets need of the out-of-fold rows, (n_members, n_rows, ...); None without."""
@@ -540,19 +542,22 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     # -- prediction -------------------------------------------------------------------------------------------
 
-    @np.errstate(under="ignore")
     def _decision(self, X: Any) -> np.ndarray:
         """Return the members' combined outputs, float64 of shape (n_samples, n_outputs)."""
+        return self._predict(X, self._combine)
+
+    def _predict(self, X: Any, merge: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
+        """Return what `merge` makes of the members' outputs for rows, see `predict_in_chunks`."""
         check_is_fitted(self)
         X = check_table(self, X)
         module = self.net_.module_
-        decision = predict_in_chunks(module, self._combine, X, self.scaler_.transform, rows_a_chunk(module))
-        if self.scaler_.scaling in (None, "standard") and not np.isfinite(decision).all():
+        predicted = predict_in_chunks(module, merge, X, self.scaler_.transform, rows_to_share(module))
+        if self.scaler_.scaling in (None, "standard") and not np.isfinite(predicted).all():
             raise ValueError(
                 f"scaling={self.scaler_.scaling!r}: X has values so large that the outputs are infinite or NaN; "
                 "scale X or choose another scaling"
             )
-        return decision
+        return predicted
 
     def _calibrated(self, coverage: float, method: str) -> np.ndarray:
         """Return the scores of the out-of-fold rows, after checks."""

@@ -368,8 +368,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         -------
         ndarray of shape (n_samples, n_classes), or (n_samples, n_labels) for several labels a row
         """
-        decision = torch.from_numpy(self._decision(X))
-        return self.net_.criterion_.loss.class_columns(decision).numpy()
+        return self._predict(X, lambda output: self.net_.criterion_.loss.class_columns(self._combine(output)))
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -384,12 +383,16 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         -------
         ndarray of shape (n_samples, n_classes), or (n_samples, n_labels) for several labels a row
         """
-        decision = torch.from_numpy(self._decision(X))
-        if self._is_multilabel:
-            decision = torch.nn.functional.logsigmoid(decision)
-        elif decision.shape[1] == 1:
-            decision = torch.nn.functional.logsigmoid(torch.cat([-decision, decision], dim=1))
-        return decision.numpy()
+
+        def log_probabilities(output: torch.Tensor) -> torch.Tensor:
+            decision = self._combine(output)
+            if decision.shape[1] == 1:
+                decision = torch.cat([-decision, decision], dim=1)
+            elif not self._is_multilabel:
+                return decision
+            return torch.nn.functional.logsigmoid(decision)
+
+        return self._predict(X, log_probabilities)
 
     @available_if(_has_probabilities)
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
