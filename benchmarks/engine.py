@@ -45,6 +45,7 @@ DASK: dict[str, Any] = {
     "distributed.worker.profile.enabled": False,  # wakes up a hundred times a second
     **dict.fromkeys((f"distributed.worker.memory.{what}" for what in ("target", "spill", "pause")), False),
     "distributed.worker.memory.terminate": 1.0,
+    "distributed.deploy.lost-worker-timeout": "1000 days",  # a local worker that starts slowly is not given up
     "distributed.scheduler.allowed-failures": 0,  # whether a lost call is made again is decided here
 }
 
@@ -127,11 +128,7 @@ class Workers:
             try:
                 return client.submit(make, cloudpickle.dumps((function, arguments)), pure=False).result()
             except KilledWorker:
-                took = time.monotonic() - start
-                if self.scheduler is None:
-                    client.wait_for_workers(self.jobs or 1)
-                time.sleep(1.0)  # a worker that dies in the moment in which it joins is not started again by dask
-                if seconds is not None and took >= seconds:
+                if seconds is not None and time.monotonic() - start >= seconds:
                     raise LostError(f"time limit: not finished within {seconds:g} s") from None
         limit = "" if self.gibibytes is None else f" (limit: {self.gibibytes:g} GiB)"
         raise LostError(f"{MAX_LOST} workers were lost during it, as when memory runs out{limit}")
