@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -23,7 +23,7 @@ from sparsemlp._data import X_OPTIONS, CheckedRows, EncodedRows, check_rows, hol
 from sparsemlp._equal_rows import equal_rows
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
-from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
+from sparsemlp._prediction import predict_in_chunks, rows_a_chunk, rows_to_share
 from sparsemlp._search import search_if_nothing_was_found
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted
@@ -32,7 +32,7 @@ from sparsemlp._training.net import LR_SCHEDULES, FastNet
 from sparsemlp._training.optimizers import OPTIMIZERS, optimizer_options
 from sparsemlp._training.out_of_fold import StopWhenLongEnough, assign_members, fit_temperature
 from sparsemlp._training.session import PRECISIONS
-from sparsemlp._training.threads import settle_threads
+from sparsemlp._training.threads import compute_threads, settle_threads
 from sparsemlp._validation import check_richness
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
 from sparsemlp.module import SparseInitMLP
@@ -467,17 +467,22 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         loss, out_of_fold = self.net_.criterion_.loss, self.net_.out_of_fold_
         if out_of_fold is None or not loss.has_probabilities or not bool(out_of_fold.output.isfinite().all()):
             return 1.0
-        return fit_temperature(loss, out_of_fold)
+        with compute_threads(1, 1) as compute:
+            temperature: float = compute(fit_temperature, loss, out_of_fold)
+        return temperature
 
     # -- prediction -------------------------------------------------------------------------------------------
 
-    @np.errstate(under="ignore")
     def _decision(self, X: Any) -> np.ndarray:
         """Return the members' combined outputs, float64 of shape (n_samples, n_outputs)."""
+        return self._predict(X, self._combine)
+
+    def _predict(self, X: Any, merge: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
+        """Return what `merge` makes of the members' outputs for rows, see `predict_in_chunks`."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, **X_OPTIONS)
-        net = self.net_
-        return predict_in_chunks(net.module_, self._combine, X, self.scaler_.transform, rows_a_chunk(net.module_))
+        module = self.net_.module_
+        return predict_in_chunks(module, merge, X, self.scaler_.transform, rows_to_share(module))
 
     def _combine(self, output: torch.Tensor) -> torch.Tensor:
         """Merge the members' outputs (n_members, n_rows, n_outputs) into decision values (n_rows, n_outputs)."""

@@ -352,8 +352,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        decision = torch.from_numpy(self._decision(X))
-        return self.net_.criterion_.loss.class_columns(decision).numpy()
+        return self._predict(X, lambda output: self.net_.criterion_.loss.class_columns(self._combine(output)))
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -368,10 +367,14 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        decision = torch.from_numpy(self._decision(X))
-        if decision.shape[1] == 1:
-            decision = torch.nn.functional.logsigmoid(torch.cat([-decision, decision], dim=1))
-        return decision.numpy()
+
+        def log_probabilities(output: torch.Tensor) -> torch.Tensor:
+            decision = self._combine(output)
+            if decision.shape[1] > 1:
+                return decision
+            return torch.nn.functional.logsigmoid(torch.cat([-decision, decision], dim=1))
+
+        return self._predict(X, log_probabilities)
 
     @property
     def temperature_(self) -> float:

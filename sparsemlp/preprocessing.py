@@ -111,6 +111,7 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             options = {"n_quantiles": N_QUANTILES, "subsample": 10_000, "random_state": self.random_state}
             estimator = QuantileTransformer(**options).fit(X)
             self.quantiles_, self.ranks_ = estimator.quantiles_, estimator.references_
+        self.quantiles_ = np.asfortranarray(self.quantiles_)  # read by the column
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
@@ -118,10 +119,13 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         _check_columns(self, X)
         out = np.empty(X.shape)
+        negative_ranks = -self.ranks_[::-1]
         for values, quantiles, ranks in zip(X.T, self.quantiles_.T, out.T, strict=True):
+            order = values.argsort()  # in order, each value is found next to the one before
+            values = values[order]
             highest = np.interp(values, quantiles, self.ranks_)
-            lowest = -np.interp(-values, -quantiles[::-1], -self.ranks_[::-1])
-            np.add(highest, lowest, out=ranks)
+            lowest = np.interp(-values, -quantiles[::-1], negative_ranks)  # of the negative
+            ranks[order] = highest - lowest
         out /= 2
         return out
 

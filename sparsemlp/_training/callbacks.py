@@ -63,7 +63,7 @@ class KeepBest(Callback):
         score = tuple(sign * net.history[-1, name] for name, sign in self.monitors_)
         if score > self.best_score_ and _has_finite_outputs(net.module_, dataset_train):
             self.best_score_, self.best_epoch_ = score, epoch
-            self._copy(net.module_, restore=False)
+            net.session.compute(self._copy, net.module_, restore=False)
         elif self.patience_ is not None and epoch - self.best_epoch_ >= self.patience_:
             self.exhausted_ = True
 

@@ -123,7 +123,7 @@ class FastNet(NeuralNet):
         if not isinstance(iterator, BatchStream):
             session.compute(run, iterator, training, prefix, step_fn, **kwargs)
             return
-        session.begin_epoch()
+        session.compute(session.begin_epoch)
         if session.uses_autograd():
             batches = session.batches_for_autograd(iterator)
             session.compute(run, batches, training, prefix, step_fn, **kwargs)
@@ -133,10 +133,11 @@ class FastNet(NeuralNet):
             self.history.record_batch(f"{prefix}_loss", loss)
             self.history.record_batch(f"{prefix}_batch_size", len(iterator.dataset))
             self.history.record(f"{prefix}_batch_count", iterator.n_batches)
-        session.end_epoch()
+        session.compute(session.end_epoch)
         self.out_of_fold_ = session.predict_out_of_fold()
         if self.out_of_fold_ is not None:
-            self.history.record("out_of_fold_loss", self.out_of_fold_.mean_loss(self.criterion_.loss))
+            loss = session.compute(self.out_of_fold_.mean_loss, self.criterion_.loss)
+            self.history.record("out_of_fold_loss", loss)
 
     def can_train(self) -> bool:
         """Say whether there is an optimizer to go on with."""
