@@ -1,7 +1,7 @@
 """Prediction in chunks of bounded memory; how rows are batched changes results by rounding errors only.
 
-On a CPU threads share the chunks, and each computes its own alone. Where two threads share every kernel, each kernel
-waits for the slower one: if another process is busy on its core, predictions take many times as long.
+On a CPU threads share the chunks, and each computes its own alone. Threads that share a kernel wait for the
+slowest of them: if another process is busy on its core, predictions take many times as long.
 """
 
 from __future__ import annotations

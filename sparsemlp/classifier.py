@@ -343,9 +343,9 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         -------
         ndarray of shape (n_samples,), or (n_samples, n_labels) of 0 and 1 for several labels a row
         """
-        if self._is_multilabel:
-            return (self._decision(X) > 0).astype(int)
         decision = torch.from_numpy(self._decision(X))
+        if self._is_multilabel:
+            return (decision > 0).int().numpy()
         # of the probabilities where there are any: decision values can differ where these are equal
         return self.classes_[self.net_.criterion_.loss.class_columns(decision).numpy().argmax(axis=1)]
 
