@@ -345,7 +345,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         """
         decision = torch.from_numpy(self._decision(X))
         if self._is_multilabel:
-            return (decision > 0).int().numpy()
+            return (decision > 0).long().numpy()
         # of the probabilities where there are any: decision values can differ where these are equal
         return self.classes_[self.net_.criterion_.loss.class_columns(decision).numpy().argmax(axis=1)]
 
