@@ -1,16 +1,19 @@
 """
-First steps on a table with missing values
-==========================================
+First steps on a table with categories and missing values
+=========================================================
 
-A frame of numeric columns, some values of which are missing, goes into the classifier as it is. Five folds
-compare it with a forest and with boosted trees.
+A frame with numbers, categories and missing values goes into the classifier as it is. Five folds compare it with
+a forest and with boosted trees.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
 
 from sparsemlp import SparseInitMLPClassifier
 
@@ -26,19 +29,25 @@ loans = pd.DataFrame(
         "months": rng.choice([12, 24, 36, 60], n),
         "age": rng.integers(20, 75, n),
         "late_payments": rng.poisson(0.5, n),
+        "job": pd.Categorical(rng.choice(["clerk", "cook", "driver", "farmer", "nurse", "teacher"], n)),
     }
 )
 burden = loans["amount"] / loans["months"] * 12 / loans["income"]
-repaid = burden + 0.1 * loans["late_payments"] + rng.normal(0, 0.08, n) < 0.28
+seasonal = loans["job"].isin(["cook", "farmer"])
+repaid = burden + 0.1 * loans["late_payments"] + 0.15 * seasonal + rng.normal(0, 0.08, n) < 0.32
 loans.loc[rng.random(n) < 0.1, "income"] = np.nan
 loans.head()
 
 # %%
-# Nothing is scaled or imputed here: the estimator does both.
+# Nothing is scaled, imputed or encoded for the net: the estimator does that. The forest needs numbers.
+
+encode = make_column_transformer(
+    (OrdinalEncoder(), make_column_selector(dtype_include="category")), remainder="passthrough"
+)
 
 models = {
     "sparse net": SparseInitMLPClassifier(random_state=0),
-    "random forest": RandomForestClassifier(250, random_state=0),
+    "random forest": make_pipeline(encode, RandomForestClassifier(250, random_state=0)),
     "boosted trees": HistGradientBoostingClassifier(random_state=0),
 }
 folds = StratifiedKFold(5, shuffle=True, random_state=0)
