@@ -591,6 +591,7 @@ def paper_net(width: int = 1000, sparsity: int | None = 2, **overrides: Any) -> 
         "activation": "relu",
         "richness": None,
         "scaling": None,
+        "categorical_features": None,
         "n_members": 1,
         "loss": "hinge",
         **PAPER,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.small import LooksAtBatches, labelled_rows, small_classifier
+from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from sparsemlp._training import threads
@@ -153,11 +154,16 @@ def test_ctrl_c_ends_an_epoch_on_its_way_and_waits_for_its_threads(path, n_inter
     else:
         monkeypatch.setattr(TrainingStep, "__call__", interrupting(TrainingStep.__call__))
     callbacks = [LooksAtBatches()] if path == "autograd" else None
+    net = small_classifier(batch_size=1, callbacks=callbacks)
+    monkeypatch.setattr("sparsemlp._training.interrupts._latest", -np.inf)
     before = torch.get_num_threads()
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # programs in the background ignore it
     try:
         torch.set_num_threads(2 if path == "two threads" else 1)
-        net = small_classifier(batch_size=1, callbacks=callbacks).fit(X, y)
+        # the first one ends training, a second one shortly after it the program
+        expected = pytest.warns(ConvergenceWarning) if n_interrupts == 1 else pytest.raises(KeyboardInterrupt)
+        with expected:
+            net.fit(X, y)
     finally:
         signal.signal(signal.SIGINT, handler)
         torch.set_num_threads(before)
