@@ -29,14 +29,21 @@ class ComputePool:
         self.over = threading.Event()
         self._tasks: queue.SimpleQueue[tuple[Future, Callable[[], Any]] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._ended: list[threading.Event] = []
+        #: cleared while threads start
+        self._settled = threading.Event()
+        self._settled.set()
         start = partial(self._start_threads, partial(_prepare_thread, n_inner, _cuda_of_this_thread()))
         self._starter = threading.Thread(target=start, name="sparsemlp_starter")
 
     def start(self) -> None:
         """Start the threads, and return once they are prepared."""
-        with contextlib.suppress(RuntimeError):  # where the interpreter is about to end: do without
+        self._settled.clear()
+        try:
             self._starter.start()
-            self._starter.join()
+        except RuntimeError:  # where the interpreter is about to end: do without
+            self._settled.set()
+        self._settled.wait()
 
     def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Return what the function returns, or raise what it raises."""
@@ -75,14 +82,15 @@ class ComputePool:
     def end(self) -> None:
         """Wait for the threads to end, also after Ctrl-C: the caller is about to use what they train."""
         self.over.set()
-        if self._starter.ident is not None:
-            _join(self._starter)
+        _wait_for(self._settled)
         with contextlib.suppress(queue.Empty):
             while (task := self._tasks.get_nowait()) is not None:
                 task[0].cancel()
         for _ in self._threads:
             self._tasks.put(None)
-        _join(*self._threads)
+        _wait_for(*self._ended)
+        for thread in self._threads:
+            thread.join()
 
     def _start_threads(self, prepare: Callable[[], int]) -> None:
         """Start and prepare the threads, in a thread that ends with it.
@@ -90,11 +98,13 @@ class ComputePool:
         torch keeps the number of threads set last, by any thread, as the default of new ones. So the threads set
         theirs here and not later, and then this thread restores the default.
         """
-        with _SETTING:
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._settled.set)
+            stack.enter_context(_SETTING)
             before: list[Future] = []
             for i in range(self.n_threads):
                 before.append(Future())
-                arguments = (prepare, before[-1])
+                arguments = (prepare, before[-1], ended := threading.Event())
                 thread = threading.Thread(target=self._work, args=arguments, name=f"sparsemlp_{i}")
                 try:
                     thread.start()
@@ -102,6 +112,7 @@ class ComputePool:
                     before.pop()
                     break
                 self._threads.append(thread)
+                self._ended.append(ended)
             wait(before)
             numbers = {future.result() for future in before if future.exception() is None}
             # a thread that came late has read the number that another had set
@@ -118,22 +129,23 @@ class ComputePool:
                 _run(future, function)
         return future
 
-    def _work(self, prepare: Callable[[], int], prepared: Future) -> None:
+    def _work(self, prepare: Callable[[], int], prepared: Future, ended: threading.Event) -> None:
         """Prepare this thread, and run functions until there are no more."""
         _run(prepared, prepare)
         while (task := self._tasks.get()) is not None:
             future, function = task
             _run(future, function if prepared.exception() is None else prepared.result)
             del task, future, function  # what they hold need not wait for the next
+        ended.set()
 
 
-def _join(*threads: threading.Thread) -> None:
-    """Wait for threads to end, also after Ctrl-C."""
+def _wait_for(*events: threading.Event) -> None:
+    """Wait for events, also after Ctrl-C. A thread's own ``join`` takes it for ended once Ctrl-C ends the wait."""
     try:
-        for thread in threads:
-            thread.join()
+        for event in events:
+            event.wait()
     except KeyboardInterrupt:
-        _join(*threads)
+        _wait_for(*events)
         raise
 
 
