@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv test test-slow test-oldest lint format docs benchmark data clean distclean
+.PHONY: dist help venv test test-slow test-oldest lint format types docs release-check benchmark data clean distclean
 
 help:
 	@echo "make benchmark    sparse nets against random forests on real tables -> results/report/index.html"
@@ -18,6 +18,8 @@ help:
 	@echo "make test-slow    the tests marked slow"
 	@echo "make test-oldest  the tests with the oldest supported torch, scikit-learn and skorch (large download)"
 	@echo "make lint         ruff and mypy"
+	@echo "make types        mypy and pyright on a user's script, against the installed wheel"
+	@echo "make release-check  what must hold before a release: sdist, wheel, README in a fresh environment"
 	@echo "make format       let ruff format the code"
 	@echo "make docs         the documentation -> docs/_build/html/index.html"
 	@echo "make venv         the virtual environment with everything in it"
@@ -61,10 +63,33 @@ format: $(VENV)/.installed-tests
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# --- release: both archives are built in isolation, and the wheel is used where nothing else is installed
+
+VENV_WHEEL := .venv-wheel
+WHEEL_PYTHON := $(CURDIR)/$(VENV_WHEEL)/bin/python
+
+dist: $(VENV)/.installed-release
+	rm -rf dist build $(VENV_WHEEL)
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+	$(PYTHON) -m venv $(VENV_WHEEL)
+	$(WHEEL_PYTHON) -m pip install --disable-pip-version-check -q -c constraints.txt dist/*.whl
+
+release-check: dist
+	@test -z "$(TAG)" || test "$(TAG)" = "v$$($(WHEEL_PYTHON) -I -c 'import sparsemlp; print(sparsemlp.__version__)')" || \
+	  { echo "the tag $(TAG) is not the version of pyproject.toml" >&2; exit 1; }
+	grep -q "^## \[$$($(WHEEL_PYTHON) -I -c 'import sparsemlp; print(sparsemlp.__version__)')\]" CHANGELOG.md
+	cd $(VENV_WHEEL) && bin/python -I ../tests/helpers/readme_blocks.py ../README.md
+
+types: dist $(VENV)/.installed-tests
+	cd $(VENV_WHEEL) && cp ../tests/types_of_users.py . && \
+	  ../$(BIN)/python -m mypy --python-executable bin/python --ignore-missing-imports types_of_users.py && \
+	  ../$(BIN)/python -m pyright --pythonpath bin/python types_of_users.py
+
 # --- documentation: built from nothing, so that no page of a former build hides a broken link
 
 docs: $(VENV)/.installed-docs
-	rm -rf docs/_build docs/api
+	rm -rf docs/_build docs/api docs/gallery
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
@@ -92,8 +117,8 @@ benchmark: $(VENV)/.installed-benchmarks data
 # --- cleaning; results/ and the downloaded data are never removed
 
 clean:
-	rm -rf build dist *.egg-info docs/_build docs/api .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist *.egg-info docs/_build docs/api docs/gallery .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV) $(VENV_OLDEST)
+	rm -rf $(VENV) $(VENV_OLDEST) $(VENV_WHEEL)

@@ -22,7 +22,6 @@ COMMANDS: dict[str, Any] = {
     "parity": parity,
     "speed": speed,
     "ablation": presets.ABLATION,
-    "regression": presets.REGRESSION,
     "sparse-targets": presets.SPARSE_TARGETS,
     "scaling-laws": scaling_laws,
     "report": write_report,

@@ -1,29 +1,31 @@
 """One way to run work: calls on the workers of a dask cluster, on this machine or elsewhere.
 
 A worker is a process with one thread that computes, so that a fit meets its libraries as it would alone: of two
-threads that use OpenMP in one process, both wait for threads that sleep. Work is given as chains. A chain is a
-generator that yields calls, one at a time, and is sent what each returned; it runs in this process, where it may
-store results. Whatever is killed, only running calls are lost: a worker's are made again by this process, this
+threads that use OpenMP in one process, both wait for threads that sleep. Work is given as chains: functions that
+make calls, one after the other, and may store what they return. A chain runs in a thread of this process, which
+computes nothing. Whatever is killed, only running calls are lost: a worker's are made again by this process, this
 process's by the next command.
 """
 
 import logging
 import os
 import pickle
+import platform
 import signal
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import metadata
 from importlib.util import find_spec
 from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import cloudpickle
@@ -32,36 +34,28 @@ from benchmarks import environment
 from benchmarks.cli import UsageError
 
 if TYPE_CHECKING:  # takes a second to import, and --help should not
-    from dask.distributed import Client, Future
+    from dask.distributed import Client
 
 PROJECT = Path(__file__).resolve().parents[1]
-PACKAGES = ("benchmarks", "sparsemlp")  # what workers elsewhere are sent
 CONNECT_SECONDS = 30
-POLL_SECONDS = 0.2  # between two checks of how long calls have run
-MAX_LOST = 4  # workers that a call may lose: dask's allowed-failures and one more
+MAX_LOST = 4  # workers that a call may lose
 DASK: dict[str, Any] = {
     "distributed.nanny.pre-spawn-environ": {},  # dask's own slows down malloc; ours is `_variables`
     "distributed.worker.daemon": False,  # estimators may have processes of their own
     "distributed.worker.profile.enabled": False,  # wakes up a hundred times a second
     **dict.fromkeys((f"distributed.worker.memory.{what}" for what in ("target", "spill", "pause")), False),
     "distributed.worker.memory.terminate": 1.0,
-    "distributed.scheduler.allowed-failures": MAX_LOST - 1,
+    "distributed.deploy.lost-worker-timeout": "1000 days",  # a local worker that starts slowly is not given up
+    "distributed.scheduler.allowed-failures": 0,  # whether a lost call is made again is decided here
 }
-
-
-class Call(NamedTuple):
-    """A function to call on a worker, and whether the time limit is for it."""
-
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    limited: bool = False
 
 
 class LostError(Exception):
     """A call was given up; the message says why."""
 
 
-Chain = Generator[Call, Any, None]
+Call = Callable[..., Any]  # see Workers.call
+Chain = Callable[[Call], None]
 
 
 @dataclass(frozen=True)
@@ -89,152 +83,90 @@ class Workers:
     gibibytes: float | None = None
 
     def run(self, chains: Iterable[Chain]) -> None:
-        """Run the chains to their ends, the first ones first.
-
-        A chain is thrown what its call raised, and LostError where the call took too long or lost its worker
-        MAX_LOST times.
-        """
-        from dask.distributed.comm import CommClosedError
-
-        try:
-            with self._client() as client:
-                _Run(client, self).run(chains)
-        except (CommClosedError, CancelledError) as error:
-            raise UsageError("the dask scheduler is gone; the same command goes on from here") from error
-
-    def map(self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Return what the function returns for each of the arguments."""
-        results: dict[int, Any] = {}
-
-        def chain(number: int) -> Chain:
-            results[number] = yield Call(function, arguments[number])
-
-        self.run(map(chain, range(len(arguments))))
-        return [results[number] for number in range(len(arguments))]
-
-    @contextmanager
-    def _client(self) -> "Iterator[Client]":
+        """Run the chains to their ends, the first ones first; what a chain raises ends the run."""
         import dask
-        from dask.distributed import Client
+        from dask.distributed.comm import CommClosedError
 
         for name in ("distributed", "distributed.client"):  # what matters reaches the chains
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        with dask.config.set(DASK):
-            if self.scheduler is None:
-                with self._local_cluster() as cluster, Client(cluster) as client:
-                    if find_spec("bokeh"):  # which draws it
-                        print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
-                    yield client
-                return
-            try:
-                client = Client(self.scheduler, timeout=CONNECT_SECONDS)
-            except (OSError, ValueError) as error:
-                raise UsageError(f"--scheduler {self.scheduler} cannot be reached: {error}") from error
-            with client:
-                _check_workers(client, self.scheduler)
-                _prepare_workers(client, _variables(self.threads or 1))
-                yield client
-
-    @contextmanager
-    def _local_cluster(self) -> Iterator[Any]:
-        jobs = self.jobs or 1
-        threads = self.threads or max(1, environment.n_cores() // jobs)
-        memory = None if self.gibibytes is None else int(self.gibibytes * 2**30)
-        with patch.dict(os.environ, _variables(threads)):  # its processes inherit it
-            with _interrupts_blocked():  # in workers for good: Ctrl-C is for this process, which then ends them
-                cluster = local_cluster(n_workers=jobs, memory_limit=memory)
-            with cluster:
-                yield cluster
-
-
-def local_cluster(**options: Any) -> Any:
-    """Return dask workers on this machine, each with one thread."""
-    from dask.distributed import LocalCluster
-
-    options |= {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
-    return LocalCluster(**options)
-
-
-class _Run:
-    """Chains under way, each with the call that it waits for."""
-
-    def __init__(self, client: "Client", workers: Workers) -> None:
-        self._client = client
-        self._workers = workers
-        self._running: dict[Any, tuple[Future, int, Chain, Call]] = {}
-        self._began: dict[tuple[str, Any], float] = {}  # when a worker was first seen with a call
-
-    def run(self, chains: Iterable[Chain]) -> None:
-        from dask.distributed import wait
-
-        waiting = enumerate(chains)
-        timeout = None if self._workers.seconds is None else POLL_SECONDS
-        while True:
-            while len(self._running) < self._at_once() and (item := next(waiting, None)) is not None:
-                number, chain = item
-                self._go_on(number, chain, partial(next, chain))
-            if not self._running:
-                return
-            futures = [future for future, *_ in self._running.values()]
-            with suppress(TimeoutError):
-                for future in wait(futures, timeout, "FIRST_COMPLETED").done:
-                    self._finish(future)
-            if self._workers.seconds is not None:
-                self._end_what_takes_longer_than(self._workers.seconds)
-
-    def _at_once(self) -> int:
-        if self._workers.jobs is None and self._workers.scheduler is not None:
-            return max(1, len(self._client.nthreads()))
-        return self._workers.jobs or 1
-
-    def _go_on(self, number: int, chain: Chain, resume: Callable[[], Call]) -> None:
-        """Let a chain run to its next call, and submit that."""
+        start = self._local if self.scheduler is None else self._cluster
+        running: set[Future[None]] = set()
         try:
-            call = resume()
-        except StopIteration:
-            return
+            # Without their client, which closes first, the chains of a run that ends early come to an end, too.
+            with ThreadPoolExecutor(10_000) as threads, dask.config.set(DASK), start() as client:
+                for chain in chains:
+                    while len(running) >= (self.jobs or len(client.nthreads()) or 1):
+                        done, running = wait(running, 2.0, FIRST_COMPLETED)  # workers may have joined
+                        list(map(Future.result, done))
+                    running.add(threads.submit(chain, partial(self.call, client)))
+                list(map(Future.result, as_completed(running)))
+        except (CommClosedError, CancelledError) as error:
+            raise UsageError("the dask scheduler is gone; the same command goes on from here") from error
+
+    def call(self, client: "Client", function: Callable[..., Any], *arguments: Any, limited: bool = False) -> Any:
+        """Call a function on a worker and return what it returns; the time limit is for a ``limited`` call.
+
+        Raises what the function raises, and LostError where it took too long or MAX_LOST workers were lost.
+        """
+        from dask.distributed import KilledWorker
+
+        seconds = self.seconds if limited else None
 
         def make(work: bytes) -> Any:
             function, arguments = pickle.loads(work)
-            return function(*arguments)
+            if seconds is None:
+                return function(*arguments)
+            signal.setitimer(signal.ITIMER_REAL, seconds)  # its signal ends the process, whatever that does
+            try:
+                return function(*arguments)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
 
         # The scheduler unpickles what it schedules, without our code: `make` is sent whole, all else as bytes.
-        work = cloudpickle.dumps((call.function, call.arguments))
-        future = self._client.submit(make, work, pure=False, priority=-number)
-        self._running[future.key] = (future, number, chain, call)
+        for _ in range(MAX_LOST):
+            start = time.monotonic()
+            try:
+                return client.submit(make, cloudpickle.dumps((function, arguments)), pure=False).result()
+            except KilledWorker:
+                if seconds is not None and time.monotonic() - start >= seconds:
+                    raise LostError(f"time limit: not finished within {seconds:g} s") from None
+        limit = "" if self.gibibytes is None else f" (limit: {self.gibibytes:g} GiB)"
+        raise LostError(f"{MAX_LOST} workers were lost during it, as when memory runs out{limit}")
 
-    def _finish(self, future: "Future") -> None:
-        """Send a chain what its call returned, or throw what it raised."""
-        from dask.distributed import KilledWorker
+    @contextmanager
+    def _local(self) -> "Iterator[Client]":
+        from dask.distributed import Client, LocalCluster
 
-        _, number, chain, _ = self._running.pop(future.key)
+        jobs = self.jobs or 1
+        threads = self.threads or max(1, environment.n_cores() // jobs)
+        memory = None if self.gibibytes is None else int(self.gibibytes * 2**30)
+        at = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+        with patch.dict(os.environ, _variables(threads)):  # its processes inherit it
+            # Ctrl-C is for this process, which ends the workers; they and their threads never see it.
+            resource_tracker.ensure_running()  # when it starts, it lets SIGINT in again
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                cluster = LocalCluster(n_workers=jobs, threads_per_worker=1, memory_limit=memory, **at)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            with cluster, Client(cluster) as client:
+                if find_spec("bokeh"):  # which draws it
+                    print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
+                yield client
+
+    @contextmanager
+    def _cluster(self) -> "Iterator[Client]":
+        from dask.distributed import Client
+
         try:
-            resume = partial(chain.send, future.result())
-        except KilledWorker:
-            memory = self._workers.gibibytes
-            limit = "" if memory is None else f" (limit: {memory:g} GiB)"
-            reason = f"{MAX_LOST} workers were lost during it, as when memory runs out{limit}"
-            resume = partial(chain.throw, LostError(reason))
-        except CancelledError:
-            raise
-        except Exception as error:
-            resume = partial(chain.throw, error)
-        self._go_on(number, chain, resume)
-
-    def _end_what_takes_longer_than(self, seconds: float) -> None:
-        now = time.monotonic()
-        for worker, keys in self._client.processing().items():
-            for key in keys[:1]:  # it runs; the others wait for the worker's only thread
-                if key not in self._running or now - self._began.setdefault((worker, key), now) <= seconds:
-                    continue
-                future, number, chain, call = self._running[key]
-                if call.limited and not future.done():
-                    del self._running[key]
-                    future.cancel()
-                    with suppress(KeyError):  # it is lost already
-                        self._client.restart_workers([worker], raise_for_error=False)
-                    reason = LostError(f"time limit: not finished within {seconds:g} s")
-                    self._go_on(number, chain, partial(chain.throw, reason))
+            client = Client(self.scheduler, timeout=CONNECT_SECONDS)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--scheduler {self.scheduler} cannot be reached: {error}") from error
+        with client:
+            if problem := _problem(client):
+                raise UsageError(f"--scheduler {self.scheduler}: its workers {problem}")
+            _prepare_workers(client, _variables(self.threads or 1))
+            yield client
 
 
 def _variables(threads: int) -> dict[str, str]:
@@ -244,47 +176,22 @@ def _variables(threads: int) -> dict[str, str]:
     return {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")} | dict.fromkeys(names, str(threads))
 
 
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Hold back SIGINT, also for good from the threads and processes that are started meanwhile."""
-    resource_tracker.ensure_running()  # when it starts, it lets them in again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _problem(client: "Client") -> str:
+    """Say why a cluster's workers cannot do the work as it is done here; "" where they can."""
+    here = {name: its for name, its in environment.versions().items() if "sparsemlp" not in name}  # which is sent
 
-
-# Clusters elsewhere. What they are sent before they have our code is local to a function, too.
-
-
-def _check_workers(client: "Client", scheduler: str) -> None:
-    """Refuse a cluster whose workers cannot do the work as it is done here."""
-    here = environment.versions()
-    packages = [name for name in environment.PACKAGES if name in here and name != "sparsemlp"]  # which is sent
-
-    def differences() -> list[str]:
-        import platform
-        from importlib import metadata
-
-        found = {distribution.name: distribution.version for distribution in metadata.distributions()}
+    def differences() -> list[str]:  # local, as all that workers are sent before they have our code
+        found = {package.name: package.version for package in metadata.distributions()}
         found["python"] = platform.python_version()
-        return [
-            f"{name} {found.get(name)} (here: {here[name]})"
-            for name in ("python", *packages)
-            if found.get(name) != here[name]
-        ]
+        return [f"{name} {found.get(name)} (here: {its})" for name, its in here.items() if found.get(name) != its]
 
-    problem = None
     for worker in client.scheduler_info(n_workers=-1)["workers"].values():
         if worker["nthreads"] != 1:
-            problem = f"have {worker['nthreads']} threads; start them with --nthreads 1"
-        elif worker["nanny"] is None:
-            problem = "have no nanny, which restarts them; start them without --no-nanny"
-    if problem is None and (found := set().union(*client.run(differences).values())):
-        problem = f"have other packages: {', '.join(sorted(found))}"
-    if problem is not None:
-        raise UsageError(f"--scheduler {scheduler}: its workers {problem}")
+            return f"have {worker['nthreads']} threads; start them with --nthreads 1"
+        if worker["nanny"] is None:
+            return "have no nanny, which restarts them; start them without --no-nanny"
+    found = sorted(set().union(*client.run(differences).values()))
+    return f"have other packages: {', '.join(found)}" if found else ""
 
 
 def _prepare_workers(client: "Client", variables: dict[str, str]) -> None:
@@ -296,8 +203,6 @@ def _prepare_workers(client: "Client", variables: dict[str, str]) -> None:
         restart = True
 
         def setup(self, nanny: Any) -> None:
-            import os
-
             os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)  # dask's own, which slows down malloc
             nanny.pre_spawn_env.pop("MALLOC_TRIM_THRESHOLD_", None)
             nanny.pre_spawn_env.update(variables)
@@ -305,8 +210,10 @@ def _prepare_workers(client: "Client", variables: dict[str, str]) -> None:
     with TemporaryDirectory() as folder:
         archive = Path(folder) / "sparsemlp_benchmarks.zip"
         with zipfile.ZipFile(archive, "w") as file:
-            for path in sorted(path for package in PACKAGES for path in (PROJECT / package).rglob("*.py")):
-                file.write(path, path.relative_to(PROJECT))
+            for package in ("benchmarks", "sparsemlp"):
+                for path in sorted((PROJECT / package).rglob("*.py")):
+                    file.write(path, path.relative_to(PROJECT))
         code = UploadFile(str(archive))
     client.register_plugin(SetEnvironment(), name="sparsemlp environment")
     client.register_plugin(code, name="sparsemlp code")
+    client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0))

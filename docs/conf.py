@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent / "_ext")]
 
 project = "sparsemlp"
 author = "The sparsemlp developers"
@@ -18,11 +18,14 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+    "mathml",
 ]
+html_math_renderer = "mathml"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_ext"]
 templates_path = ["_templates"]
 nitpicky = False
 
@@ -33,11 +36,28 @@ autodoc_typehints = "none"  # numpydoc's Parameters sections have the types
 numpydoc_show_class_members = False  # the class template lists the methods
 numpydoc_xref_param_type = False
 
+copybutton_exclude = ".linenos, .gp, .go"
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples/gallery",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",  # every script runs
+    "within_subsection_order": "gallery_order.position",
+    "write_computation_times": False,
+    "backreferences_dir": "gallery/of",  # the API's pages show the examples that use a name
+    "doc_module": "sparsemlp",
+    "download_all_examples": False,
+    "show_signature": False,
+    "min_reported_time": 3600,  # times of a busy machine say little
+}
+
 html_theme = "pydata_sphinx_theme"
 html_title = "sparsemlp"
 html_static_path = ["_static"]
+html_css_files = ["sparsemlp.css"]
+html_logo = html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_theme_options = {
+    "logo": {"text": f"sparsemlp {release}"},
     "navbar_center": [],  # the sidebar has all pages
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],

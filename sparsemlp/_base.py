@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -15,24 +16,29 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from skorch.helper import predefined_split
 
 from sparsemlp._activations import ACTIVATIONS
-from sparsemlp._data import X_OPTIONS, CheckedRows, EncodedRows, check_rows, hold_out
+from sparsemlp._convergence import warn_if_cut_off, warn_of_interrupt
+from sparsemlp._data import CheckedRows, EncodedRows, check_rows, check_table, hold_out, of_order_one
 from sparsemlp._equal_rows import equal_rows
+from sparsemlp._first_layer_start import FirstLayerStart
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
-from sparsemlp._prediction import predict_in_chunks, rows_a_chunk
-from sparsemlp._search import search_if_nothing_was_found
+from sparsemlp._prediction import predict_in_chunks, rows_a_chunk, rows_to_share
+from sparsemlp._screening import is_wide, screen, strong_columns, try_strong_columns
+from sparsemlp._search import search_if_little_was_found
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted
 from sparsemlp._training.devices import is_out_of_memory, resolve_device, torch_as_it_comes
 from sparsemlp._training.net import LR_SCHEDULES, FastNet
 from sparsemlp._training.optimizers import OPTIMIZERS, optimizer_options
 from sparsemlp._training.out_of_fold import StopWhenLongEnough, assign_members, fit_temperature
+from sparsemlp._training.schedules import Schedule, resume
 from sparsemlp._training.session import PRECISIONS
-from sparsemlp._training.threads import settle_threads
+from sparsemlp._training.threads import compute_threads, settle_threads
+from sparsemlp._user_callbacks import check_monitors, without_tensors
 from sparsemlp._validation import check_richness
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
 from sparsemlp.module import SparseInitMLP
@@ -58,6 +64,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         "activation": [StrOptions(set(ACTIVATIONS))],
         "richness": "no_validation",  # by check_richness, which says more
         "scaling": [StrOptions({name for name in SCALINGS if name}), None],
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -77,6 +84,9 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         "verbose": ["verbose"],
         "callbacks": [list, tuple, None],
     }
+
+    #: with out-of-fold rows, training does not end before
+    _min_epochs: ClassVar[int] = 1
 
     # -- what a subclass adds ---------------------------------------------------------------------------------
 
@@ -99,6 +109,10 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _class_weights(self, y: np.ndarray, y_train: np.ndarray) -> np.ndarray | None:
         """Return the class weights of rows, which are as frequent as in `y_train`; None where all are 1."""
+
+    @abstractmethod
+    def _scores(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return how far outputs are from targets, both of shape (n_rows, n_outputs), for intervals or sets."""
 
     # -- fitting ----------------------------------------------------------------------------------------------
 
@@ -125,8 +139,9 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
             Raw numeric columns; NaN is allowed.
-        y : array-like of shape (n_samples,)
-            Class labels, or numbers for regression.
+        y : array-like of shape (n_samples,), (n_samples, n_targets) or (n_samples, n_labels)
+            Class labels, or numbers for regression. Several targets are learned by one network, each scaled on its
+            own; so are several labels a row, a matrix of 0 and 1.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative weights. Rows of zero weight are dropped before anything else. The objective is the
             weighted mean of the loss.
@@ -155,9 +170,14 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             dataset, validation = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
             self._temperature = 1.0  # callbacks predict with it, also after a warm start
             try:
+                start = None if dataset.strong is None else copy.deepcopy(self.net_.module_)
                 self._train(dataset, validation, self.max_epochs)
-                search_if_nothing_was_found(self, dataset, validation)
+                if start is not None:
+                    try_strong_columns(self, start, dataset, validation)
+                search_if_little_was_found(self, dataset, validation)
+                warn_if_cut_off(self, dataset)
                 self._temperature = self._fit_temperature()
+                self._out_of_fold = self._out_of_fold_scores()
             finally:
                 self.net_.release()
         return self
@@ -180,6 +200,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         if not rows.weight.any():
             raise ValueError("class_weight is zero for every class in y: nothing is left to train on")
         rows, validation = self._split(rows, X_val, y_val, sample_weight_val)
+        if validation is None:
+            self._check_monitors("pass X_val and y_val to fit, or early_stopping=True, ")
         self._mean_weight = float(rows.weight.mean())
         if goes_on:
             self.net_.module_.to(resolve_device(self.device))
@@ -189,7 +211,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         dataset = self._start(rows, self.net_ if goes_on else None, fold)
         if validation is None:
             return dataset, None
-        encoded = EncodedRows(validation, self.scaler_, self._encode_y)
+        encoded = EncodedRows(validation, self.scaler_, self._encode_y, is_new=True)
         return dataset, encoded.to_dataset(self._device, validation.weight.mean())
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
@@ -205,7 +227,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         rows = self._check_rows(X, y, sample_weight, reset=first)
         if not first:
             self._check_same_network("partial_fit", "call fit, or partial_fit on a clone,")
-        self._check_y(rows.y)
+        self._check_y(rows.y, learn=first and is_regressor(self))
+        self._check_monitors("call fit with X_val and y_val, ")
         rows = self._with_class_weights(rows)
         if first:
             self._seed()
@@ -215,12 +238,13 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             self._fit_scales(rows, may_change=True)
             self._warn_of_a_poor_first_chunk(rows)
         fitted = None if first else self.net_
-        dataset = self._start(rows, fitted)
+        dataset = self._start(rows, fitted, is_new=not first)
         if fitted is not None and type(fitted.optimizer_) is type(self.net_.optimizer_):  # fit lets go of its own
             self.net_.optimizer_.state.update(fitted.optimizer_.state)
         # The number of chunks to come is not known.
         self.net_.lr_schedule, self.net_.weight_averaging = "constant", False
         self._train(dataset, None, 1)
+        self._out_of_fold = None  # all members have seen these rows
         self.net_.release(keep_optimizer=True)
         return self
 
@@ -247,7 +271,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         ignored = np.unique(self.scaler_.column_features_[self.scaler_.ignored_columns()])
         if len(ignored):
             poor.append(f"{len(ignored)} of {self.n_features_in_} columns, which are ignored from now on")
-        if is_regressor(self) and (rows.y == rows.y[0]).all():
+        if is_regressor(self) and (rows.y == rows.y[0]).all(axis=0).any():
             poor.append("the target, whose scale is a guess")
         if poor:
             warnings.warn(
@@ -287,7 +311,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         if X_val is None and sample_weight_val is not None:
             raise ValueError("sample_weight_val weights the rows of X_val, which is not given")
         if X_val is not None:
-            validation = check_rows(self, X_val, y_val, sample_weight_val)
+            validation = check_rows(self, X_val, y_val, sample_weight_val, y_name="y_val")
             self._check_y(validation.y, "y_val")
             validation = self._with_class_weights(validation, rows.y)
             if not validation.weight.any():
@@ -295,22 +319,31 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             return rows, validation
         if not self._holds_out:
             return rows, None
-        return hold_out(rows, self.validation_fraction, self._seeds["split"], stratified=is_classifier(self))
+        return hold_out(
+            rows, self.validation_fraction, self._seeds["split"], stratified=self._is_stratified(rows.y)
+        )
 
     @np.errstate(under="ignore")
     def _fit_scales(self, rows: CheckedRows, *, may_change: bool) -> None:
         """Learn the scales of inputs and targets, for all rows to come."""
-        self._fit_y_scale(rows.y, rows.weight, may_change=may_change)
-        self.scaler_ = InputScaler(self.scaling, random_state=self._seeds["scaler"])
+        self._fit_y_scale(rows.y, of_order_one(rows.weight), may_change=may_change)
+        self._fit_scaler(rows)
+
+    def _fit_scaler(self, rows: CheckedRows, features: np.ndarray | None = None) -> None:
+        """Learn the scales of some features, or of all."""
+        categorical = [] if self._categories is None else np.flatnonzero(self._categories.is_categorical).tolist()
+        target = self._encode_y(rows.y)[1] if categorical else None
         # the rows of a first chunk may all have the weight 0
-        self.scaler_.fit(rows.X, sample_weight=rows.weight if rows.weight.any() else None)
+        weight = of_order_one(rows.weight) if rows.weight.any() else None
+        self.scaler_ = InputScaler(self.scaling, self._seeds["scaler"], categorical, features)
+        self.scaler_.fit(rows.X, target, sample_weight=weight)
 
     def _folds(self, rows: CheckedRows) -> np.ndarray | None:
         """Return which of several members does not train on a row, -1 where all do; None if rows are too few."""
         if self.n_members == 1:
             return None
         equal = equal_rows(rows.X, largest=len(rows.y) / (2 * self.n_members))
-        seed, stratified = self._seeds["split"], is_classifier(self)
+        seed, stratified = self._seeds["split"], self._is_stratified(rows.y)
         fold = assign_members(rows.y, self.n_members, seed, stratified=stratified, equal=equal)
         return fold if (fold >= 0).any() else None
 
@@ -352,14 +385,24 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     # -- the network ------------------------------------------------------------------------------------------
 
-    def _start(self, rows: CheckedRows, fitted: FastNet | None, fold: np.ndarray | None = None) -> TabularDataset:
+    def _start(
+        self,
+        rows: CheckedRows,
+        fitted: FastNet | None,
+        fold: np.ndarray | None = None,
+        *,
+        is_new: bool = False,
+    ) -> TabularDataset:
         """Make a net, with the fitted network or a new one; return the rows on its device."""
-        encoded = EncodedRows(rows, self.scaler_, self._encode_y)
+        encoded = EncodedRows(rows, self.scaler_, self._encode_y, is_new=is_new)
         if fitted is None:
+            if fold is not None and is_wide(self, rows.X):
+                encoded = screen(self, rows, encoded, fold)
             self._batch_state, self._temperature = None, 1.0
             self.net_ = self._make_net(self._make_module(encoded, fold), [])
         else:
-            self.net_ = self._make_net(fitted.module_, fitted.history)
+            self.net_ = self._make_net(fitted.module_, fitted.history, fitted.schedule)
+            self.net_.start_ = fitted.start_
         dataset = encoded.to_dataset(self._device, self._mean_weight)
         if fold is not None:
             dataset.fold = torch.from_numpy(fold).to(self._device)
@@ -371,14 +414,16 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         """Make the network, whose first layer starts from the rows."""
         self.sparsity_ = min(2, self.n_features_in_) if self.sparsity == "auto" else self.sparsity
         generator = torch.Generator().manual_seed(self._seeds["init"])
-        groups = self.scaler_.column_groups()
+        groups, one_hot = self.scaler_.column_groups(), list(self.scaler_.one_hot_columns())
         inputs = paths = None
         by_trees = self.feature_sampling == "trees" and self.sparsity_ is not None
         if by_trees or self.bias_init == "data":
             sample = rows.sample(generator)
             inputs = sample.inputs
             if by_trees:
-                paths = sample.grow_trees(fold, self.n_members, groups, generator)
+                paths = sample.grow_trees(fold, self.n_members, groups, one_hot, generator)
+                if rows.is_screened:
+                    rows.strong = strong_columns(paths, self.scaler_.column_features_)
         module = SparseInitMLP(
             len(self.scaler_.column_features_),
             rows.target.shape[1],
@@ -391,15 +436,18 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             n_members=self.n_members,
             data=inputs,
             column_groups=groups,
+            one_hot=one_hot,
             paths=paths,
             generator=generator,
             dtype=torch.float32,  # torch's default may be another
         )
+        if rows.columns is not None:
+            module.see_only_(rows.columns)
         return module.to(resolve_device(self.device))
 
     @torch_as_it_comes()
-    def _make_net(self, module: SparseInitMLP, history: list) -> Any:
-        """Wrap `module` in a skorch net that is ready to train, and goes on from `history`."""
+    def _make_net(self, module: SparseInitMLP, history: list, schedule: Schedule | None = None) -> Any:
+        """Wrap `module` in a skorch net that is ready to train, and goes on from `history` and `schedule`."""
         net = self._skorch_net(
             module=module,
             batch_size=self.batch_size,
@@ -415,6 +463,10 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             chunk_size=rows_a_chunk(module),
         ).initialize()
         net.history.extend(history)
+        if history:
+            resume(net, schedule)
+        elif self.sparsity_ is not None:  # a dense start is as large as the layer itself
+            net.start_ = FirstLayerStart.of(module)
         return net
 
     @property
@@ -423,10 +475,17 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         return self.net_.module_.input_layer.weight.device
 
     def _callbacks(self) -> list:
-        bar = [("progress", Progress())] if self.verbose else []
+        bar = [("_progress", Progress())] if self.verbose else []
         keep_best = KeepBest()
-        stop = [("stop", StopWhenExhausted(keep_best)), ("long_enough", StopWhenLongEnough())]
-        return [*bar, ("keep_best", keep_best), *(self.callbacks or []), *stop]
+        stop = [("_stop", StopWhenExhausted(keep_best)), ("_long_enough", StopWhenLongEnough(self._min_epochs))]
+        return [*bar, ("_keep_best", keep_best), *(self.callbacks or []), *stop]
+
+    def _check_monitors(self, way_out: str) -> None:
+        check_monitors(self.callbacks, "valid_acc" if is_classifier(self) else "valid_r2", way_out)
+
+    def _is_stratified(self, y: np.ndarray) -> bool:
+        """Say whether splits keep the shares of classes; several labels a row have none."""
+        return is_classifier(self) and y.ndim == 1
 
     @property
     def _holds_out(self) -> bool:
@@ -441,7 +500,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         if self._batch_state is not None:
             with contextlib.suppress(RuntimeError):  # the state of another kind of device: start a new order
                 net.batch_generator.set_state(torch.tensor(self._batch_state, device="cpu"))
-        keep_best = dict(net.callbacks_)["keep_best"]
+        keep_best = dict(net.callbacks_)["_keep_best"]
         patience = self.n_iter_no_change if self._holds_out else None
         n_steps = -(-len(dataset) // self.batch_size)
         every = 1 if patience is not None else max(1, STEPS_BETWEEN_COPIES // n_steps)
@@ -452,6 +511,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         except BaseException:  # a callback's: the net is as far as it came
             self.best_epoch_ = len(net.history)
             raise
+        if net.interrupts.happened:
+            warn_of_interrupt(net, epochs)
         self._batch_state = net.batch_generator.get_state().numpy()
         self.best_epoch_ = keep_best.best_epoch_
         if keep_best.diverged_:
@@ -467,17 +528,49 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         loss, out_of_fold = self.net_.criterion_.loss, self.net_.out_of_fold_
         if out_of_fold is None or not loss.has_probabilities or not bool(out_of_fold.output.isfinite().all()):
             return 1.0
-        return fit_temperature(loss, out_of_fold)
+        with compute_threads(1, 1) as compute:
+            temperature: float = compute(fit_temperature, loss, out_of_fold)
+        return temperature
+
+    def _out_of_fold_scores(self) -> np.ndarray | None:
+        """Return what intervals and sets need of the out-of-fold rows, (n_members, n_rows, ...); None without."""
+        out_of_fold = self.net_.out_of_fold_
+        if out_of_fold is None or not bool(out_of_fold.output.isfinite().all()):
+            return None
+        scores = self._scores(out_of_fold.output.cpu().double(), out_of_fold.target.cpu().double())
+        return scores.numpy().reshape(self.net_.module_.n_members, -1, *scores.shape[1:])
 
     # -- prediction -------------------------------------------------------------------------------------------
 
-    @np.errstate(under="ignore")
     def _decision(self, X: Any) -> np.ndarray:
         """Return the members' combined outputs, float64 of shape (n_samples, n_outputs)."""
+        return self._predict(X, self._combine)
+
+    def _predict(self, X: Any, merge: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
+        """Return what `merge` makes of the members' outputs for rows, see `predict_in_chunks`."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, **X_OPTIONS)
-        net = self.net_
-        return predict_in_chunks(net.module_, self._combine, X, self.scaler_.transform, rows_a_chunk(net.module_))
+        X = check_table(self, X)
+        module = self.net_.module_
+        predicted = predict_in_chunks(module, merge, X, self.scaler_.transform, rows_to_share(module))
+        if self.scaler_.scaling in (None, "standard") and not np.isfinite(predicted).all():
+            raise ValueError(
+                f"scaling={self.scaler_.scaling!r}: X has values so large that the outputs are infinite or NaN; "
+                "scale X or choose another scaling"
+            )
+        return predicted
+
+    def _calibrated(self, coverage: float, method: str) -> np.ndarray:
+        """Return the scores of the out-of-fold rows, after checks."""
+        check_is_fitted(self)
+        if isinstance(coverage, str) or not 0 < coverage < 1:
+            raise ValueError(f"coverage={coverage!r} must be a number between 0 and 1")
+        if self._out_of_fold is None:
+            raise ValueError(
+                f"{method} compares with rows that a member has not trained on. There are none after partial_fit "
+                f"or a fit with early_stopping={self.early_stopping!r} and n_members={self.n_members}; call fit, "
+                "and pass early_stopping='out_of_fold' and n_members of at least 2"
+            )
+        return self._out_of_fold
 
     def _combine(self, output: torch.Tensor) -> torch.Tensor:
         """Merge the members' outputs (n_members, n_rows, n_outputs) into decision values (n_rows, n_outputs)."""
@@ -489,6 +582,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         state = dict(super().__getstate__())
         if "net_" in state:
             state["net_"] = net_state(self.net_)
+        state["callbacks"] = without_tensors(self.callbacks)
         return state
 
     @torch_as_it_comes()
@@ -497,11 +591,14 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         if isinstance(vars(self).get("net_"), dict):
             saved = self.net_
             module = restore_module(saved, resolve_device(self.device, fall_back=True))
-            self.net_ = self._make_net(module, saved["history"])
+            schedule = saved.get("schedule")
+            self.net_ = self._make_net(module, saved["history"], schedule and Schedule(*schedule))
             restore_optimizer(self.net_, saved)
+            self.net_.start_ = None if saved["start"] is None else FirstLayerStart(*saved["start"])
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags

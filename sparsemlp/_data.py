@@ -11,10 +11,19 @@ import torch
 from scipy import sparse
 from sklearn.base import is_regressor
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing, check_consistent_length
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_sample_weight,
+    _get_feature_names,
+    check_X_y,
+    validate_data,
+)
 
 from sparsemlp._equal_rows import equal_rows
+from sparsemlp._frames import CategoryEncoder, find_categorical
+from sparsemlp._tables import read_targets, reading
 from sparsemlp._training.batches import DeviceRows, Rows, SparseRows, TabularDataset
 from sparsemlp._training.devices import has_room, torch_as_it_comes
 from sparsemlp._training.threads import compute_threads
@@ -25,6 +34,8 @@ from sparsemlp.trees import TreePaths
 # on them. Rows are dense here, so a wide sparse table must not be taken as a whole.
 MAX_INIT_ROWS = 100_000
 MAX_INIT_VALUES = 2**27
+# Weights of up to 2 to this power are used as they are.
+MAX_EXPONENT = 64
 X_OPTIONS: dict[str, Any] = {
     "accept_sparse": "csr",
     "dtype": [np.float64, np.float32],
@@ -36,7 +47,7 @@ class CheckedRows(NamedTuple):
     """A table as the user gave it, checked."""
 
     X: Any  # ndarray or CSR matrix of shape (n_rows, n_features)
-    y: np.ndarray
+    y: np.ndarray  # of shape (n_rows,), or (n_rows, n_targets) for several
     weight: np.ndarray
 
 
@@ -47,12 +58,14 @@ class SampledRows(NamedTuple):
     target: np.ndarray
     weight: np.ndarray
     rows: np.ndarray  # which of the training rows they are
+    columns: torch.Tensor | None = None  # which columns each member sees, (n_members, n_columns); None: all
 
     def grow_trees(
         self,
         fold: np.ndarray | None,
         n_members: int,
         column_groups: Sequence[Sequence[int]] | None,
+        one_hot: Sequence[tuple[int, int]],
         generator: torch.Generator,
     ) -> list[TreePaths | None]:
         """Grow the trees of every member, on the rows that it trains on."""
@@ -61,11 +74,13 @@ class SampledRows(NamedTuple):
 
         def grow(member: int) -> TreePaths | None:
             own = slice(None) if fold is None else fold[self.rows] != member
+            seen = inputs if self.columns is None else inputs * self.columns[member].numpy()
             return TreePaths.grow(
-                inputs[own],
+                seen[own],
                 self.target[own],
                 None if weight is None else weight[own],
                 column_groups=column_groups,
+                one_hot=one_hot,
                 generator=torch.Generator().manual_seed(seeds[member]),
             )
 
@@ -73,10 +88,37 @@ class SampledRows(NamedTuple):
             return compute.map([partial(grow, member) for member in range(n_members)])
 
 
-def check_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, reset: bool = False) -> CheckedRows:
+def check_table(estimator: Any, X: Any, *y: Any, reset: bool = False) -> Any:
+    """Validate a table, and y where it is given; `reset` learns its features and their categories.
+
+    Categories become codes, see :class:`sparsemlp._frames.CategoryEncoder`.
+    """
+    options: dict[str, Any] = {"multi_output": True, "y_numeric": is_regressor(estimator)} if y else {}
+    if reset:
+        is_categorical = find_categorical(X, estimator.categorical_features, _get_feature_names(X))
+        estimator._categories = None if is_categorical is None else CategoryEncoder(is_categorical)
+    if estimator._categories is None:
+        with reading(X):
+            return validate_data(estimator, X, *y, reset=reset, **X_OPTIONS, **options)
+    _check_feature_names(estimator, X, reset=reset)
+    _check_n_features(estimator, X, reset=reset)
+    if reset:
+        estimator._categories.fit(X)
+    X = estimator._categories.transform(X)
+    return check_X_y(X, *y, **X_OPTIONS, **options) if y else X
+
+
+def check_rows(
+    estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, reset: bool = False, y_name: str = "y"
+) -> CheckedRows:
     """Validate a table, without its rows of zero weight; `reset` learns the number and names of the features."""
     X, y, sample_weight = _without_zero_weights(X, y, sample_weight)
-    X, y = validate_data(estimator, X, y, reset=reset, y_numeric=is_regressor(estimator), **X_OPTIONS)
+    y = read_targets(y, numeric=is_regressor(estimator), name=y_name)
+    X, y = check_table(estimator, X, y, reset=reset)
+    if sparse.issparse(y):
+        y = y.toarray()
+    if y.shape[1:] == (1,):
+        y = column_or_1d(y, warn=True)
     if sample_weight is None:
         weight = np.broadcast_to(1.0, len(y))  # takes no memory
     else:
@@ -96,6 +138,12 @@ def _without_zero_weights(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any,
     if not len(used):
         raise ValueError("sample_weight is zero in every row: nothing is left to train on")
     return _safe_indexing(X, used), _safe_indexing(y, used), weight[used]
+
+
+def of_order_one(weight: np.ndarray) -> np.ndarray:
+    """Return weights of which products neither overflow nor vanish: only their ratios count, which stay exact."""
+    exponent = int(np.frexp(weight.max())[1])
+    return weight if abs(exponent) < MAX_EXPONENT else np.ldexp(weight, -exponent)
 
 
 def hold_out(
@@ -131,6 +179,8 @@ class EncodedRows:
         Fitted.
     encode_y : callable
         Returns what skorch sees of y, shape (n_rows,), and what the loss sees, shape (n_rows, n_outputs).
+    is_new : bool, default=False
+        The scaler has not seen these rows.
     """
 
     @np.errstate(under="ignore")  # what underflows is 0, also where a program asks numpy for errors
@@ -139,14 +189,25 @@ class EncodedRows:
         rows: CheckedRows,
         scaler: InputScaler,
         encode_y: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+        *,
+        is_new: bool = False,
     ) -> None:
+        self.labels, self.target = encode_y(rows.y)
+        self.weight = rows.weight
         self.inputs: Rows
         if sparse.issparse(rows.X):
             self.inputs = SparseRows(rows.X, scaler.transform, len(scaler.column_features_))
-        else:
+        elif is_new:
             self.inputs = DeviceRows(torch.from_numpy(scaler.transform(rows.X)))
-        self.labels, self.target = encode_y(rows.y)
-        self.weight = rows.weight
+        else:
+            scaled = scaler.transform_training_rows(rows.X, self.target, rows.weight)
+            self.inputs = DeviceRows(torch.from_numpy(scaled))
+        #: which columns each member sees, (n_members, n_columns); None: all
+        self.columns: torch.Tensor | None = None
+        #: whether a second network is to see strong columns alone
+        self.is_screened = False
+        #: which columns are strong for each member, of the same shape; None: no network sees these alone
+        self.strong: torch.Tensor | None = None
 
     def sample(self, generator: torch.Generator) -> SampledRows:
         """Return random rows, as many as the first layer is made for."""
@@ -156,7 +217,8 @@ class EncodedRows:
         inputs = torch.empty(len(some), n_columns, dtype=torch.float32)
         self.inputs.take(some, out=inputs)
         index = some.numpy()
-        return SampledRows(inputs, self.target[index], self.weight[index], index)
+        weight = of_order_one(self.weight[index])
+        return SampledRows(inputs, self.target[index], weight, index, self.columns)
 
     @torch_as_it_comes()
     @np.errstate(under="ignore")
@@ -167,6 +229,9 @@ class EncodedRows:
             inputs = DeviceRows(inputs.values.to(device))
         labels, target = (torch.from_numpy(values).to(device) for values in (self.labels, self.target))
         weight = (self.weight / mean_weight).astype(np.float32)
-        if (weight == 1).all():
-            return TabularDataset(inputs, labels, target)
-        return TabularDataset(inputs, labels, target, torch.from_numpy(weight).unsqueeze(1).to(device))
+        has_weight = (weight != 1).any()
+        by_row = torch.from_numpy(weight).unsqueeze(1).to(device) if has_weight else None
+        dataset = TabularDataset(inputs, labels, target, by_row)
+        dataset.columns = None if self.columns is None else self.columns.to(device)
+        dataset.strong = None if self.strong is None else self.strong.to(device)
+        return dataset

@@ -11,7 +11,7 @@ from sparsemlp._training.optimizers import laid_out_like
 from sparsemlp.module import SparseInitMLP
 
 #: increases with every change in the meaning of the saved values
-FORMAT = 2
+FORMAT = 3
 
 
 def net_state(net: Any) -> dict[str, Any]:
@@ -22,6 +22,8 @@ def net_state(net: Any) -> dict[str, Any]:
         "activation": net.module_.activation,
         "richness": net.module_.richness,
         "history": _plain(list(net.history)),
+        "start": _plain(net.start_),
+        "schedule": None if net.schedule is None else list(net.schedule),
     }
     if net.can_train():
         saved = net.optimizer_.state_dict()

@@ -1,14 +1,16 @@
-"""The second training of a fit whose first one found nothing: that of the paper's experiments on parities."""
+"""The second training of a fit whose first one found nothing, or little: that of the paper's experiments."""
 
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from sparsemlp._convergence import warn_of_interrupt
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.out_of_fold import constant_loss
 from sparsemlp.module import SparseInitMLP
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 # Nothing was found if the out-of-fold loss was never below this share of the loss of a constant prediction.
 FOUND = 0.99
+# A part was found if it was hardly below, while one member's loss ends below a small share of it: that member has
+# found what the others have not. Single members of tables with noise do not differ so much.
+LITTLE, ONE_MEMBERS = 0.75, 0.25
 # In fewer rows there is little to find, and in many small tables nothing is found.
 MIN_ROWS = 256
 N_MEMBERS = 2
@@ -33,34 +38,39 @@ PAPER: dict[str, Any] = {
 }
 
 
-def search_if_nothing_was_found(
+def search_if_little_was_found(
     estimator: BaseSparseInitMLP, dataset: TabularDataset, validation: TabularDataset | None
 ) -> None:
-    """Train a second net as the paper does where the first one is no better than a constant; keep the better one.
+    """Train a second net as the paper does where the first one found nothing, or a part; keep the better one.
 
     AdamW memorises the rows of a parity before it finds the relevant inputs. Plain SGD on small batches, from ReLU
     neurons with +-1 weights, finds them after some thousand steps in which no loss falls.
     """
-    can_tell = dataset.fold is not None and len(dataset) >= MIN_ROWS and estimator.richness is None
-    if not can_tell or not estimator.search_steps or estimator.warm_start:
-        return
     first = estimator.net_
-    goal = FOUND * constant_loss(dataset, first.criterion_.loss)
-    if _smallest_loss(first) < goal:
+    if dataset.fold is None or len(dataset) < MIN_ROWS or estimator.warm_start or first.interrupts.happened:
         return
+    constant = constant_loss(dataset, first.criterion_.loss)
+    smallest = _smallest_loss(first)
+    has_found_something = smallest < FOUND * constant
+    has_found_much = smallest <= LITTLE * constant or _best_members_loss(first) >= ONE_MEMBERS * constant
+    if has_found_something and has_found_much:
+        return
+    if estimator.richness is not None or not estimator.search_steps:
+        if not has_found_something:
+            _warn_that_nothing_was_found("")
+        return
+    goal = min(FOUND * constant, smallest)
     second = _search(estimator, dataset, validation, goal)
-    if _smallest_loss(second) < min(goal, _smallest_loss(first)):
-        first.release()
-        estimator.net_ = second
-        estimator.best_epoch_ = len(second.history)
+    if keep_if_better(estimator, second, goal):
         return
-    second.release()
-    warnings.warn(
-        "The out-of-fold loss was never below that of a constant prediction, also not in a second training of "
-        f"search_steps={estimator.search_steps}: nothing was found. More rows help most; so may a larger width, "
-        "search_steps, or another sparsity. search_steps=0 leaves the second training out.",
-        ConvergenceWarning,
-        stacklevel=3,
+    if second.interrupts.happened:
+        warn_of_interrupt(second, -(-estimator.search_steps // -(-len(dataset) // BATCH_SIZE)))
+        return
+    if has_found_something:
+        return
+    _warn_that_nothing_was_found(
+        f", also not in a second training of search_steps={estimator.search_steps}",
+        " search_steps=0 leaves the second training out.",
     )
 
 
@@ -80,21 +90,64 @@ def _search(
         activation="relu",
         n_members=min(N_MEMBERS, estimator.n_members),
         column_groups=estimator.scaler_.column_groups(),
+        one_hot=list(estimator.scaler_.one_hot_columns()),
         generator=torch.Generator().manual_seed(estimator._seeds["init"]),
         dtype=torch.float32,
     ).to(weight.device)
     rows = copy.copy(dataset)
     rows.fold = torch.where(dataset.fold < module.n_members, dataset.fold, -1)  # type: ignore[operator, arg-type]
-    paper = object.__new__(type(estimator))  # a copy would copy the fitted net
-    for name, value in (vars(estimator) | PAPER).items():
-        setattr(paper, name, value)
-    paper.net_ = paper._make_net(module, [])
-    dict(paper.net_.callbacks_)["long_enough"].goal = goal
+    rows.columns = None if dataset.columns is None else dataset.columns[: module.n_members]
+    n_epochs = -(-estimator.search_steps // -(-len(rows) // BATCH_SIZE))
+    return train_another(estimator, module, rows, validation, n_epochs, goal, **PAPER)
+
+
+def train_another(
+    estimator: BaseSparseInitMLP,
+    module: SparseInitMLP,
+    rows: TabularDataset,
+    validation: TabularDataset | None,
+    n_epochs: int,
+    goal: float = math.inf,
+    **parameters: Any,
+) -> Any:
+    """Return the net of `module`, trained with other `parameters` until its out-of-fold loss is below `goal`."""
+    if rows.columns is not None:
+        module.see_only_(rows.columns)
+    other = object.__new__(type(estimator))  # a copy would copy the fitted net
+    for name, value in (vars(estimator) | parameters).items():
+        setattr(other, name, value)
+    other.net_ = other._make_net(module, [])
+    dict(other.net_.callbacks_)["_long_enough"].goal = goal
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a net that diverges has found nothing
-        paper._train(rows, validation, -(-estimator.search_steps // -(-len(rows) // BATCH_SIZE)))
-    return paper.net_
+        other._train(rows, validation, n_epochs)
+    return other.net_
+
+
+def keep_if_better(estimator: BaseSparseInitMLP, second: Any, goal: float = math.inf) -> bool:
+    """Keep the net with the smaller out-of-fold loss, the second one only if its loss was below `goal`."""
+    first = estimator.net_
+    is_better = _smallest_loss(second) < min(goal, _smallest_loss(first))
+    (first if is_better else second).release()
+    if is_better:
+        estimator.net_ = second
+        estimator.best_epoch_ = len(second.history)
+    return is_better
+
+
+def _warn_that_nothing_was_found(where: str, more: str = "") -> None:
+    warnings.warn(
+        f"The out-of-fold loss was never below that of a constant prediction{where}: nothing was found. More rows "
+        f"help most; so may a larger width, search_steps, or another sparsity.{more}",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
 
 
 def _smallest_loss(net: Any) -> float:
     return min(epoch["out_of_fold_loss"] for epoch in net.history)
+
+
+def _best_members_loss(net: Any) -> float:
+    """Return the smallest of the members' losses, each on its own out-of-fold rows, at the end of training."""
+    return min(part.mean_loss(net.criterion_.loss) for part in net.out_of_fold_.by_member(net.module_.n_members))

@@ -9,17 +9,19 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.utils import compute_class_weight
+from sklearn.utils import Tags, compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
+from sparsemlp._conformal import cv_plus_sets
 from sparsemlp._fitted import all_or_nothing
 from sparsemlp._search import PAPER
+from sparsemlp._tables import read_targets
 from sparsemlp._training.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Criterion, Loss, make_loss
-from sparsemlp._training.net import ClassifierNet, LrSchedule
+from sparsemlp._training.net import ClassifierNet, LrSchedule, MultilabelNet
 from sparsemlp._training.optimizers import OptimizerName
 from sparsemlp._training.session import Precision
 from sparsemlp.init import BiasInit, WeightInit
@@ -52,7 +54,10 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         in the paper. "trees": shallow boosted trees are grown for every member, on the rows that it trains on. Box
         and tanh neurons start as splits of these trees, two of the same path side by side; the others sample
         features in proportion to the gain of their splits, with 0.3 of the probability the same for all. See
-        :mod:`sparsemlp.trees`. Ignored if ``sparsity=None``.
+        :mod:`sparsemlp.trees`. Where features are at least as many as rows, ``fit`` also trains a second network
+        on those that gain most, and keeps the one of smaller out-of-fold loss. Of more than 1000 features, each
+        member sees the 128 that its rows rank first and 64 random ones; this needs out-of-fold rows and no
+        `warm_start`. Ignored if ``sparsity=None``.
     activation : {"mixed", "relu-tanh", "relu", "tanh", "sin", "box"}, default="mixed"
         Of the first layer; other hidden layers are relu. Box neurons come in pairs: with the logistic functions a
         and b of their weighted sums, one gives a b, which is 1 inside a corner of two splits and 0 outside, and
@@ -69,6 +74,12 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     scaling : {"squash", "quantile", "both", "standard", None}, default="both"
         Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`. With "both" every feature has two columns,
         one squashed and one of ranks, and a neuron starts with one of the two at random.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns that hold categories. "from_dtype": of a data frame, those of pandas' category, string and object
+        dtypes and of polars' Categorical, Enum and String. Or names or indices of columns, or a mask; None: none.
+        A neuron that samples such a column starts as a question about a random set of its categories, or with its
+        categories' mean target. A missing value is a category. Categories that ``fit`` has not seen, or in fewer
+        than ten rows, are alike.
     n_members : int, default=8
         Number of independent networks that are trained together and whose predictions are averaged. Each has its
         own initialisation and batches.
@@ -100,11 +111,12 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         epochs, and restore the best weights. False: train for `max_epochs`.
     search_steps : int, default=10000
         Largest number of steps of a second training, for targets such as parities on which the first one finds
-        nothing: its out-of-fold loss is never below 0.99 of that of a constant prediction. The second one is the
-        paper's: two members with relu neurons, weights of +-1 and no biases, plain SGD with learning rate 0.1 and
-        batches of 32. The fit keeps the net with the smaller out-of-fold loss, and warns if that has found nothing
-        either. Callbacks see both trainings. There is none with fewer than 256 rows, with `richness` or
-        `warm_start`, and without out-of-fold rows. 0: never.
+        nothing: its out-of-fold loss is never below 0.99 of that of a constant prediction. It also follows where a
+        member alone has found something: its loss is below 0.25 of a constant's, that of all is above 0.75 of it.
+        The second training is the paper's: two members with relu neurons, weights of +-1 and no biases, plain SGD
+        with learning rate 0.1 and batches of 32. The fit keeps the net of the smaller out-of-fold loss, and warns
+        if nothing was found. Callbacks see both trainings. There is none with fewer than 256 rows, with `richness`
+        or `warm_start`, and without out-of-fold rows. 0: never.
     validation_fraction : float, default=0.15
         Share of the rows held out for early stopping.
     n_iter_no_change : int, default=10
@@ -135,7 +147,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels.
+        The class labels; for several labels a row their numbers, from 0.
     n_features_in_ : int
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -201,6 +213,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         activation: Activation = "mixed",
         richness: float | None = None,
         scaling: Scaling | None = "both",
+        categorical_features: Literal["from_dtype"] | Sequence[int | str | bool] | None = "from_dtype",
         n_members: int = 8,
         loss: ClassificationLoss = "cross_entropy",
         optimizer: OptimizerName = "adamw",
@@ -230,6 +243,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         self.activation = activation
         self.richness = richness
         self.scaling = scaling
+        self.categorical_features = categorical_features
         self.n_members = n_members
         self.loss = loss
         self.optimizer = optimizer
@@ -290,10 +304,10 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         if first:
             if classes is None:
                 raise ValueError("classes must be given at the first call of partial_fit")
-            classes = np.unique(classes)
+            classes = np.unique(read_targets(classes, numeric=False, name="classes"))
             if len(classes) < 2:
                 raise ValueError(f"classes={classes.tolist()} must name at least two classes")
-            self.classes_ = classes
+            self.classes_, self._is_multilabel = classes, np.ndim(y) == 2 and np.shape(y)[1] > 1
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             raise ValueError(
                 f"classes={np.unique(classes).tolist()} differs from the first call's, {self.classes_.tolist()}"
@@ -310,7 +324,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples,), or (n_samples, n_classes) for more than two classes
+        ndarray of shape (n_samples,), or (n_samples, n_classes) for more than two classes or several labels a row
             For cross-entropy the log-odds (log, for several classes) of the members' averaged probabilities;
             for the other losses the members' averaged outputs.
         """
@@ -318,7 +332,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         return decision[:, 0] if decision.shape[1] == 1 else decision
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class of every row.
+        """Return the most probable class of every row; of several labels a row, which are more probable than not.
 
         Parameters
         ----------
@@ -327,11 +341,13 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
+        ndarray of shape (n_samples,), or (n_samples, n_labels) of 0 and 1 for several labels a row
         """
-        decision = self._decision(X)
-        index = (decision[:, 0] > 0).astype(int) if decision.shape[1] == 1 else decision.argmax(axis=1)
-        return self.classes_[index]
+        decision = torch.from_numpy(self._decision(X))
+        if self._is_multilabel:
+            return (decision > 0).long().numpy()
+        # of the probabilities where there are any: decision values can differ where these are equal
+        return self.classes_[self.net_.criterion_.loss.class_columns(decision).numpy().argmax(axis=1)]
 
     def _has_probabilities(self) -> bool:
         loss = self._fitted_network["loss"] if "net_" in vars(self) else self.loss
@@ -350,10 +366,9 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        ndarray of shape (n_samples, n_classes), or (n_samples, n_labels) for several labels a row
         """
-        decision = torch.from_numpy(self._decision(X))
-        return self.net_.criterion_.loss.class_columns(decision).numpy()
+        return self._predict(X, lambda output: self.net_.criterion_.loss.class_columns(self._combine(output)))
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -366,12 +381,77 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        ndarray of shape (n_samples, n_classes), or (n_samples, n_labels) for several labels a row
         """
-        decision = torch.from_numpy(self._decision(X))
-        if decision.shape[1] == 1:
-            decision = torch.nn.functional.logsigmoid(torch.cat([-decision, decision], dim=1))
-        return decision.numpy()
+
+        def log_probabilities(output: torch.Tensor) -> torch.Tensor:
+            decision = self._combine(output)
+            if decision.shape[1] == 1:
+                decision = torch.cat([-decision, decision], dim=1)
+            elif not self._is_multilabel:
+                return decision
+            return torch.nn.functional.logsigmoid(decision)
+
+        return self._predict(X, log_probabilities)
+
+    @available_if(_has_probabilities)
+    def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+        """Return sets of classes that hold the class of a share `coverage` of the rows; for cross-entropy only.
+
+        They are cross-validated conformal sets (CV+ [1]_): a class is in the set unless nearly all out-of-fold
+        rows have a more probable class, each under the member that has not trained on it. The guarantee needs
+        probabilities that do not depend on all out-of-fold rows together, so these are without `temperature_`. If
+        new rows are like those of training, at least ``2 * coverage - 1`` of the classes are in their sets, and
+        nearly always about `coverage`. A set can be empty. Sample and class weights do not count.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        coverage : float, default=0.9
+            Between 0 and 1.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), bool
+            Whether a class is in the set of a row.
+
+        Raises
+        ------
+        ValueError
+            If no rows are out-of-fold, rows have several labels, or `coverage` is not between 0 and 1.
+
+        References
+        ----------
+        .. [1] Y. Romano, M. Sesia, E. J. Candès, "Classification with valid and adaptive coverage", 2020,
+           arXiv:2006.02544.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sparsemlp import SparseInitMLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = SparseInitMLPClassifier(random_state=0).fit(X[::2], y[::2])
+        >>> sets = clf.predict_set(X[1::2], coverage=0.95)
+        >>> bool(sets[range(75), y[1::2]].mean() > 0.85)
+        True
+        """
+        scores = self._calibrated(coverage, "predict_set")
+        if self._is_multilabel:
+            raise ValueError(f"predict_set is for one label a row; y had {len(self.classes_)}")
+        shape = (-1, len(scores), len(self.classes_))
+        return cv_plus_sets(self._predict(X, self._improbabilities).reshape(shape), scores, coverage)
+
+    def _improbabilities(self, output: torch.Tensor) -> torch.Tensor:
+        """Return one minus the probability of every class, of all members for a row side by side."""
+        n_members, n_rows, _ = output.shape
+        probability = self._probabilities(output.cpu().double().flatten(0, 1))
+        return 1 - probability.view(n_members, n_rows, -1).transpose(0, 1).flatten(1)
+
+    def _probabilities(self, output: torch.Tensor) -> torch.Tensor:
+        """Return one column a class for the outputs of single members."""
+        loss = self.net_.criterion_.loss
+        return loss.class_columns(loss.combine(output.unsqueeze(0)))
 
     @property
     def temperature_(self) -> float:
@@ -379,9 +459,17 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         self._fitted("temperature_")
         return self._temperature
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
     # -- hooks of the base class ------------------------------------------------------------------------------
 
     def _check_y(self, y: np.ndarray, name: str = "y", *, learn: bool = False) -> None:
+        if y.ndim == 2:
+            self._check_labels(y, name, learn)
+            return
         if learn:
             check_classification_targets(y)
             classes = np.unique(y)
@@ -389,14 +477,41 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
                 raise ValueError(
                     f"y has one class only, {classes.tolist()[0]!r}; a classifier needs at least two classes"
                 )
-            self.classes_ = classes
+            self.classes_, self._is_multilabel = classes, False
+        elif self._is_multilabel:
+            raise ValueError(f"{name} has one label a row, but the network has learned {len(self.classes_)}")
         elif len(unknown := np.setdiff1d(y, self.classes_)):
             raise ValueError(
                 f"{name} has labels {unknown.tolist()} that are not in classes_={self.classes_.tolist()}"
             )
 
+    def _check_labels(self, y: np.ndarray, name: str, learn: bool) -> None:
+        """Check several labels a row."""
+        if not np.isin(y, [0, 1]).all():
+            raise ValueError(
+                f"{name} has {y.shape[1]} columns with other values than 0 and 1. Several labels a row are a "
+                "matrix of 0 and 1; for several targets of more classes use "
+                "sklearn.multioutput.MultiOutputClassifier"
+            )
+        if self.class_weight is not None:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is for one label a row, and {name} has {y.shape[1]} columns; "
+                "pass sample_weight"
+            )
+        if learn:
+            self.classes_, self._is_multilabel = np.arange(y.shape[1]), True
+        elif not self._is_multilabel or y.shape[1] != len(self.classes_):
+            learned = len(self.classes_) if self._is_multilabel else 1
+            raise ValueError(f"{name} has {y.shape[1]} labels a row, but the network has learned {learned}")
+
     def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
         """Classes have no scale."""
+
+    def _scores(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        if self._is_multilabel or not self.net_.criterion_.loss.has_probabilities:
+            return output[:, 0]  # there are no sets
+        index = target.argmax(dim=1, keepdim=True) if target.shape[1] > 1 else target.long()
+        return 1 - self._probabilities(output).gather(1, index)[:, 0]
 
     def _class_weights(self, y: np.ndarray, y_train: np.ndarray) -> np.ndarray | None:
         if self.class_weight is None:
@@ -414,20 +529,21 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         return by_row
 
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        index = np.searchsorted(self.classes_, y).astype(np.int32)
-        if len(self.classes_) == 2:
+        index = (y if self._is_multilabel else np.searchsorted(self.classes_, y)).astype(np.int32)
+        if self._is_multilabel:
+            positive = y.astype(np.float32)
+        elif len(self.classes_) == 2:
             positive = index.astype(np.float32)[:, np.newaxis]
         else:
             positive = np.eye(len(self.classes_), dtype=np.float32)[index]
         return index, positive if self._fitted_network["loss"] == "cross_entropy" else 2 * positive - 1
 
     def _skorch_net(self, **options: Any) -> ClassifierNet:
-        loss = make_loss(self._fitted_network["loss"], len(self.classes_))
+        loss = make_loss(self._fitted_network["loss"], 2 if self._is_multilabel else len(self.classes_))
         nonlinearity = partial(_class_columns, loss)
         classes = np.arange(len(self.classes_))
-        return ClassifierNet(
-            criterion=Criterion(loss), predict_nonlinearity=nonlinearity, classes=classes, **options
-        )
+        net = MultilabelNet if self._is_multilabel else ClassifierNet
+        return net(criterion=Criterion(loss), predict_nonlinearity=nonlinearity, classes=classes, **options)
 
 
 def _class_columns(loss: Loss, output: torch.Tensor) -> torch.Tensor:
@@ -475,6 +591,7 @@ def paper_net(width: int = 1000, sparsity: int | None = 2, **overrides: Any) -> 
         "activation": "relu",
         "richness": None,
         "scaling": None,
+        "categorical_features": None,
         "n_members": 1,
         "loss": "hinge",
         **PAPER,

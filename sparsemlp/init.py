@@ -95,6 +95,50 @@ def s_hot_(
     return tensor.zero_().scatter_(-1, positions.view(shape).to(tensor.device), values.view(shape).to(tensor))
 
 
+@torch.no_grad()
+def random_sets_(
+    tensor: Tensor, one_hot: Sequence[tuple[int, int]], generator: torch.Generator | None = None
+) -> Tensor:
+    """Turn weights on the first of a feature's one-hot columns into questions about a random set of categories.
+
+    Each category is in the set with probability 1/2; the set is neither empty nor all of them. All of its columns
+    get the weight of the first one.
+
+    Parameters
+    ----------
+    tensor : Tensor of shape (..., n_columns)
+        Weights, for example of :func:`s_hot_`, changed in place.
+    one_hot : sequence of (int, int)
+        Where the one-hot columns of each categorical feature start and stop.
+    generator : torch.Generator, optional
+        A CPU generator for all random numbers. Default: torch's global one.
+
+    Returns
+    -------
+    Tensor
+        The same `tensor`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sparsemlp.init import random_sets_, s_hot_
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> random_sets_(torch.tensor([[0.5, 0.0, 0.0, 0.0, 0.0]]), [(0, 4)], generator)
+    tensor([[0.0000, 0.5000, 0.0000, 0.5000, 0.0000]])
+    """
+    for start, stop in one_hot:
+        columns = tensor[..., start:stop]
+        chosen = columns[..., 0] != 0
+        n_sets, n_categories = int(chosen.sum()), stop - start
+        is_in = torch.rand(n_sets, n_categories, generator=generator) < 0.5
+        # where all or none are in it, one category alone is
+        alone = torch.randint(n_categories, (n_sets, 1), generator=generator)
+        trivial = (is_in == is_in[:, :1]).all(dim=1, keepdim=True)
+        is_in = torch.where(trivial, torch.arange(n_categories) == alone, is_in)
+        columns[chosen] = columns[chosen][:, :1] * is_in.to(tensor)
+    return tensor
+
+
 def _distinct_positions(n_rows: int, n_features: int, sparsity: int, generator: torch.Generator | None) -> Tensor:
     """Sample a uniformly random `sparsity`-subset of the features for every row, by Floyd's algorithm.
 

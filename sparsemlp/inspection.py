@@ -1,4 +1,4 @@
-"""Importance of the raw features in a fitted net's first layer, per neuron and over all neurons.
+"""Importance of the raw features in a fitted net's first layer, and what its neurons started as.
 
 The plain norms of the first layer say little: most of each is the random initialisation, which trained weights
 keep. So every neuron counts for as much as the later layers make of it, and its own weights only say how that is
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -29,10 +30,12 @@ def first_layer_mass(estimator: Any) -> np.ndarray:
 
     on input column c, where the vector :math:`r_j`, an entry for each output, is column j of the product of all
     later layers' weight matrices: what the readout makes of the neuron, if the later activations are passed over.
-    The columns of a raw feature (its scalings, the indicator of its missing values) are added up. Sharing a neuron
-    in this way is from Garson 1991, *Interpreting neural-network connection weights*, and multiplying with
-    signs through the later layers, so that paths that cancel count for nothing, to Olden and Jackson 2002,
-    *Illuminating the "black box"*. Columns that were constant in training, and so are ignored, have no mass.
+    The columns of a raw feature (its scalings, the indicator of its missing values) are added up; the one-hot
+    columns of its categories count as one, with the standard deviation of their weights over the training rows.
+    Sharing a neuron in this way is from Garson 1991, *Interpreting neural-network connection weights*, and
+    multiplying with signs through the later layers, so that paths that cancel count for nothing, to Olden and
+    Jackson 2002, *Illuminating the "black box"*. Columns that were constant in training, and so are ignored, have
+    no mass.
 
     Parameters
     ----------
@@ -105,6 +108,78 @@ def feature_importances(estimator: Any) -> np.ndarray:
     members = range(estimator.net_.module_.n_members)  # one at a time, for the sake of memory
     total = np.sum([_mass(estimator, member).sum(dim=0).numpy() for member in members], axis=0)
     return total / (total.sum() or 1.0)
+
+
+def neuron_starts(estimator: Any) -> pd.DataFrame:
+    """Tell what the first layer's neurons started as, and what training has made of it.
+
+    A neuron that started as a split of a tree has one row: the feature, the sign of the weight, and the threshold.
+    Box neurons work in pairs: neurons i and i + n/2 of n box neurons, which started as splits of the same path.
+
+    Parameters
+    ----------
+    estimator : SparseInitMLPClassifier or SparseInitMLPRegressor
+        A fitted estimator. If a second network has replaced the first one, its start is told.
+
+    Returns
+    -------
+    DataFrame
+        A row for each nonzero weight at the start, with the columns
+
+        - ``member``, ``neuron``: numbers from 0.
+        - ``kind``: the neuron's activation, "relu", "tanh", "sin" or "box".
+        - ``feature``: name of the raw feature, ``x0``, ``x1``, ... where there are no names.
+        - ``column``: number of the scaled column, as ``estimator.scaler_.transform`` makes it.
+        - ``start_weight``: the weight before training.
+        - ``start_threshold``: where a neuron of a single input crossed 0, in units of the scaled column; NaN for
+          neurons of several inputs.
+        - ``weight``: the weight now.
+        - ``share``: the share of this column in the neuron's absolute weights now. It was 1 for a single input.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    ValueError
+        If the start is not known, because it was dense.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sparsemlp import SparseInitMLPClassifier
+    >>> from sparsemlp.inspection import neuron_starts
+    >>> X = np.random.default_rng(0).normal(size=(300, 5))
+    >>> clf = SparseInitMLPClassifier(n_members=2, random_state=0).fit(X, X[:, 2] > 1.0)
+    >>> starts = neuron_starts(clf)
+    >>> starts[starts.kind == "box"].feature.mode().item()
+    'x2'
+    """
+    check_is_fitted(estimator, "net_")
+    start, module = estimator.net_.start_, estimator.net_.module_
+    if start is None:
+        raise ValueError("neuron_starts needs a first layer that started sparse; this one has sparsity=None")
+    kind = np.empty(start.bias.shape[1], dtype=object)
+    for name, neurons in blocks(module.activation, len(kind)):
+        kind[neurons] = name
+    weight = module.input_layer.weight.detach().cpu().numpy()
+    now = weight[start.member, start.neuron, start.column]
+    total = np.abs(weight).sum(axis=2)[start.member, start.neuron]
+    n_inputs = np.zeros(start.bias.shape, dtype=int)
+    np.add.at(n_inputs, (start.member, start.neuron), 1)
+    is_single = n_inputs[start.member, start.neuron] == 1
+    return pd.DataFrame(
+        {
+            "member": start.member,
+            "neuron": start.neuron,
+            "kind": kind[start.neuron],
+            "feature": _names(estimator)[estimator.scaler_.column_features_[start.column]],
+            "column": start.column,
+            "start_weight": start.weight,
+            "start_threshold": np.where(is_single, -start.bias[start.member, start.neuron] / start.weight, np.nan),
+            "weight": now,
+            "share": np.abs(now) / np.maximum(total, np.finfo(np.float32).tiny),
+        }
+    )
 
 
 def plot_neurons(
@@ -183,9 +258,14 @@ def _mass(estimator: Any, member: int) -> Tensor:
             rest, both = readout[:, neurons].chunk(2, dim=1)
             readout[:, neurons] = torch.cat([both + rest, both - rest], dim=1) / 2
     weight = first.abs()
+    scaler = estimator.scaler_
+    for (start, stop), frequency in scaler.one_hot_columns().items():
+        # a set of many categories says no more than one column: the deviation of what the categories add
+        w, p = first[:, start:stop], torch.from_numpy(frequency)
+        weight[:, start:stop] = 0
+        weight[:, start] = (w.square() @ p - (w @ p).square()).clamp_min(0).sqrt()
     share = weight / weight.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weight.dtype).tiny)
     mass = share * readout.norm(dim=0).unsqueeze(1)
-    scaler = estimator.scaler_
     mass[:, torch.from_numpy(scaler.ignored_columns())] = 0
     features = torch.from_numpy(scaler.column_features_)
     return mass.new_zeros(len(mass), estimator.n_features_in_).index_add_(1, features, mass)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparsemlp._activations import (
@@ -19,7 +20,7 @@ from sparsemlp._activations import (
     sparse_layer_activation,
 )
 from sparsemlp._validation import check_richness
-from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, s_hot_, torch_linear_
+from sparsemlp.init import BIAS_INITS, data_bias_, fan_in_uniform_, random_sets_, s_hot_, torch_linear_
 from sparsemlp.parametrization import antisymmetric_
 from sparsemlp.trees import TreePaths, splits_
 
@@ -140,6 +141,9 @@ class SparseInitMLP(nn.Module):
         Rows for ``bias_init="data"``.
     column_groups : sequence of sequences of int, optional
         Columns of the input that stem from the same raw feature, see :func:`sparsemlp.init.s_hot_`.
+    one_hot : sequence of (int, int), optional
+        Where the one-hot columns of each categorical feature start and stop. Neurons that start with the first of
+        them start with a random set of categories, see :func:`sparsemlp.init.random_sets_`.
     paths : sequence of (TreePaths or None), optional
         Trees for every member, see :mod:`sparsemlp.trees`. Its tanh and box neurons start as their splits, and the
         others sample the features that these split most. Default, and for a member with None: random starts.
@@ -179,6 +183,7 @@ class SparseInitMLP(nn.Module):
         n_members: int = 1,
         data: Tensor | None = None,
         column_groups: Sequence[Sequence[int]] | None = None,
+        one_hot: Sequence[tuple[int, int]] = (),
         paths: Sequence[TreePaths | None] | None = None,
         generator: torch.Generator | None = None,
         dtype: torch.dtype | None = None,
@@ -205,7 +210,7 @@ class SparseInitMLP(nn.Module):
             MemberLinear(n_inputs, n_units, n_members, dtype=dtype) for n_inputs, n_units in pairwise(widths)
         )
         self.output_layer = MemberLinear(widths[-1], n_outputs, n_members, dtype=dtype)
-        self._reset_input_layer(sparsity, init, bias_init, data, column_groups, paths, generator)
+        self._reset_input_layer(sparsity, init, bias_init, data, column_groups, one_hot, paths, generator)
         for layer in self.layers[1:]:
             layer.reset_parameters(generator)
         if richness is not None:
@@ -224,6 +229,7 @@ class SparseInitMLP(nn.Module):
         bias_init: str,
         data: Tensor | None,
         column_groups: Sequence[Sequence[int]] | None,
+        one_hot: Sequence[tuple[int, int]],
         paths: Sequence[TreePaths | None] | None,
         generator: torch.Generator | None,
     ) -> None:
@@ -233,8 +239,9 @@ class SparseInitMLP(nn.Module):
             torch_linear_(weight, generator)
         elif paths is None:
             s_hot_(weight, sparsity, init, generator, column_groups=column_groups)
+            random_sets_(weight, one_hot, generator)
         else:
-            thresholds = self._start_from_trees(sparsity, init, column_groups, paths, generator)
+            thresholds = self._start_from_trees(sparsity, init, column_groups, one_hot, paths, generator)
         apply_gains_(weight, self.activation, generator)
         if bias_init == "zeros":
             nn.init.zeros_(bias)
@@ -248,7 +255,8 @@ class SparseInitMLP(nn.Module):
             raise ValueError(f"bias_init={bias_init!r} is unknown; choose one of {BIAS_INITS}")
         with torch.no_grad():
             for member, neurons, values in thresholds:
-                bias[member, neurons] = -weight[member, neurons].sum(dim=1) * values
+                split = weight[member, neurons]
+                bias[member, neurons] = -split.sum(dim=1) / split.count_nonzero(dim=1) * values
 
     @torch.no_grad()
     def _start_from_trees(
@@ -256,6 +264,7 @@ class SparseInitMLP(nn.Module):
         sparsity: int,
         init: str,
         column_groups: Sequence[Sequence[int]] | None,
+        one_hot: Sequence[tuple[int, int]],
         paths: Sequence[TreePaths | None],
         generator: torch.Generator | None,
     ) -> list[tuple[int, slice, Tensor]]:
@@ -266,6 +275,7 @@ class SparseInitMLP(nn.Module):
         for member, (weight, trees) in enumerate(zip(self.input_layer.weight, paths, strict=True)):
             by_gain = None if trees is None else trees.feature_weights(column_groups)
             s_hot_(weight, sparsity, init, generator, column_groups=column_groups, feature_weights=by_gain)
+            random_sets_(weight, one_hot, generator)
             if trees is None:
                 continue
             for neurons in steep:
@@ -285,9 +295,15 @@ class SparseInitMLP(nn.Module):
         first, *hidden, output_layer = self.layers
         x = sparse_layer_activation(self.activation, first(x, members))
         for layer in hidden:
-            x = layer(x, members).relu_()
+            # hooks of modules, as explainers set them, allow no change of what a layer returns to autograd
+            x = F.relu(layer(x, members), inplace=not torch.is_grad_enabled())
         x = output_layer(x, members)
         return x if self.richness is None else x * self.output_scale
+
+    @torch.no_grad()
+    def see_only_(self, columns: Tensor) -> None:
+        """Set the weights of columns to 0 that members do not see, by `columns` of (n_members, n_features)."""
+        self.input_layer.weight.mul_(columns.unsqueeze(1))
 
     def n_groups(self, n_rows: int) -> int:
         """Return how many groups of members to compute one after another, each small enough for a core's cache."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -10,6 +11,9 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from sparsemlp._categories import N_FOLDS, CategoryColumns
+from sparsemlp._equal_rows import equal_rows
+
 Scaling = Literal["squash", "quantile", "both", "standard"]
 SCALINGS: tuple[str | None, ...] = (*get_args(Scaling), None)
 # Fitted and transformed this many values at a time, so that a large table is never copied in float64.
@@ -17,6 +21,11 @@ BLOCK_VALUES = 2**18
 N_QUANTILES = 1000
 # Beyond this the clipped value is 3 to the last digit; the square of larger values would overflow.
 LARGEST = 1e100
+#: no more mean targets of a category than these, those of the first outputs
+MAX_MEANS = 4
+# Columns are multiplied by a power of two, which is exact, where sums of their values would overflow (some are
+# beyond HUGE), or their differences be denormal (all are below TINY).
+HUGE, TINY, POWER = 1e300, 1e-250, 2.0**200
 
 
 class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -57,7 +66,8 @@ class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         low, self.center_, high = np.percentile(np.asarray(X, dtype=np.float64), [25, 50, 75], axis=0)
         span = X.max(axis=0).astype(np.float64) - X.min(axis=0)
         scale = np.where(high > low, high - low, span)
-        self.scale_ = np.where(scale > 0, scale, np.inf)  # a constant column becomes 0
+        # a constant column becomes 0, and one of denormal numbers, which training reads as 0
+        self.scale_ = np.where(scale >= np.finfo(np.float64).tiny, scale, np.inf)
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
@@ -111,6 +121,7 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             options = {"n_quantiles": N_QUANTILES, "subsample": 10_000, "random_state": self.random_state}
             estimator = QuantileTransformer(**options).fit(X)
             self.quantiles_, self.ranks_ = estimator.quantiles_, estimator.references_
+        self.quantiles_ = np.asfortranarray(self.quantiles_)  # read by the column
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
@@ -118,10 +129,13 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         _check_columns(self, X)
         out = np.empty(X.shape)
+        negative_ranks = -self.ranks_[::-1]
         for values, quantiles, ranks in zip(X.T, self.quantiles_.T, out.T, strict=True):
+            order = values.argsort()  # in order, each value is found next to the one before
+            values = values[order]
             highest = np.interp(values, quantiles, self.ranks_)
-            lowest = -np.interp(-values, -quantiles[::-1], -self.ranks_[::-1])
-            np.add(highest, lowest, out=ranks)
+            lowest = np.interp(-values, -quantiles[::-1], negative_ranks)  # of the negative
+            ranks[order] = highest - lowest
         out /= 2
         return out
 
@@ -138,7 +152,13 @@ class InputScaler(TransformerMixin, BaseEstimator):
         "squash": :class:`SquashingScaler`. "quantile": ranks, uniform with unit variance. "both": the two side by
         side, so every feature has two columns. "standard": zero mean, unit variance. None: as they are.
     random_state : int or None, default=None
-        Seeds the subsample of 10000 rows that quantiles are estimated from.
+        Seeds the subsample of 10000 rows that quantiles are estimated from, and the folds of mean targets.
+    categorical_features : sequence of int, default=()
+        Features that are codes of categories: 0, 1, ..., NaN where missing, -1 where unknown. One with more than
+        two of them in training becomes one column for each category of at least ten rows (at most the 64 most
+        frequent ones), one for all others together, and its categories' mean target.
+    features : ndarray of int, optional
+        The features to make columns of; the others are ignored. Default: all.
 
     Attributes
     ----------
@@ -157,21 +177,29 @@ class InputScaler(TransformerMixin, BaseEstimator):
            [ 2.28,  1.73,  0.  ]], dtype=float32)
     """
 
-    def __init__(self, scaling: Scaling | None = "both", random_state: int | None = None) -> None:
+    def __init__(
+        self,
+        scaling: Scaling | None = "both",
+        random_state: int | None = None,
+        categorical_features: Sequence[int] = (),
+        features: np.ndarray | None = None,
+    ) -> None:
         self.scaling = scaling
         self.random_state = random_state
+        self.categorical_features = categorical_features
+        self.features = features
 
-    def fit(self, X: Any, y: object = None, sample_weight: np.ndarray | None = None) -> Self:
-        """Estimate medians, scales and quantiles.
+    def fit(self, X: Any, y: np.ndarray | None = None, sample_weight: np.ndarray | None = None) -> Self:
+        """Estimate medians, scales and quantiles, and the mean targets of categories.
 
         Parameters
         ----------
         X : ndarray or sparse matrix of shape (n_samples, n_features)
             Training rows; NaN is allowed.
-        y : object
-            Ignored.
+        y : ndarray of shape (n_samples, n_outputs), optional
+            Targets. They are used for categories only.
         sample_weight : ndarray of shape (n_samples,), optional
-            Used by "standard"; quantiles and medians are of the rows.
+            Used by "standard" and for mean targets; quantiles and medians are of the rows.
 
         Raises
         ------
@@ -181,13 +209,60 @@ class InputScaler(TransformerMixin, BaseEstimator):
         if self.scaling not in SCALINGS:
             raise ValueError(f"scaling={self.scaling!r} is unknown; choose one of {SCALINGS}")
         n_samples, self.n_features_in_ = X.shape
+        features = np.arange(self.n_features_in_) if self.features is None else self.features
+        self.categories_ = {}
+        for feature in np.intersect1d(self.categorical_features, features).astype(int).tolist():
+            if len(np.unique(X[:, feature])) > 2:
+                columns = CategoryColumns().fit(X[:, feature], *_target_of_means(y, sample_weight, n_samples))
+                self.categories_[feature] = columns
+        self.numeric_ = np.setdiff1d(features, list(self.categories_))
+        numeric = self._numeric(X)
         size = max(1, BLOCK_VALUES // max(1, n_samples))  # only a block of columns is in float64 at a time
         self.blocks_ = []
-        for start in range(0, self.n_features_in_, size):
-            block = _ColumnBlock(start, min(start + size, self.n_features_in_))
-            self.blocks_.append(block.fit(X, self.scaling, sample_weight, self.random_state))
-        self.column_features_ = np.concatenate([block.column_features() for block in self.blocks_])
+        for start in range(0, len(self.numeric_), size):
+            block = _ColumnBlock(start, min(start + size, len(self.numeric_)))
+            # squares of large values overflow; `transform` refuses these
+            with np.errstate(over="ignore", invalid="ignore"):
+                self.blocks_.append(block.fit(numeric, self.scaling, sample_weight, self.random_state))
+        self.column_features_ = np.concatenate(
+            [
+                *(self.numeric_[block.column_features()] for block in self.blocks_),
+                *(np.full(columns.n_columns, feature) for feature, columns in self.categories_.items()),
+            ]
+        )
         return self
+
+    def transform_training_rows(
+        self, X: Any, y: np.ndarray, sample_weight: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Scale the rows that are trained on: the mean targets of a row's categories are those of other rows.
+
+        Without categories this is ``transform(X)``. Rows that are equal do not see each other's targets either.
+
+        Parameters
+        ----------
+        X : ndarray or sparse matrix of shape (n_samples, n_features)
+            Training rows.
+        y : ndarray of shape (n_samples, n_outputs)
+            Their targets.
+        sample_weight : ndarray of shape (n_samples,), optional
+            Their weights.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_columns), float32
+        """
+        out = self.transform(X)
+        if not self.categories_:
+            return out
+        equal = equal_rows(X, largest=len(X) / (2 * N_FOLDS))
+        group = np.arange(len(X)) if equal is None else equal.group
+        fold = np.random.default_rng(self.random_state).permutation(int(group.max()) + 1)[group] % N_FOLDS
+        target, weight = _target_of_means(y, sample_weight, len(X))
+        for feature, columns in self.categories_.items():
+            values = columns.cross_fit(X[:, feature], target, weight, fold)
+            out[:, self._start(feature) : self._start(feature) + columns.n_columns] = values
+        return out
 
     def transform(self, X: Any) -> np.ndarray:
         """Scale rows.
@@ -211,10 +286,13 @@ class InputScaler(TransformerMixin, BaseEstimator):
         _check_columns(self, X)
         out = np.empty((X.shape[0], len(self.column_features_)), dtype=np.float32)
         n_rows = max(1, BLOCK_VALUES // max(1, self.n_features_in_))
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, X.shape[0], n_rows):
                 rows = slice(start, start + n_rows)
-                self._transform_rows(_dense(X[rows]), out[rows])
+                self._transform_rows(_dense(self._numeric(X[rows])), out[rows])
+        for feature, columns in self.categories_.items():
+            start = self._start(feature)
+            out[:, start : start + columns.n_columns] = columns.transform(X[:, feature])
         if self.scaling in (None, "standard") and not np.isfinite(out).all():
             raise ValueError(
                 f"scaling={self.scaling!r}: X has values too large for float32; scale X or choose another scaling"
@@ -222,17 +300,33 @@ class InputScaler(TransformerMixin, BaseEstimator):
         return out
 
     def column_groups(self) -> list[list[int]] | None:
-        """List the columns that stem from every raw feature.
+        """List the columns that stem from every raw feature; the first one-hot column stands for all of a feature.
 
         Returns
         -------
         list of list of int, or None where every feature has just its own
         """
-        counts = np.bincount(self.column_features_)
+        features, counts = np.unique(self.column_features_, return_counts=True)
         if (counts == 1).all():
             return None
         order = np.argsort(self.column_features_, kind="stable")
-        return [columns.tolist() for columns in np.split(order, np.cumsum(counts)[:-1])]
+        groups = [columns.tolist() for columns in np.split(order, np.cumsum(counts)[:-1])]
+        for feature, columns in self.categories_.items():
+            del groups[np.searchsorted(features, feature)][1 : columns.n_one_hot]
+        return groups
+
+    def one_hot_columns(self) -> dict[tuple[int, int], np.ndarray]:
+        """Return where the one-hot columns of every categorical feature start and stop.
+
+        Returns
+        -------
+        dict of (int, int) to ndarray of shape (stop - start,)
+            With the share of each column in the training rows.
+        """
+        starts = {self._start(feature): columns for feature, columns in self.categories_.items()}
+        return {
+            (i, i + columns.n_one_hot): columns.frequency for i, columns in starts.items() if columns.n_one_hot
+        }
 
     def ignored_columns(self) -> np.ndarray:
         """Return which columns of ``transform`` are always 0, because their features were constant.
@@ -241,7 +335,26 @@ class InputScaler(TransformerMixin, BaseEstimator):
         -------
         ndarray of shape (n_columns,), bool
         """
-        return np.concatenate([block.ignored_columns() for block in self.blocks_])
+        return np.concatenate(
+            [
+                *(block.ignored_columns() for block in self.blocks_),
+                *(columns.ignored_columns() for columns in self.categories_.values()),
+            ]
+        )
+
+    def _numeric(self, X: Any) -> Any:
+        """Return the columns that are no categories; a feature of two categories is a number, NaN if unknown."""
+        if len(self.numeric_) == self.n_features_in_ and not len(self.categorical_features):
+            return X
+        X = X[:, self.numeric_]
+        two = np.isin(self.numeric_, self.categorical_features)
+        if two.any():
+            X[:, two] = np.where(X[:, two] < 0, np.nan, X[:, two])
+        return X
+
+    def _start(self, feature: int) -> int:
+        """Return the first column of a categorical feature."""
+        return int(np.argmax(self.column_features_ == feature))
 
     def _transform_rows(self, X: np.ndarray, out: np.ndarray) -> None:
         column = 0
@@ -260,6 +373,12 @@ class _ColumnBlock(BaseEstimator):
 
     def fit(self, X: Any, scaling: str | None, sample_weight: np.ndarray | None, random_state: int | None) -> Self:
         values = _dense(X[:, self.start : self.stop]).astype(np.float64)
+        largest = np.fmax.reduce(np.abs(values), axis=0)
+        self.factor_ = np.ones(values.shape[1])
+        if scaling is not None:
+            self.factor_[largest > HUGE] = 1 / POWER
+            self.factor_[largest < TINY] = POWER
+        values = self._of_usual_size(values)
         missing = np.isnan(values)
         has_missing, some = missing.any(axis=0), ~missing.all(axis=0)
         self.indicator_ = has_missing & some
@@ -276,10 +395,14 @@ class _ColumnBlock(BaseEstimator):
 
     def transform(self, X: np.ndarray) -> list[np.ndarray]:
         """Return the blocks of columns that the raw columns become, in order."""
+        X = self._of_usual_size(X)
         missing = np.isnan(X)
         filled = np.where(missing, self.median_, X) if missing.any() else X
         blocks = [self._scaled(scaler, filled) for scaler in self.scalers_] or [filled]
         return [*blocks, missing[:, self.indicator_]]
+
+    def _of_usual_size(self, X: np.ndarray) -> np.ndarray:
+        return X if (self.factor_ == 1).all() else X * self.factor_
 
     def _scaled(self, scaler: Any, X: np.ndarray) -> np.ndarray:
         values = scaler.transform(X.astype(np.float64, copy=False))
@@ -298,6 +421,14 @@ class _ColumnBlock(BaseEstimator):
         n_indicators = int(self.indicator_.sum())
         ignored = [self.constant_] * len(self.scalers_) or [np.zeros_like(self.constant_)]
         return np.concatenate([*ignored, np.zeros(n_indicators, dtype=bool)])
+
+
+def _target_of_means(
+    y: np.ndarray | None, sample_weight: np.ndarray | None, n_samples: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what categories' means are taken of, and the weights of rows."""
+    weight = np.ones(n_samples) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    return np.empty((n_samples, 0)) if y is None else y[:, :MAX_MEANS].astype(np.float64), weight
 
 
 def _fit_scaler(

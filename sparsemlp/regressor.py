@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
+from sparsemlp._conformal import cv_plus_intervals
 from sparsemlp._fitted import all_or_nothing
 from sparsemlp._training.losses import REGRESSION_LOSSES, Criterion, Loss, RegressionLoss, make_loss
 from sparsemlp._training.net import LrSchedule, RegressorNet
@@ -27,6 +28,10 @@ from sparsemlp.trees import FeatureSampling
 NORMAL_IQR = 1.349
 #: the standard deviation is this many times what the interquartile range says
 FEW_DOMINATE = 10
+# Standardised targets are clipped there.
+LARGEST = 1e15
+# Sums of larger targets overflow.
+BEYOND = 1e300
 
 
 class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
@@ -54,7 +59,10 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         in the paper. "trees": shallow boosted trees are grown for every member, on the rows that it trains on. Box
         and tanh neurons start as splits of these trees, two of the same path side by side; the others sample
         features in proportion to the gain of their splits, with 0.3 of the probability the same for all. See
-        :mod:`sparsemlp.trees`. Ignored if ``sparsity=None``.
+        :mod:`sparsemlp.trees`. Where features are at least as many as rows, ``fit`` also trains a second network
+        on those that gain most, and keeps the one of smaller out-of-fold loss. Of more than 1000 features, each
+        member sees the 128 that its rows rank first and 64 random ones; this needs out-of-fold rows and no
+        `warm_start`. Ignored if ``sparsity=None``.
     activation : {"relu-tanh", "mixed", "relu", "tanh", "sin", "box"}, default="relu-tanh"
         Of the first layer; other hidden layers are relu. Box neurons come in pairs: with the logistic functions a
         and b of their weighted sums, one gives a b, which is 1 inside a corner of two splits and 0 outside, and
@@ -71,6 +79,12 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     scaling : {"squash", "quantile", "both", "standard", None}, default="both"
         Input scaling, see :class:`sparsemlp.preprocessing.InputScaler`. With "both" every feature has two columns,
         one squashed and one of ranks, and a neuron starts with one of the two at random.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns that hold categories. "from_dtype": of a data frame, those of pandas' category, string and object
+        dtypes and of polars' Categorical, Enum and String. Or names or indices of columns, or a mask; None: none.
+        A neuron that samples such a column starts as a question about a random set of its categories, or with its
+        categories' mean target. A missing value is a category. Categories that ``fit`` has not seen, or in fewer
+        than ten rows, are alike.
     n_members : int, default=8
         Number of independent networks that are trained together and whose predictions are averaged. Each has its
         own initialisation and batches.
@@ -98,17 +112,19 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     early_stopping : {"out_of_fold"} or bool, default="out_of_fold"
         "out_of_fold": the rows (at most 10000 of them) are partitioned among the members, and each member trains
         on all rows but its own part. The out-of-fold loss is that of each row under the one member that does not
-        train on it. Training ends at twice the epoch at which this loss was smallest. A single member trains on
+        train on it. Training ends at twice the epoch at which this loss was smallest, but not before the tenth. A
+        single member trains on
         all rows, for `max_epochs`.
         True: hold out rows (or use ``X_val, y_val``), stop if their loss has not fallen for `n_iter_no_change`
         epochs, and restore the best weights. False: train for `max_epochs`.
     search_steps : int, default=10000
         Largest number of steps of a second training, for targets such as parities on which the first one finds
-        nothing: its out-of-fold loss is never below 0.99 of that of a constant prediction. The second one is the
-        paper's: two members with relu neurons, weights of +-1 and no biases, plain SGD with learning rate 0.1 and
-        batches of 32. The fit keeps the net with the smaller out-of-fold loss, and warns if that has found nothing
-        either. Callbacks see both trainings. There is none with fewer than 256 rows, with `richness` or
-        `warm_start`, and without out-of-fold rows. 0: never.
+        nothing: its out-of-fold loss is never below 0.99 of that of a constant prediction. It also follows where a
+        member alone has found something: its loss is below 0.25 of a constant's, that of all is above 0.75 of it.
+        The second training is the paper's: two members with relu neurons, weights of +-1 and no biases, plain SGD
+        with learning rate 0.1 and batches of 32. The fit keeps the net of the smaller out-of-fold loss, and warns
+        if nothing was found. Callbacks see both trainings. There is none with fewer than 256 rows, with `richness`
+        or `warm_start`, and without out-of-fold rows. 0: never.
     validation_fraction : float, default=0.15
         Share of the rows held out for early stopping.
     n_iter_no_change : int, default=10
@@ -136,7 +152,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
 
     Attributes
     ----------
-    y_mean_, y_scale_ : float
+    y_mean_, y_scale_ : float, or ndarray of shape (n_targets,) for several targets
         Mean and standard deviation of the training targets. With the other losses than "squared" the median, and
         the interquartile range over 1.349 (that of the standard normal distribution). If all targets are equal,
         all predictions are.
@@ -187,6 +203,9 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         "loss": [StrOptions(set(REGRESSION_LOSSES))],
     }
 
+    # The loss of regression can rise once before it falls for long, where few rows are in the tail of y.
+    _min_epochs: ClassVar[int] = 10
+
     def __init__(
         self,
         width: int | Sequence[int] = (512, 128),
@@ -198,6 +217,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         activation: Activation = "relu-tanh",
         richness: float | None = None,
         scaling: Scaling | None = "both",
+        categorical_features: Literal["from_dtype"] | Sequence[int | str | bool] | None = "from_dtype",
         n_members: int = 8,
         loss: RegressionLoss = "squared",
         optimizer: OptimizerName = "adamw",
@@ -226,6 +246,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         self.activation = activation
         self.richness = richness
         self.scaling = scaling
+        self.categorical_features = categorical_features
         self.n_members = n_members
         self.loss = loss
         self.optimizer = optimizer
@@ -257,7 +278,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
             A chunk of rows.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Their targets.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative weights.
@@ -285,58 +306,151 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
+        ndarray of shape (n_samples,), or (n_samples, n_targets) for several targets
         """
-        return self._decision(X)[:, 0] * self.y_scale_ + self.y_mean_
+        return _one_or_several(self._decision(X)) * self.y_scale_ + self.y_mean_
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+        """Return intervals that hold the targets of a share `coverage` of the rows.
+
+        They are cross-validated conformal intervals (CV+ [1]_): the absolute errors of every member on the rows
+        that it has not trained on are added to and subtracted from its predictions. No further fit is needed.
+        If new rows are like those of training, at least ``2 * coverage - 1`` of the targets are inside, and nearly
+        always about `coverage`. Sample weights do not count.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        coverage : float, default=0.9
+            Between 0 and 1.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, 2), or (n_samples, n_targets, 2) for several targets
+            Lower and upper ends. They are infinite with fewer than ``1 / (1 - coverage)`` out-of-fold rows.
+
+        Raises
+        ------
+        ValueError
+            If no rows are out-of-fold, or `coverage` is not between 0 and 1.
+
+        References
+        ----------
+        .. [1] R. F. Barber, E. J. Candès, A. Ramdas, R. J. Tibshirani, "Predictive inference with the jackknife+",
+           Annals of Statistics 49(1), 2021, arXiv:1905.02928.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_friedman1
+        >>> from sparsemlp import SparseInitMLPRegressor
+        >>> X, y = make_friedman1(600, noise=1.0, random_state=0)
+        >>> reg = SparseInitMLPRegressor(max_epochs=30, random_state=0).fit(X[:300], y[:300])
+        >>> low, high = reg.predict_interval(X[300:], coverage=0.8).T
+        >>> bool(0.7 < ((low <= y[300:]) & (y[300:] <= high)).mean() < 0.9)
+        True
+        """
+        errors = self._calibrated(coverage, "predict_interval")
+        n_members, _, n_targets = errors.shape
+        members = self._predict(X, _members).reshape(-1, n_members, n_targets)
+        intervals = np.stack(
+            [cv_plus_intervals(members[:, :, j], errors[:, :, j], coverage) for j in range(n_targets)], axis=1
+        )
+        scale, center = (np.reshape(values, (-1, 1)) for values in (self.y_scale_, self.y_mean_))
+        scaled: np.ndarray = intervals * np.where(scale, scale, np.finfo(float).tiny) + center
+        return scaled[:, 0] if n_targets == 1 else scaled
 
     # -- hooks of the base class ------------------------------------------------------------------------------
 
     def _check_y(self, y: np.ndarray, name: str = "y", *, learn: bool = False) -> None:
-        """All numbers are targets."""
+        """All numbers that can be added up are targets, as many a row as in training."""
+        if (largest := np.abs(y).max(initial=0.0)) > BEYOND:
+            raise ValueError(
+                f"{name} has the value {largest:.3g}, and {BEYOND:g} is the most; divide {name} by a number"
+            )
+        if learn:
+            self._target_shape = y.shape[1:]
+        elif y.shape[1:] != self._target_shape:
+            n_targets, n_learned = (shape[0] if shape else 1 for shape in (y.shape[1:], self._target_shape))
+            raise ValueError(f"{name} has {n_targets} targets a row, but the network has learned {n_learned}")
 
     def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
-        y = np.asarray(y, dtype=np.float64)
-        self.y_mean_ = float(np.average(y, weights=weight))
-        distance = np.abs(y - self.y_mean_)
-        largest = float(distance.max()) or 1.0  # divided out, as squares of extremes overflow
-        deviation = largest * float(np.sqrt(np.average((distance / largest) ** 2, weights=weight)))
-        low, median, high = _quartiles(y, weight)
-        robust_deviation = (high - low) / NORMAL_IQR
-        if self._fitted_network["loss"] != "squared":
-            self.y_mean_, deviation = median, robust_deviation or deviation
-        elif deviation > FEW_DOMINATE * robust_deviation > 0:
-            warnings.warn(
-                f"A few targets dominate the spread of y: the standard deviation is {deviation:.3g}, and half of "
-                f"the targets are between {low:.3g} and {high:.3g}. With loss='squared' they decide all "
-                "predictions. If they are errors, remove them or pass loss='huber'; if y is positive over orders "
-                "of magnitude, fit its logarithm, with sklearn.compose.TransformedTargetRegressor.",
-                UserWarning,
-                stacklevel=5,
-            )
-        # A single value teaches nothing, unless others may follow, of about that size.
-        self.y_scale_ = deviation or ((abs(self.y_mean_) or 1.0) if may_change else 0.0)
+        robust, scales = self._fitted_network["loss"] != "squared", []
+        for target in np.atleast_2d(np.asarray(y, dtype=np.float64).T):
+            scale = _TargetScale.of(target, weight)
+            if not robust:
+                scale.warn_if_few_dominate()
+            center, deviation = scale.robust() if robust else (scale.mean, scale.deviation)
+            # A single value teaches nothing, unless others may follow, of about that size.
+            scales.append((center, deviation or ((abs(center) or 1.0) if may_change else 0.0)))
+        self.y_mean_: Any
+        self.y_scale_: Any
+        self.y_mean_, self.y_scale_ = scales[0] if y.ndim == 1 else np.array(scales).T
+
+    def _scores(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (output - target).abs()
 
     def _class_weights(self, y: np.ndarray, y_train: np.ndarray) -> None:
         """Targets have no classes."""
 
     def _encode_y(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centred = np.asarray(y, dtype=np.float64) - self.y_mean_
-        standardised = (centred / (self.y_scale_ or 1.0)).astype(np.float32)
-        return standardised, standardised[:, None]
+        # A gross error stays one, and its square is finite in float32.
+        scale = np.where(self.y_scale_, self.y_scale_, 1.0)
+        standardised = np.clip(centred / scale, -LARGEST, LARGEST).astype(np.float32)
+        return standardised, standardised.reshape(len(standardised), -1)
 
     def _skorch_net(self, **options: Any) -> RegressorNet:
         loss = make_loss(self._fitted_network["loss"])
         return RegressorNet(criterion=Criterion(loss), predict_nonlinearity=partial(_values, loss), **options)
 
 
+class _TargetScale(NamedTuple):
+    """Location and spread of one target, weighted by rows."""
+
+    mean: float
+    deviation: float
+    low: float
+    median: float
+    high: float
+
+    @classmethod
+    def of(cls, y: np.ndarray, weight: np.ndarray) -> Self:
+        mean = float(np.average(y, weights=weight))
+        distance = np.abs(y - mean)
+        largest = float(distance.max()) or 1.0  # divided out, as squares of extremes overflow
+        deviation = largest * float(np.sqrt(np.average((distance / largest) ** 2, weights=weight)))
+        order = np.argsort(y)
+        below = np.cumsum(weight[order])
+        low, median, high = y[order[np.searchsorted(below, below[-1] * np.array([0.25, 0.5, 0.75]))]].tolist()
+        return cls(mean, deviation, low, median, high)
+
+    def robust(self) -> tuple[float, float]:
+        """Return the median, and the deviation of a normal distribution with these quartiles."""
+        return self.median, (self.high - self.low) / NORMAL_IQR or self.deviation
+
+    def warn_if_few_dominate(self) -> None:
+        if self.deviation > FEW_DOMINATE * (self.high - self.low) / NORMAL_IQR > 0:
+            warnings.warn(
+                f"A few targets dominate the spread of y: the standard deviation is {self.deviation:.3g}, and "
+                f"half of the targets are between {self.low:.3g} and {self.high:.3g}. With loss='squared' they "
+                "decide all predictions. If they are errors, remove them or pass loss='huber'; if y is positive "
+                "over orders of magnitude, fit its logarithm, with sklearn.compose.TransformedTargetRegressor.",
+                UserWarning,
+                stacklevel=6,
+            )
+
+
+def _members(output: torch.Tensor) -> torch.Tensor:
+    """Return the predictions of all members for a row side by side."""
+    return output.cpu().double().transpose(0, 1).flatten(1)
+
+
 def _values(loss: Loss, output: torch.Tensor) -> torch.Tensor:
     """Return the prediction of the members together, for skorch."""
-    return loss.combine(output)[:, 0]
+    return _one_or_several(loss.combine(output))
 
 
-def _quartiles(y: np.ndarray, weight: np.ndarray) -> tuple[float, float, float]:
-    """Return the weighted quartiles of targets."""
-    order = np.argsort(y)
-    below = np.cumsum(weight[order])
-    low, middle, high = y[order[np.searchsorted(below, below[-1] * np.array([0.25, 0.5, 0.75]))]]
-    return float(low), float(middle), float(high)
+def _one_or_several(values: Any) -> Any:
+    """Return values of shape (n_rows, n_targets), or (n_rows,) for one target."""
+    return values[:, 0] if values.shape[1] == 1 else values

@@ -9,7 +9,7 @@ neural networks*, arXiv:2209.15283; Biau, Scornet and Welbl 2019, *Neural Random
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Self, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import torch
@@ -38,7 +38,9 @@ EVEN_SHARE = 0.3
 
 
 class TreePaths(NamedTuple):
-    """The paths from leaves to roots of boosted trees, each a sequence of splits ``column <= threshold``.
+    """The paths from leaves to roots of boosted trees, each a sequence of splits.
+
+    A split asks whether ``column <= threshold`` or, of a categorical feature, whether its category is in a set.
 
     Attributes
     ----------
@@ -46,19 +48,26 @@ class TreePaths(NamedTuple):
         The column of every split; the places of shorter paths are filled with 0.
     threshold : ndarray of shape (n_paths, depth), float
         The threshold of every split.
+    category_set : ndarray of shape (n_paths, depth), int
+        Which of `sets` a split asks for; -1 where it has a threshold. The column of such a split is the first of
+        the feature's one-hot columns.
     length : ndarray of shape (n_paths,), int
         The number of splits of every path, at least 1.
     probability : ndarray of shape (n_paths,), float
         In proportion to what the splits of a path gain together, in the loss of the trees.
     column_gain : ndarray of shape (n_columns,), float
         Share of each column in the gain of all splits.
+    sets : ndarray of shape (n_sets, n_categories), bool
+        Sets of categories, one for every split of a categorical feature.
     """
 
     column: np.ndarray
     threshold: np.ndarray
+    category_set: np.ndarray
     length: np.ndarray
     probability: np.ndarray
     column_gain: np.ndarray
+    sets: np.ndarray
 
     @classmethod
     def grow(
@@ -68,6 +77,7 @@ class TreePaths(NamedTuple):
         weight: np.ndarray | None = None,
         *,
         column_groups: Sequence[Sequence[int]] | None = None,
+        one_hot: Sequence[tuple[int, int]] = (),
         generator: torch.Generator | None = None,
     ) -> Self | None:
         """Grow trees that predict targets from columns; None where these have nothing to split.
@@ -88,6 +98,9 @@ class TreePaths(NamedTuple):
         column_groups : sequence of sequences of int, optional
             Columns that stem from the same raw feature. Of the first two, which are scalings of the same values,
             the trees see one, chosen at random. Default: every column is a feature of its own.
+        one_hot : sequence of (int, int), optional
+            Where the one-hot columns of each categorical feature start and stop. In `column_groups`, which is
+            needed then, the first column stands for them.
         generator : torch.Generator, optional
             A CPU generator for all random numbers. Default: torch's global one.
 
@@ -114,15 +127,20 @@ class TreePaths(NamedTuple):
         if len(columns) < 2:
             return None
         seen = _one_scaling(columns.shape[1], column_groups, rng)
-        nodes = _grow(np.ascontiguousarray(columns[:, seen]), np.asarray(target, dtype=np.float64), weight, rng)
+        values, n_categories = np.ascontiguousarray(columns[:, seen]), np.zeros(len(seen), dtype=int)
+        for start, stop in one_hot:
+            for place in np.flatnonzero(seen == start):
+                values[:, place] = columns[:, start:stop].argmax(axis=1)
+                n_categories[place] = stop - start
+        nodes, sets = _grow(values, n_categories, np.asarray(target, dtype=np.float64), weight, rng)
         is_split = ~nodes["is_leaf"].astype(bool)
         if not is_split.any():
             return None
         nodes["feature_idx"][is_split] = seen[nodes["feature_idx"][is_split]]
-        return cls._of(nodes, is_split, columns.shape[1])
+        return cls._of(nodes, is_split, columns.shape[1], sets)
 
     @classmethod
-    def _of(cls, nodes: np.ndarray, is_split: np.ndarray, n_columns: int) -> Self:
+    def _of(cls, nodes: np.ndarray, is_split: np.ndarray, n_columns: int, sets: np.ndarray) -> Self:
         """Climb from every leaf to its root."""
         parent = np.full(len(nodes), -1)
         splits = np.flatnonzero(is_split)
@@ -140,9 +158,11 @@ class TreePaths(NamedTuple):
         return cls(
             np.where(is_there, nodes["feature_idx"][path], 0).astype(np.int64),
             np.where(is_there, nodes["num_threshold"][path], 0.0),
+            np.where(is_there & (nodes["is_categorical"][path] == 1), nodes["bitset_idx"][path].astype(int), -1),
             is_there.sum(axis=1),
             probability / probability.sum(),
             column_gain / column_gain.sum(),
+            sets,
         )
 
     def feature_weights(self, column_groups: Sequence[Sequence[int]] | None = None) -> Tensor:
@@ -164,7 +184,9 @@ class TreePaths(NamedTuple):
             gain = np.array([gain[list(group)].sum() for group in column_groups])
         return torch.from_numpy(EVEN_SHARE / len(gain) + (1 - EVEN_SHARE) * gain)
 
-    def sample_pairs(self, n_pairs: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def sample_pairs(
+        self, n_pairs: int, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Sample pairs of splits, two of the same path each.
 
         A path of one split is paired with a split of another path.
@@ -178,7 +200,8 @@ class TreePaths(NamedTuple):
 
         Returns
         -------
-        columns, thresholds : Tensor of shape (2, n_pairs)
+        columns, thresholds, category_sets : Tensor of shape (2, n_pairs)
+            See the attributes.
         """
         probability, length = torch.from_numpy(self.probability), torch.from_numpy(self.length)
         path, other = torch.multinomial(probability, 2 * n_pairs, replacement=True, generator=generator).view(
@@ -190,7 +213,10 @@ class TreePaths(NamedTuple):
         step = 1 + (uniform[1] * (length[path] - 1)).long()
         second = torch.where(is_alone, (uniform[1] * length[other]).long(), (first + step) % length[path])
         paths, places = torch.stack([path, torch.where(is_alone, other, path)]), torch.stack([first, second])
-        return torch.from_numpy(self.column)[paths, places], torch.from_numpy(self.threshold)[paths, places]
+        columns, thresholds, category_sets = (
+            torch.from_numpy(values)[paths, places] for values in (self.column, self.threshold, self.category_set)
+        )
+        return columns, thresholds, category_sets
 
 
 @torch.no_grad()
@@ -202,7 +228,8 @@ def splits_(
     Parameters
     ----------
     weight : Tensor of shape (n, n_columns)
-        Weights of n neurons, filled in place: one nonzero each. An odd one out stays as it is.
+        Weights of n neurons, filled in place: one nonzero each, or one and the same for all categories of a set.
+        An odd one out stays as it is.
     paths : TreePaths
         The trees.
     init : {"sign", "ones", "normal", "uniform"}, default="normal"
@@ -213,7 +240,8 @@ def splits_(
     Returns
     -------
     Tensor of shape (2 * (n // 2),)
-        The neurons' thresholds: with the bias ``-weight.sum(dim=1) * thresholds`` a neuron is 0 at its threshold.
+        The neurons' thresholds: with minus this times a neuron's nonzero as its bias, it is 0 at its threshold.
+        That of a set is 1/2.
 
     Examples
     --------
@@ -227,11 +255,20 @@ def splits_(
     >>> weight.count_nonzero(dim=0).topk(2).indices.sort().values  # the columns that most neurons start with
     tensor([3, 7])
     """
-    columns, thresholds = paths.sample_pairs(len(weight) // 2, generator)
+    if len(weight) < 2:
+        return weight.new_empty(0)
+    columns, thresholds, category_sets = (
+        sampled.view(-1) for sampled in paths.sample_pairs(len(weight) // 2, generator)
+    )
     values = s_hot_(weight.new_empty(columns.numel(), 2), 2, init, generator)[:, 0]
     split = weight[: columns.numel()].zero_()
     split.scatter_(1, columns.view(-1, 1).to(weight.device), values.unsqueeze(1))
-    return thresholds.view(-1).to(weight)
+    for neuron in torch.where(category_sets >= 0)[0].tolist():
+        categories = columns[neuron] + torch.from_numpy(paths.sets[category_sets[neuron]]).nonzero()[:, 0]
+        split[neuron, columns[neuron]] = 0
+        split[neuron, categories.to(weight.device)] = values[neuron]
+        thresholds[neuron] = 0.5
+    return thresholds.to(weight)
 
 
 def _one_scaling(
@@ -244,21 +281,29 @@ def _one_scaling(
 
 
 def _grow(
-    columns: np.ndarray, target: np.ndarray, weight: np.ndarray | None, rng: np.random.Generator
-) -> np.ndarray:
-    """Return the nodes of all trees in one array, in which children are numbered."""
+    columns: np.ndarray,
+    n_categories: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nodes of all trees in one array, in which children and sets are numbered, and the sets."""
+    is_categorical = n_categories > 0
     n_rows, n_columns = columns.shape
     n_trees = min(n_rows, int(np.clip(N_TREES * MANY_COLUMNS // n_columns, FEWEST_TREES, N_TREES)))
-    divisions = _divisions(target, rng)
-    parts, offset = [], 0
-    for goal in divisions:
+    goals = divisions(target, rng)
+    parts: list[np.ndarray] = []
+    sets: list[np.ndarray] = []
+    offset = 0
+    for goal in goals:
         trees = HistGradientBoostingRegressor(
             learning_rate=LEARNING_RATE,
-            max_iter=max(1, n_trees // len(divisions)),
+            max_iter=max(1, n_trees // len(goals)),
             max_leaf_nodes=None,
             max_depth=max(SMALLEST_DEPTH, int(np.log2(max(1.0, n_rows / ROWS_A_LEAF)))),
-            min_samples_leaf=max(1, min(MIN_LEAF, n_rows // 10)),
-            max_bins=max(2, min(MAX_BINS, n_rows)),
+            min_samples_leaf=smallest_leaf(n_rows),
+            max_bins=max(2, min(MAX_BINS, n_rows), int(n_categories.max(initial=0))),
+            categorical_features=is_categorical if is_categorical.any() else None,
             early_stopping=False,
             random_state=0,  # nothing is random here; None would read numpy's global generator
         )
@@ -269,12 +314,37 @@ def _grow(
             nodes = tree.nodes.copy()
             for side in ("left", "right"):
                 nodes[side] += np.uint32(offset)
+            if is_categorical.any():
+                sets.extend(_sets(trees, tree, nodes, n_categories))
+                nodes["bitset_idx"] += np.uint32(len(sets) - len(tree.raw_left_cat_bitsets))
             parts.append(nodes)
             offset += len(nodes)
-    return np.concatenate(parts)
+    return np.concatenate(parts), np.array(sets) if sets else np.zeros((0, 0), dtype=bool)
 
 
-def _divisions(target: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+def _sets(trees: Any, tree: Any, nodes: np.ndarray, n_categories: np.ndarray) -> np.ndarray:
+    """Return a tree's sets of categories; give nodes back the order of columns that scikit-learn has changed."""
+    is_categorical = n_categories > 0
+    order = np.concatenate([np.flatnonzero(is_categorical), np.flatnonzero(~is_categorical)])
+    splits = np.flatnonzero(nodes["is_leaf"] == 0)
+    known = trees._preprocessor.named_transformers_["encoder"].categories_
+    # bit i of a set is the i-th of the categories that the rows have
+    bits = np.unpackbits(tree.raw_left_cat_bitsets.astype("<u4").view(np.uint8), axis=1, bitorder="little")
+    sets = np.zeros((len(bits), n_categories.max()), dtype=bool)
+    for split in splits[nodes["is_categorical"][splits] == 1]:
+        categories = known[nodes["feature_idx"][split]].astype(int)
+        index = nodes["bitset_idx"][split]
+        sets[index, categories] = bits[index, : len(categories)]
+    nodes["feature_idx"][splits] = order[nodes["feature_idx"][splits]]
+    return sets
+
+
+def smallest_leaf(n_rows: int) -> int:
+    """Return how many rows a leaf has at least."""
+    return max(1, min(MIN_LEAF, n_rows // 10))
+
+
+def divisions(target: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     """Return what trees are to predict: each of a few outputs, or which random half a class is in."""
     n_outputs = target.shape[1]
     if n_outputs <= MAX_DIVISIONS:

@@ -1,5 +1,7 @@
 """What all tests share: a hypothesis profile for slow machines, GPUs or a stand-in, workers in threads."""
 
+from functools import partial
+
 import pytest
 import torch
 from helpers import cuda_stand_in
@@ -23,10 +25,9 @@ def gpus():
 @pytest.fixture
 def workers_in_threads(monkeypatch):
     """The engine's workers are threads of this process: they start at once, and what they do can be watched."""
-    from benchmarks import engine
+    from dask import distributed
 
-    start = engine.local_cluster
-    monkeypatch.setattr(engine, "local_cluster", lambda **options: start(**options, processes=False))
+    monkeypatch.setattr(distributed, "LocalCluster", partial(distributed.LocalCluster, processes=False))
 
 
 @pytest.fixture

@@ -50,6 +50,26 @@ def test_readmes_table_follows_from_the_committed_scores(head):
     assert row[8] == str(scores["seed"].nunique())
 
 
+SUITES = {"classification, with categories": 334, "regression, with categories": 335, "regression, numbers": 336}
+
+
+@pytest.mark.parametrize("row", [row for row in cells(ROOT / "README.md") if row[0] in SUITES], ids=" ".join)
+def test_readmes_rows_on_other_suites_follow_from_the_committed_scores(row):
+    size = row[1].replace(",", "").split()[0]
+    scores = pd.read_csv(RESULTS / "suites" / "scores.csv").query(f"size == 'rows:{size}'")
+    scores = scores[scores["task"].str.startswith(f"{SUITES[row[0]]}/")]
+    by_split = scores.pivot_table(index=["task", "seed"], columns="model", values="score")
+    for i, against in enumerate(("rf", "catboost", "sparse_mlp_onehot")):
+        if not row[2 + 2 * i]:  # without categories there is nothing to encode
+            continue
+        differences = (by_split["sparse_mlp"] - by_split[against]).groupby("task")
+        mean, error = differences.mean(), differences.sem()
+        counts = (mean > error).sum(), (mean.abs() <= error).sum(), (mean < -error).sum()
+        assert row[2 + 2 * i] == ", ".join(map(str, counts))
+        assert row[3 + 2 * i] == interval(100 * mean)
+    assert row[8] == str(scores["seed"].nunique())
+
+
 def test_the_committed_differences_of_the_tables_follow_from_the_scores():
     scores = pd.read_csv(RESULTS / "tables" / "scores.csv")
     differences = pd.read_csv(RESULTS / "tables" / "comparisons.csv").set_index(["size", "task", "against"])

@@ -1,8 +1,4 @@
-"""The 16 OpenML tables of Grinsztajn et al. 2022.
-
-The tasks are those of OpenML suite 337 (numerical features, classification). Their numbers are written
-down here because the suite's own list needs a network, while a task that the client has cached does not.
-"""
+"""Tables of OpenML, by task number."""
 
 import logging
 import os
@@ -11,9 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.data.table import Data, DataUnavailableError
+from benchmarks.data.table import (
+    CLASSIFICATION,
+    REGRESSION,
+    Data,
+    DataUnavailableError,
+    Features,
+    category_columns,
+)
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -31,6 +35,7 @@ class OpenMLSource:
     name: str
     n_published: int
     rebuilt_note: str = ""
+    kind: str = CLASSIFICATION
 
     def __call__(self) -> Data:
         """Load the data through the openml client."""
@@ -38,27 +43,9 @@ class OpenMLSource:
         statement, complete = describe_rows(len(y), self.n_published)
         if rebuilt and self.rebuilt_note:
             statement = f"{statement}; {self.rebuilt_note}"
+        if n_categorical := len(category_columns(X)):
+            statement = f"{statement}; {n_categorical} of {X.shape[1]} features are categories"
         return Data(X, y, self.n_published, statement, complete and not (rebuilt and self.rebuilt_note))
-
-
-SOURCES = (
-    OpenMLSource(361055, 44089, "credit", 16714),
-    OpenMLSource(361060, 44120, "electricity", 38474),
-    OpenMLSource(361061, 44121, "covertype", 566602),
-    OpenMLSource(361062, 44122, "pol", 10082),
-    OpenMLSource(361063, 44123, "house_16H", 13488),
-    OpenMLSource(361065, 44125, "MagicTelescope", 13376),
-    OpenMLSource(361066, 44126, "bank-marketing", 10578),
-    OpenMLSource(361068, 44128, "MiniBooNE", 72998, "drawn at random"),
-    OpenMLSource(361069, 44129, "Higgs", 940160, "some from the same simulation rather than the same file"),
-    OpenMLSource(361070, 44130, "eye_movements", 7608),
-    OpenMLSource(361273, 45022, "Diabetes130US", 71090),
-    OpenMLSource(361274, 45021, "jannis", 57580, "re-balanced"),
-    OpenMLSource(361275, 45020, "default-of-credit-card-clients", 13272),
-    OpenMLSource(361276, 45019, "Bioresponse", 3434, "the labels of 1374 rows inferred from the row order"),
-    OpenMLSource(361277, 45028, "california", 20634),
-    OpenMLSource(361278, 45026, "heloc", 10000),
-)
 
 
 def describe_rows(n_rows: int, n_published: int) -> tuple[str, bool]:
@@ -79,7 +66,7 @@ def cache_directory() -> Path:
     return Path(os.environ.get("OPENML_CACHE_DIR") or folder / ".cache" / "openml")
 
 
-def _fetch(source: OpenMLSource) -> tuple[NDArray[np.float64], NDArray[np.int64], bool]:
+def _fetch(source: OpenMLSource) -> tuple[Features, NDArray[Any], bool]:
     import openml
 
     logging.getLogger("openml").setLevel(logging.ERROR)
@@ -95,7 +82,18 @@ def _fetch(source: OpenMLSource) -> tuple[NDArray[np.float64], NDArray[np.int64]
             f"{source.name} (OpenML task {source.task_id}) is neither in the cache nor can it be downloaded: "
             f"{type(error).__name__}: {reason}"
         ) from error
+    rebuilt = "PROVENANCE" in (dataset.description or "")
+    if source.kind == REGRESSION:
+        return _features(X), y.to_numpy(np.float64), rebuilt
     labels, numbers = np.unique(np.asarray(y.astype(str)), return_inverse=True)
     if len(labels) < 2:
         raise DataUnavailableError(f"{source.name} (OpenML task {source.task_id}) has one class only in the cache")
-    return X.to_numpy(np.float64), numbers.astype(np.int64), "PROVENANCE" in (dataset.description or "")
+    return _features(X), numbers.astype(np.int64), rebuilt
+
+
+def _features(X: pd.DataFrame) -> Features:
+    """Return an array, or a frame where columns are categories, its other columns as floats."""
+    if not category_columns(X):
+        return X.to_numpy(np.float64)
+    numbers = X.select_dtypes(exclude="category").columns
+    return X.astype(dict.fromkeys(numbers, np.float64))

@@ -1,10 +1,15 @@
-"""What a table is, and the error of one that is unavailable."""
+"""What a table is, its rows and its category columns, and the error of one that is unavailable."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+CLASSIFICATION, REGRESSION = "classification", "regression"
+
+Features = NDArray[np.float64] | pd.DataFrame
 
 
 class DataUnavailableError(Exception):
@@ -17,7 +22,8 @@ class Data:
 
     Attributes
     ----------
-    X : array of shape (n_rows, n_features)
+    X : array or DataFrame of shape (n_rows, n_features)
+        A frame where columns are categories, which are of pandas' type ``category``; its other columns are floats.
     y : array of shape (n_rows,)
         Class numbers, 0 to n_classes - 1; numbers for regression.
     n_published : int or None
@@ -28,8 +34,20 @@ class Data:
         Whether these are the published rows, all of them.
     """
 
-    X: NDArray[np.float64]
+    X: Features
     y: NDArray[Any]
     n_published: int | None
     statement: str
     complete: bool
+
+
+def rows_of(X: Features, rows: NDArray[np.intp]) -> Features:
+    """Return the rows with these numbers."""
+    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
+
+
+def category_columns(X: Features) -> list[int]:
+    """Return the positions of the columns that are categories."""
+    if not isinstance(X, pd.DataFrame):
+        return []
+    return [place for place, dtype in enumerate(X.dtypes) if isinstance(dtype, pd.CategoricalDtype)]

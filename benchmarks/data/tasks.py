@@ -1,4 +1,4 @@
-"""The tasks by name: 16 OpenML tables, others that are generated, and sparse targets such as ``parity-N-K``.
+"""The tasks by name: tables of four OpenML suites, generated ones, and sparse targets such as ``parity-N-K``.
 
 A `Task` is one table, which every seed splits. A `SampledTask` is a distribution, of which every seed has rows of
 its own, as many as are asked for.
@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.cli import UsageError, known_names
-from benchmarks.data import openml, synthetic
-from benchmarks.data.table import Data, DataUnavailableError
+from benchmarks.data import suites, synthetic
+from benchmarks.data.table import CLASSIFICATION, REGRESSION, Data, DataUnavailableError, Features
 
-CLASSIFICATION, REGRESSION = "classification", "regression"
 _SPARSE_TARGET = re.compile(rf"({'|'.join(synthetic.SPARSE_TARGETS)})-(\d+)-(\d+)")
 #: the panel of sparse targets: task -> training rows
 PANEL = {
@@ -42,7 +41,8 @@ class Task:
     def data(self) -> Data:
         """Load the table; raises DataUnavailableError where that fails or its targets cannot be used."""
         data = self.load()
-        return replace(data, X=np.ascontiguousarray(data.X), y=_checked(self, data.y, data.X))
+        X = np.ascontiguousarray(data.X) if isinstance(data.X, np.ndarray) else data.X
+        return replace(data, X=X, y=_checked(self, data.y, X))
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class SampledTask:
 AnyTask = Task | SampledTask
 
 
-def _checked(task: Task, y: Any, X: NDArray[np.float64]) -> NDArray[Any]:
+def _checked(task: Task, y: Any, X: Features) -> NDArray[Any]:
     """Return class numbers as integers, or finite targets as floats."""
     y = np.asarray(y)
     if task.kind == REGRESSION:
@@ -90,7 +90,9 @@ def _checked(task: Task, y: Any, X: NDArray[np.float64]) -> NDArray[Any]:
     return y.astype(np.int64)
 
 
-OPENML_TASKS = tuple(Task(source.name, source) for source in openml.SOURCES)
+_SOURCES = [source for sources in suites.SUITES.values() for source in sources]
+_BY_ID = {str(source.task_id): source.name for source in _SOURCES}
+OPENML_TASKS = tuple(Task(source.name, source, source.kind) for source in _SOURCES)
 OTHER_TASKS = tuple(Task(name, load) for name, load in synthetic.TABLES.items())
 REGRESSION_TASKS = tuple(
     SampledTask(name, sample, n_features, words, REGRESSION)
@@ -98,9 +100,8 @@ REGRESSION_TASKS = tuple(
 )
 _ALL: tuple[AnyTask, ...] = (*OPENML_TASKS, *OTHER_TASKS, *REGRESSION_TASKS)
 TASKS = {task.name: task for task in _ALL}
-OPENML_NAMES = tuple(task.name for task in OPENML_TASKS)
+OPENML_NAMES = suites.names(suites.NUMERIC)
 OTHER_NAMES = tuple(task.name for task in OTHER_TASKS)
-REGRESSION_NAMES = tuple(task.name for task in REGRESSION_TASKS)
 
 
 def family(name: str) -> str:
@@ -130,7 +131,11 @@ def load(name: str) -> Data:
 
 
 def chosen_tasks(names: Sequence[str], every: Sequence[str] = OPENML_NAMES) -> tuple[str, ...]:
-    """Return the names without repeats, ``all`` spelt out as ``every``; an unknown one is a UsageError."""
+    """Return the names without repeats, ``all`` spelt out as ``every``; an unknown one is a UsageError.
+
+    The tables of OpenML may also be named by the number of their task.
+    """
+    names = [_BY_ID.get(name, name) for name in names]
     targets = [name for name in names if family(name)]
     wanted = known_names("task", names, (*TASKS, *targets), every)
     for name in wanted:

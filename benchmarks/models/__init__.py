@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 
 from benchmarks.cli import UsageError, known_names
 from benchmarks.models import boosting, forest, nets, pytabkit, sklearn_models
-from benchmarks.models.base import Model, Parameters, Regressor
+from benchmarks.models.base import Model, Parameters, Recipe
 
-__all__ = ["MODELS", "Model", "Parameters", "Regressor", "chosen", "label"]
+__all__ = ["MODELS", "Model", "Parameters", "Recipe", "chosen", "label"]
 
 MODELS = {
     model.name: model for module in (forest, nets, sklearn_models, boosting, pytabkit) for model in module.MODELS

@@ -1,11 +1,11 @@
 """What a competitor is: a pipeline, its default configuration and an Optuna search space."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from optuna.trial import BaseTrial
 from sklearn.pipeline import Pipeline
@@ -18,28 +18,15 @@ Space = Callable[[BaseTrial, int, int], Parameters]
 Default = Callable[[], Parameters]
 
 
-class Recipe(Protocol):
-    """How to build, and to tune, a pipeline for one kind of task."""
-
-    @property
-    def build(self) -> Build:
-        """Return an unfitted pipeline at its defaults: (seed, n_samples, n_features) -> Pipeline."""
-
-    @property
-    def space(self) -> Space:
-        """Sample the parameters that tuning may change: (trial, n_samples, n_features) -> dict."""
-
-    @property
-    def default(self) -> Default:
-        """Return the default configuration in terms of the space's own suggestions."""
-
-
-class Regressor(NamedTuple):
-    """The recipe of a competitor for regression tasks; see `Model`."""
+class Recipe(NamedTuple):
+    """How to build, and to tune, a pipeline for one kind of task; see `Model`."""
 
     build: Build
     space: Space
     default: Default
+
+
+Adapt = Callable[[Recipe, list[int]], Recipe]
 
 
 @dataclass(frozen=True)
@@ -65,8 +52,11 @@ class Model:
     package, extra : str
         The package that ``build`` needs beyond scikit-learn and sparsemlp, and the group of optional
         dependencies that has it.
-    regressor : Regressor or None
+    regressor : Recipe or None
         The same three functions for regression tasks; None: there is no regressor.
+    categories : callable (recipe, columns) -> Recipe, or None
+        Changes a recipe for frames in which these columns are categories (`benchmarks.models.categories`). None:
+        the pipeline takes such frames as it is.
     pinned : dict
         Parameters that are set after ``build`` and after ``space``: those of a variant.
     """
@@ -78,7 +68,8 @@ class Model:
     default: Default
     package: str = ""
     extra: str = ""
-    regressor: Regressor | None = None
+    regressor: Recipe | None = None
+    categories: Adapt | None = None
     pinned: Parameters = field(default_factory=dict)
 
     @property
@@ -86,13 +77,12 @@ class Model:
         """Whether the package that it needs is there."""
         return not self.package or find_spec(self.package) is not None
 
-    def recipe(self, kind: str) -> Recipe:
-        """Return how it is built for tasks of a kind."""
-        if kind != "regression":
-            return self
-        if self.regressor is None:
+    def recipe(self, kind: str, categories: Sequence[int] = ()) -> Recipe:
+        """Return how it is built for tasks of a kind, and for tables of which these columns are categories."""
+        recipe = self.regressor if kind == "regression" else Recipe(self.build, self.space, self.default)
+        if recipe is None:
             raise UsageError(f"model {self.name!r} has no regressor, which regression tasks need")
-        return self.regressor
+        return self.categories(recipe, list(categories)) if self.categories and categories else recipe
 
 
 def encode_choice(value: Any) -> str:

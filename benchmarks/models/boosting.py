@@ -10,7 +10,8 @@ from optuna.trial import BaseTrial
 from sklearn.pipeline import Pipeline
 
 from benchmarks.environment import n_cores
-from benchmarks.models.base import Build, Default, Model, Parameters, Regressor, Space
+from benchmarks.models.base import Adapt, Build, Default, Model, Parameters, Recipe, Space
+from benchmarks.models.categories import named
 
 
 def _xgboost(estimator: str, seed: int, n_samples: int, n_features: int) -> Pipeline:
@@ -18,7 +19,7 @@ def _xgboost(estimator: str, seed: int, n_samples: int, n_features: int) -> Pipe
 
     # The library's defaults, written out: its estimator says None for them, and tuning has to name them.
     options: dict[str, Any] = {"n_estimators": 100, "n_jobs": n_cores(), "random_state": seed, **_XGBOOST_DEFAULT}
-    return Pipeline([("model", getattr(xgboost, estimator)(**options))])
+    return Pipeline([("model", getattr(xgboost, estimator)(enable_categorical=True, **options))])
 
 
 _XGBOOST_DEFAULT: Parameters = {
@@ -108,11 +109,19 @@ def _catboost_default() -> Parameters:
     }
 
 
-def _model(name: str, label: str, build: Any, classes: tuple[str, str], space: Space, default: Default) -> Model:
+def _model(
+    name: str,
+    label: str,
+    build: Any,
+    classes: tuple[str, str],
+    space: Space,
+    default: Default,
+    categories: Adapt | None = None,
+) -> Model:
     """Return the competitor; its regressor has the same parameters and the same defaults."""
     builds: list[Build] = [partial(build, estimator) for estimator in classes]
-    regressor = Regressor(builds[1], space, default)
-    return Model(name, label, builds[0], space, default, name, "boosting", regressor)
+    regressor = Recipe(builds[1], space, default)
+    return Model(name, label, builds[0], space, default, name, "boosting", regressor, categories)
 
 
 MODELS = (
@@ -127,5 +136,6 @@ MODELS = (
         ("CatBoostClassifier", "CatBoostRegressor"),
         _catboost_space,
         _catboost_default,
+        named("model__cat_features"),
     ),
 )

@@ -5,7 +5,8 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.pipeline import Pipeline
 
 from benchmarks.environment import n_cores
-from benchmarks.models.base import Model, Parameters, Regressor, position, weighted
+from benchmarks.models.base import Model, Parameters, Recipe, position, weighted
+from benchmarks.models.categories import encoded
 
 
 def _build(seed: int, n_samples: int, n_features: int) -> Pipeline:
@@ -56,5 +57,6 @@ def _regressor_default() -> Parameters:
     }
 
 
-REGRESSOR = Regressor(_build_regressor, _regressor_space, _regressor_default)
-MODELS = (Model("rf", "Random forest", _build, _space, _default, regressor=REGRESSOR),)
+REGRESSOR = Recipe(_build_regressor, _regressor_space, _regressor_default)
+_ENCODED = encoded("ordinal", "onehot")
+MODELS = (Model("rf", "Random forest", _build, _space, _default, regressor=REGRESSOR, categories=_ENCODED),)

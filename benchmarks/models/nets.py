@@ -11,7 +11,8 @@ from optuna.trial import BaseTrial
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.models.base import Model, Parameters, Regressor
+from benchmarks.models.base import Adapt, Model, Parameters, Recipe
+from benchmarks.models.categories import encoded
 
 
 def _net(seed: int, n_samples: int, n_features: int, *, dense: bool, regression: bool = False) -> Pipeline:
@@ -40,10 +41,10 @@ def _default(*, dense: bool, regression: bool = False) -> Parameters:
 _FUNCTIONS: tuple[Callable[..., Any], ...] = (_net, _space, _default)
 
 
-def _model(name: str, label: str, *, dense: bool) -> Model:
+def _model(name: str, label: str, *, dense: bool, categories: Adapt | None = None) -> Model:
     build, space, default = (partial(function, dense=dense) for function in _FUNCTIONS)
-    regressor = Regressor(*(partial(function, dense=dense, regression=True) for function in _FUNCTIONS))
-    return Model(name, label, build, space, default, regressor=regressor)
+    regressor = Recipe(*(partial(function, dense=dense, regression=True) for function in _FUNCTIONS))
+    return Model(name, label, build, space, default, regressor=regressor, categories=categories)
 
 
 # The net of the paper, for sparse parities. Its training has a fixed length, here in steps, as theirs has.
@@ -85,11 +86,12 @@ _PAPER_FUNCTIONS: tuple[Callable[..., Any], ...] = (_paper_net, _paper_space, _p
 
 def _paper_model(name: str, label: str, *, dense: bool) -> Model:
     build, space, default = (partial(function, dense=dense) for function in _PAPER_FUNCTIONS)
-    return Model(name, label, build, space, default)
+    return Model(name, label, build, space, default, categories=encoded("onehot"))
 
 
 MODELS = (
     _model("sparse_mlp", "Sparse net", dense=False),
+    _model("sparse_mlp_onehot", "Sparse net, one-hot", dense=False, categories=encoded("onehot")),
     _model("dense_mlp", "Dense net", dense=True),
     _paper_model("paper_net", "The paper's net", dense=False),
     _paper_model("dense_paper_net", "The paper's net, dense", dense=True),

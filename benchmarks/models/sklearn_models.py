@@ -9,15 +9,20 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.models.base import Model, Parameters, Regressor, decode_choice, encode_choice
+from benchmarks.models.base import Model, Parameters, Recipe, decode_choice, encode_choice
+from benchmarks.models.categories import encoded
 
 
 def _boosting(seed: int, n_samples: int, n_features: int) -> Pipeline:
-    return Pipeline([("model", HistGradientBoostingClassifier(random_state=seed))])
+    return Pipeline(
+        [("model", HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=seed))]
+    )
 
 
 def _boosting_regressor(seed: int, n_samples: int, n_features: int) -> Pipeline:
-    return Pipeline([("model", HistGradientBoostingRegressor(random_state=seed))])
+    return Pipeline(
+        [("model", HistGradientBoostingRegressor(categorical_features="from_dtype", random_state=seed))]
+    )
 
 
 def _boosting_space(trial: BaseTrial, n_samples: int, n_features: int) -> Parameters:
@@ -99,10 +104,17 @@ def _l1_logistic_default() -> Parameters:
     return {"tol": 1e-4, "class_weight": None}
 
 
-BOOSTING_REGRESSOR = Regressor(_boosting_regressor, _boosting_space, _boosting_default)
+_ONEHOT = encoded("onehot")
+BOOSTING_REGRESSOR = Recipe(_boosting_regressor, _boosting_space, _boosting_default)
 MODELS = (
     Model("hgb", "Boosted trees", _boosting, _boosting_space, _boosting_default, regressor=BOOSTING_REGRESSOR),
-    Model("sklearn_mlp", "scikit-learn MLP", _sklearn_mlp, _sklearn_mlp_space, _sklearn_mlp_default),
-    Model("logistic", "Logistic regression", _logistic, _logistic_space, _logistic_default),
-    Model("l1_logistic", "L1 logistic regression", _l1_logistic, _l1_logistic_space, _l1_logistic_default),
+    Model(
+        *("sklearn_mlp", "scikit-learn MLP", _sklearn_mlp, _sklearn_mlp_space, _sklearn_mlp_default),
+        categories=_ONEHOT,
+    ),
+    Model("logistic", "Logistic regression", _logistic, _logistic_space, _logistic_default, categories=_ONEHOT),
+    Model(
+        *("l1_logistic", "L1 logistic regression", _l1_logistic, _l1_logistic_space, _l1_logistic_default),
+        categories=_ONEHOT,
+    ),
 )

@@ -87,7 +87,28 @@ def measure(repeats: int, scale: float, widths: list[int]) -> list[dict[str, Any
             for name, value in times.items()
         ]
     rows += [row for size in cases.MEMORY_SIZES if (row := _memory(*size, scale))]
-    return rows + _harness(repeats)
+    return rows + _neighbour(repeats, scale) + _harness(repeats)
+
+
+def _neighbour(repeats: int, scale: float) -> list[dict[str, Any]]:
+    """Return rows on fits and predictions beside a busy process; fewer rows where `scale` is small."""
+    from benchmarks.speed.neighbour import beside_a_busy_process
+
+    print("fits and predictions beside a busy process ...", file=sys.stderr, flush=True)
+    size = min(1.0, 4 * scale)
+    return [
+        {
+            "case": f"{found['what']}, {found['model']}",
+            "unit": "s",
+            "contender": contender,
+            "value": found[key],
+            "ratio": found[key] / found["alone"],
+            "floor": None,
+            "grows_with": None,
+        }
+        for found in beside_a_busy_process(repeats, int(5000 * size), int(10_000 * size))
+        for contender, key in (("alone", "alone"), ("beside a busy process", "beside"))
+    ]
 
 
 def _harness(repeats: int) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from benchmarks.cli import (
     whole_number_or_all,
     with_profile,
 )
+from benchmarks.data import suites
 from benchmarks.data.splits import REPORT_SEED, Size
 
 if TYPE_CHECKING:  # the libraries behind these take seconds to import, and --help should not
@@ -25,9 +26,10 @@ if TYPE_CHECKING:  # the libraries behind these take seconds to import, and --he
     from benchmarks.results.store import Store
     from benchmarks.tabular.plan import Plan
 
-HELP = "compare classifiers on the 16 OpenML tables, and on other tasks"
+HELP = "compare models on the tables of four OpenML suites, and on other tasks"
 
 _QUICK: dict[str, Any] = {
+    "suite": [suites.NUMERIC],
     "tasks": ["all"],
     "fractions": [],
     "rows": [1000],
@@ -54,9 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=hidden,
         metavar="NAME",
-        help="tasks, all (the 16 OpenML tables), or sparse targets: parity-N-K, product-N-K, sum-N-K or box-N-K, "
+        help="tasks, all (the tables of --suite), or sparse targets: parity-N-K, product-N-K, sum-N-K or box-N-K, "
         "functions of K of N inputs",
     )
+    add_suite(parser)
     add(
         "--fractions",
         nargs="+",
@@ -104,6 +107,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a Python file with competitors (MODELS) or tasks (TASKS) of your own",
     )
     add_workers(parser)
+
+
+def add_suite(parser: argparse.ArgumentParser) -> None:
+    """Add ``--suite``."""
+    parser.add_argument(
+        "--suite",
+        nargs="+",
+        type=int,
+        choices=list(suites.SUITES),
+        default=argparse.SUPPRESS,
+        metavar="SUITE",
+        help="OpenML suites whose tables --tasks all means: "
+        + ", ".join(f"{suite} ({words})" for suite, words in suites.WORDS.items())
+        + f"; {suites.NUMERIC} if left out",
+    )
 
 
 def add_variant(parser: argparse.ArgumentParser) -> None:
@@ -212,8 +230,10 @@ def make_plan(args: argparse.Namespace) -> "Plan":
     if "fractions" in args or "rows" in args:  # a size that is given replaces all sizes of the profile
         args.fractions = getattr(args, "fractions", [])
         args.rows = getattr(args, "rows", [])
+    if "suite" in args and "tasks" not in args:
+        args.tasks = ["all"]
     options = with_profile(args, PROFILES)
-    tasks = chosen_tasks(options["tasks"])
+    tasks = chosen_tasks(options["tasks"], suites.names(*options["suite"]))
     own_rows = {task: [Size.rows(n)] for task, n in args.own_rows.items()}
     sampled = [name for name in tasks if isinstance(task_of(name), SampledTask)]
     if sampled and options["fractions"]:

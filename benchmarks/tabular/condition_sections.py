@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.data.table import REGRESSION
 from benchmarks.models import label
 from benchmarks.report.document import Picture, Section, Table, mark, number
 from benchmarks.tabular import comparisons, curves, figures, scores
@@ -20,6 +21,8 @@ def section(condition: Condition, incomplete: set[str]) -> Section:
     ranks = comparisons.ranking(condition)
     found = Section(condition.title, [evidence(condition)], brief=2)
     found.tables = [model_table(condition, ranks), task_table(condition, incomplete)]
+    if condition.kind == REGRESSION:
+        found.tables.append(rmse_table(condition))
     for rival in RIVALS:
         comparison = compare(condition.of(SUBJECT), condition.of(rival))
         if len(comparison):
@@ -79,6 +82,8 @@ def model_table(condition: Condition, ranks: Ranking | None) -> Table:
         "(those that all models have); seconds and peak memory of the whole process are medians. "
         "W/T/L: tasks won, tied and lost."
     )
+    if condition.kind == REGRESSION:
+        caption += " Relative RMSE: in units of the RMSE of predicting the training rows' mean."
     return Table(caption if ranks is None else f"{caption} {ranks_in_words(ranks)}", head, rows)
 
 
@@ -124,6 +129,23 @@ def task_table(condition: Condition, incomplete: set[str]) -> Table:
     if table["n_failed"].any():
         caption += " † with failed fits, which are scored as the baseline."
     return Table(caption, ["task", "rows", *map(label, models)], rows)
+
+
+def rmse_table(condition: Condition) -> Table:
+    """Return the table of RMSE, a row per task, in the units of its target."""
+    means = condition.scores.groupby(["task", "model"])["test_rmse"].mean().unstack("model")
+    rows = [
+        [
+            task,
+            *(
+                mark(number(value, "{:.4g}"), value == means.loc[task].min())
+                for value in means.loc[task, condition.models]
+            ),
+        ]
+        for task in condition.tasks
+    ]
+    caption = f"Test RMSE in the target's units, mean over {_seed_count(condition)}; the best of a task is bold."
+    return Table(caption, ["task", *map(label, condition.models)], rows, long=True)
 
 
 def _score_cell(condition: Condition, row: Any, best: float, as_good: bool) -> str:

@@ -13,9 +13,9 @@ from sklearn.pipeline import Pipeline
 
 from benchmarks import environment
 from benchmarks.data.splits import Size, make_split
-from benchmarks.data.table import Data, DataUnavailableError
-from benchmarks.data.tasks import REGRESSION, AnyTask, SampledTask, Task
-from benchmarks.models import Model, Parameters
+from benchmarks.data.table import REGRESSION, Data, DataUnavailableError, Features, category_columns, rows_of
+from benchmarks.data.tasks import AnyTask, SampledTask, Task
+from benchmarks.models import Model, Parameters, Recipe
 from benchmarks.results.schema import MEASURED
 from benchmarks.tabular.measure import baseline_score, measure, reason
 from benchmarks.tabular.plan import Evaluation, Row, Study
@@ -55,9 +55,9 @@ class Work:
 class TrainTest:
     """Training and test rows, the same for every model."""
 
-    X: NDArray[np.float64]
+    X: Features
     y: NDArray[Any]
-    X_test: NDArray[np.float64]
+    X_test: Features
     y_test: NDArray[Any]
     fraction: float
     dataset: Row
@@ -139,8 +139,8 @@ class Evaluator:
             "statement": data.statement,
             "complete": data.complete,
         }
-        fraction = len(train) / len(split.pool)
-        return TrainTest(data.X[train], data.y[train], data.X[split.test], data.y[split.test], fraction, dataset)
+        X, X_test = rows_of(data.X, train), rows_of(data.X, split.test)
+        return TrainTest(X, data.y[train], X_test, data.y[split.test], len(train) / len(split.pool), dataset)
 
     def _load(self, task: Task) -> Data:
         if self._data is None or self._data[0] != task.name:
@@ -193,7 +193,7 @@ def _suggest(work: Work, rows: TrainTest) -> PendingTrial:
     """Replay a study's earlier trials and suggest the next."""
     study = work.evaluation.study
     key = (study.task, len(rows.y), study.seed, study.model)  # not what the size is called
-    tuning = Tuning(work.model.recipe(work.task.kind), key, *rows.X.shape).replay_all(work.earlier)
+    tuning = Tuning(_recipe(work, rows), key, *rows.X.shape).replay_all(work.earlier)
     trial, parameters = tuning.ask(work.evaluation.trial)
     return PendingTrial(tuning, trial, _storable(parameters | work.model.pinned))
 
@@ -239,5 +239,8 @@ def _measure(work: Work, rows: TrainTest, parameters: Parameters) -> Row:
 
 
 def _pipeline(work: Work, rows: TrainTest, parameters: Parameters) -> Pipeline:
-    build = work.model.recipe(work.task.kind).build
-    return build(work.evaluation.study.seed, *rows.X.shape).set_params(**parameters)
+    return _recipe(work, rows).build(work.evaluation.study.seed, *rows.X.shape).set_params(**parameters)
+
+
+def _recipe(work: Work, rows: TrainTest) -> Recipe:
+    return work.model.recipe(work.task.kind, category_columns(rows.X))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, log_loss, r2_score, roc_auc_score, root_mean_squared_error
 from sklearn.pipeline import Pipeline
 
+from benchmarks.data.table import Features
 from benchmarks.results.schema import MEASURED
 
 MAX_MESSAGE = 500
@@ -19,7 +20,6 @@ MAX_MESSAGE = 500
 N_BINS = 10
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
-Features = NDArray[np.float64]
 Targets = NDArray[Any]
 
 

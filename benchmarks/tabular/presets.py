@@ -1,12 +1,13 @@
-"""Presets of ``tabular`` that print a table: ``ablation`` and ``regression`` (differences), ``sparse-targets``."""
+"""Presets of ``tabular`` that print a table: ``ablation`` (differences) and ``sparse-targets`` (accuracies)."""
 
 import argparse
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.cli import add_common, add_shared, known_names
+from benchmarks.data import suites
 from benchmarks.data.splits import REPORT_SEED, Size
-from benchmarks.data.tasks import OPENML_NAMES, PANEL, REGRESSION_NAMES, chosen_tasks
+from benchmarks.data.tasks import PANEL, chosen_tasks
 from benchmarks.results.schema import DEFAULT_TRIAL
 from benchmarks.tabular import command
 
@@ -19,27 +20,33 @@ MODELS = ["rf", "sparse_mlp"]
 PANEL_MODELS = ["sparse_mlp", "dense_mlp", "rf", "hgb", "l1_logistic", "paper_net", "catboost"]
 
 
-class Preset:
-    """A command: what ``tabular`` does for some tasks and rows, with models at their defaults."""
+class Ablation:
+    """A command: models at their defaults, variants of ours among them, and their differences."""
 
-    def __init__(self, help_: str, text: str, tasks: Sequence[str], rows: Sequence[int], first_seed: int) -> None:
-        self.HELP, self.__doc__ = help_, text
-        self.tasks, self.rows, self.first_seed = tasks, rows, first_seed
+    HELP = "variants of the estimators against each other and a random forest, paired by split"
+
+    def __init__(self) -> None:
+        self.__doc__ = (
+            "The estimators with other parameters, against their defaults and a random forest. Every variant has "
+            "the same rows of every task at every seed. Seeds 0 to 4 are for decisions, those from 100 on for a "
+            "release's table."
+        )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options that are left open."""
         add_common(parser, profiles=())
         parser.add_argument("--tasks", nargs="+", default=["all"], metavar="NAME", help="tasks (default: all)")
-        add_shared(parser, "--rows", default=list(self.rows))
+        command.add_suite(parser)
+        add_shared(parser, "--rows", default=[1000])
         add_shared(parser, "--seeds", default=3)
-        add_shared(parser, "--first-seed", default=self.first_seed)
+        add_shared(parser, "--first-seed", default=0)
         command.add_variant(parser)
         parser.add_argument("--against", default="rf", metavar="NAME", help="the competitor to compare with")
         command.add_workers(parser)
 
     def run(self, args: argparse.Namespace) -> int:
         """Do the evaluations that are not there, and print the differences."""
-        args.tasks = chosen_tasks(args.tasks, self.tasks)
+        args.tasks = chosen_tasks(args.tasks, suites.names(*getattr(args, "suite", [suites.NUMERIC])))
         models = [*MODELS, *(name for name, _ in args.variant)]
         known_names("competitor", [args.against], models)
         status, rows = _evaluated(args, models, args.rows, {"models": MODELS})
@@ -81,8 +88,8 @@ class SparseTargets:
         if args.models is None:
             args.models = [name for name in PANEL_MODELS if models.MODELS[name].is_installed]
         args.models = models.chosen(args.models)
-        names = [*args.models, *(name for name, _ in args.variant)]
-        status, rows = _evaluated(args, names, args.own_rows.values(), {"rows": []})
+        competitors = [*args.models, *(name for name, _ in args.variant)]
+        status, rows = _evaluated(args, competitors, args.own_rows.values(), {"rows": []})
         if len(rows):
             from benchmarks.tabular import target_sections
 
@@ -138,20 +145,5 @@ def tables(rows: "pd.DataFrame", against: str) -> str:
     return "\n\n".join(parts)
 
 
-ABLATION = Preset(
-    "variants of the classifier against each other and a random forest, paired by split",
-    "The classifier with other parameters, against its defaults and a random forest. Every variant has the same "
-    "rows of every task at every seed. Seeds 0 to 4 are for decisions, those from 100 on for a release's table.",
-    OPENML_NAMES,
-    (1000,),
-    0,
-)
-REGRESSION = Preset(
-    "the regressor against a random forest on scikit-learn's regression sets",
-    "The regressor against a random forest, both at their defaults, on scikit-learn's diabetes and on generated "
-    "data, of which every seed samples new rows.",
-    REGRESSION_NAMES,
-    (100, 300, 1000, 5000),
-    REPORT_SEED,
-)
+ABLATION = Ablation()
 SPARSE_TARGETS = SparseTargets()

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.data.splits import REPORT_SEED
-from benchmarks.data.tasks import OPENML_NAMES
+from benchmarks.data.suites import SUITES, names
+from benchmarks.data.table import REGRESSION
 from benchmarks.models import MODELS, label
 from benchmarks.report.document import CsvFile, Section, Table
 from benchmarks.results.store import Store
@@ -43,8 +44,9 @@ def data_section(datasets: pd.DataFrame, evaluations: pd.DataFrame) -> Section:
     published = used[used["n_published"].notna()]
     incomplete = published[~published["complete"].astype(bool)]
     text = []
-    if of_suite := len(used[used["task"].isin(OPENML_NAMES)]):
-        text.append(f"{of_suite} tables are of OpenML suite 337 (Grinsztajn et al. 2022).")
+    for suite in SUITES:
+        if n_tables := int(used["task"].isin(names(suite)).sum()):
+            text.append(f"{n_tables} tables are of OpenML suite {suite} (Grinsztajn et al. 2022).")
     if len(incomplete):
         statements = "; ".join(f"{row['task']} ({row['statement']})" for _, row in incomplete.iterrows())
         text.append(f"Not the published data in full, {len(incomplete)} of {len(published)} tables: {statements}.")
@@ -143,7 +145,8 @@ def _protocol(evaluations: pd.DataFrame) -> str:
         "they are nested; fractions are of the pool's first 10000 rows unless said otherwise. Tuning scores "
         "trials by cross-validation on the training rows (repeated where there are few, a holdout where there "
         "are many), the default configuration first; it never sees the test rows, and gives up a trial that is "
-        f"surely worse on the same folds. {_samples(evaluations)}{_validation(evaluations)}{_seeds(evaluations)}"
+        f"surely worse on the same folds. {_splits(evaluations)}{_samples(evaluations)}{_validation(evaluations)}"
+        f"{_seeds(evaluations)}"
     )
 
 
@@ -168,6 +171,10 @@ def _statistics(evaluations: pd.DataFrame) -> str:
         "failed evaluation is scored as a majority-class prediction, or as a prediction of the mean in "
         "regression."
     )
+
+
+def _splits(evaluations: pd.DataFrame) -> str:
+    return "Splits of regression tasks are not stratified. " if (evaluations["kind"] == REGRESSION).any() else ""
 
 
 def _samples(evaluations: pd.DataFrame) -> str:

@@ -1,21 +1,20 @@
 """Does a plan: a study is a chain of evaluations on the engine's workers; rows are stored here as they come."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from tqdm import tqdm
 
 from benchmarks.cli import progress_bar
 from benchmarks.data.table import DataUnavailableError
 from benchmarks.data.tasks import task_of
-from benchmarks.engine import Call, Chain, LostError, Workers
+from benchmarks.engine import Call, LostError, Workers
 from benchmarks.results.schema import EVALUATION_KEY
 from benchmarks.results.store import Store
 from benchmarks.tabular.evaluate import Work, describe, evaluate
 from benchmarks.tabular.plan import Evaluation, Plan, Row, Study
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 
 def run_plan(plan: Plan, store: Store, workers: Workers) -> int:
@@ -25,75 +24,55 @@ def run_plan(plan: Plan, store: Store, workers: Workers) -> int:
     status is 1 where no evaluation at all could be done.
     """
     missing = plan.all_missing(store.finished())
-    n_there = len(plan) - len(missing)
-    if n_there:
+    if n_there := len(plan) - len(missing):
         print(f"{n_there} of {len(plan)} evaluations are there already", file=sys.stderr)
     if not missing:
         return 0
     with progress_bar(len(missing)) as bar:
         run = _Run(plan, store, bar)
-        workers.run(map(run.study, dict.fromkeys(evaluation.study for evaluation in missing)))
+        workers.run(partial(run.study, study) for study in dict.fromkeys(one.study for one in missing))
     done = {evaluation.key for evaluation in missing} & store.finished()
-    n_failed = len(done & store.failed())
-    if n_failed:
+    if n_failed := len(done & store.failed()):
         print(f"{n_failed} evaluations failed; the report says why", file=sys.stderr)
     for message in dict.fromkeys(run.unavailable.values()):
         print(f"left out: {message}", file=sys.stderr)
     return 0 if done else 1
 
 
+@dataclass
 class _Run:
-    """The studies under way."""
+    """What the studies under way share."""
 
-    def __init__(self, plan: Plan, store: Store, bar: "tqdm[Any]") -> None:
-        self._plan = plan
-        self._store = store
-        self._bar = bar
-        self._running: dict[Evaluation, None] = {}
-        self.unavailable: dict[tuple[Any, ...], str] = {}  # by task and size
+    plan: Plan
+    store: Store
+    bar: "tqdm[Any]"
+    unavailable: dict[tuple[Any, ...], str] = field(default_factory=dict)  # by task and size
 
-    def study(self, study: Study) -> Chain:
+    def study(self, study: Study, call: Call) -> None:
         """Do what is missing of a study; a trial is suggested when those before it are stored."""
         data = (study.task, study.size)
-        for evaluation in self._plan.missing(study, self._store.finished()):
+        for evaluation in self.plan.missing(study, self.store.finished()):
             if data in self.unavailable:
                 return
-            with self._shown(evaluation):
-                try:
-                    yield from self._evaluation(evaluation)
-                except (DataUnavailableError, LostError) as error:
-                    self.unavailable[data] = str(error)
+            self.bar.set_description_str(str(evaluation), refresh=False)
+            try:
+                self._evaluation(evaluation, call)
+            except (DataUnavailableError, LostError) as error:
+                self.unavailable[data] = str(error)
+            self.bar.update()
 
-    def _evaluation(self, evaluation: Evaluation) -> Chain:
+    def _evaluation(self, evaluation: Evaluation, call: Call) -> None:
         study = evaluation.study
-        trials = self._store.trials(study.key)
+        trials = self.store.trials(study.key)
         earlier = [trials[number] for number in range(max(evaluation.trial, 0))]
-        work = Work(evaluation, task_of(study.task), self._plan.model(study), earlier)
-        dataset, row = yield Call(describe, (work,))
+        work = Work(evaluation, task_of(study.task), self.plan.model(study), earlier)
+        dataset, row = call(describe, work)
         row |= dict(zip(EVALUATION_KEY, evaluation.key, strict=True))
-        found: Row | None = None if row["failure"] is None else {}
-        if found is None:
-            found = self._store.found_on_same_rows(row)
+        found: Row | None = self.store.found_on_same_rows(row) if row["failure"] is None else {}
         if found is None:
             try:
-                found = yield Call(evaluate, (work,), limited=True)
+                found = call(evaluate, work, limited=True)
             except LostError as error:
                 found = {"failure": str(error)}
-        self._store.record_dataset(study.task, dataset)
-        self._store.add_evaluation(row | found)
-
-    @contextmanager
-    def _shown(self, evaluation: Evaluation) -> Iterator[None]:
-        """Show what is being done: one evaluation, and how many others."""
-        self._running[evaluation] = None
-        self._describe()
-        try:
-            yield
-        finally:
-            del self._running[evaluation]
-            self._bar.update()
-
-    def _describe(self) -> None:
-        first, *others = self._running
-        more = f" and {len(others)} more" if others else ""
-        self._bar.set_description_str(f"{first}{more}", refresh=False)
+        self.store.record_dataset(study.task, dataset)
+        self.store.add_evaluation(row | found)

@@ -10,10 +10,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.data.splits import Size
+from benchmarks.data.suites import NUMERIC, SUITES, suite_of
+from benchmarks.data.table import REGRESSION
 from benchmarks.data.tasks import family
 from benchmarks.results.schema import DEFAULT_TRIAL
 
-GROUPS = ("", "regression", "parity", "sparse targets")  # of tasks that are averaged together, tables first
+_SUITES = {suite: f"suite {suite}" for suite in SUITES if suite != NUMERIC}
+TABLES = ("", *_SUITES.values(), "regression")  # groups of tasks that are averaged together
+GROUPS = (*TABLES, "parity", "sparse targets")
 PARAMETER_PREFIX = "model__"
 
 
@@ -46,7 +50,10 @@ ACCURACY = Metric(
     *("test_accuracy", "accuracy", "percentage points", 100, 1),
     {"test_roc_auc": "ROC AUC", "test_log_loss": "log loss", "test_brier": "Brier"},
 )
-METRICS = {"classification": ACCURACY, "regression": Metric("test_r2", "R²", "", 1, 3, {})}
+METRICS = {
+    "classification": ACCURACY,
+    "regression": Metric("test_r2", "R²", "", 1, 3, {"relative_rmse": "relative RMSE"}),
+}
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class Condition:
     kind : str
         "classification" or "regression", of all its tasks.
     group : str
-        One of GROUPS: the tasks in a word, where they are not classification of tables.
+        One of GROUPS: the tasks in a word, where they are not classification of tables of numbers.
     size : str
         As the store writes it: ``rows:1000``, ``fraction:0.1``.
     tuned : bool
@@ -156,8 +163,10 @@ def conditions(evaluations: pd.DataFrame) -> list[Condition]:
 
 
 def _group(task: str, kind: str) -> str:
+    if suite_of(task) in _SUITES:
+        return _SUITES[suite_of(task)]
     of = family(task)
-    return of if of == "parity" else "sparse targets" if of else "regression" if kind == "regression" else ""
+    return of if of == "parity" else "sparse targets" if of else REGRESSION if kind == REGRESSION else ""
 
 
 def _size_order(size: str) -> tuple[str, float]:
@@ -175,7 +184,8 @@ def with_scores(rows: pd.DataFrame) -> pd.DataFrame:
     """Add what comparisons take.
 
     ``score`` is the primary score on the test rows, or the baseline's where the evaluation ``failed``; ``overlap``
-    the test rows for each row of the pool that is not for testing, 0 where every seed samples its own rows.
+    the test rows for each row of the pool that is not for testing, 0 where every seed samples its own rows;
+    ``relative_rmse`` the RMSE of regression in units of the baseline's.
     """
     columns = rows["kind"].map(lambda kind: METRICS[kind].column)
     score = pd.Series(np.nan, rows.index)
@@ -183,7 +193,9 @@ def with_scores(rows: pd.DataFrame) -> pd.DataFrame:
         score = score.where(columns != column, rows[column].astype(float))
     failed = rows["failure"].notna() | score.isna()
     score = score.where(~failed, rows["baseline_score"]).astype(float)
-    return rows.assign(score=score, failed=failed, overlap=rows["n_test"] * rows["fraction"] / rows["n_train"])
+    overlap = rows["n_test"] * rows["fraction"] / rows["n_train"]
+    ratio = ((1 - score) / (1 - rows["baseline_score"])).where((rows["kind"] == REGRESSION) & ~failed)
+    return rows.assign(score=score, failed=failed, overlap=overlap, relative_rmse=np.sqrt(ratio.astype(float)))
 
 
 def standard_error(values: Iterable[float]) -> float:

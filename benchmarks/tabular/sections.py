@@ -56,7 +56,7 @@ def sections(store: Store, results: Path) -> list[Section]:
 
 def _apart(found: Sequence[Condition]) -> tuple[list[Condition], list[Condition]]:
     """Return the conditions of tables, and those of parities."""
-    tables = [one for one in found if one.group in ("", "regression")]
+    tables = [one for one in found if one.group in scores.TABLES]
     return tables, [one for one in found if one.group == "parity"]
 
 
@@ -70,10 +70,11 @@ def _incomplete(store: Store) -> set[str]:
 
 
 def headlines(conditions: Sequence[Condition]) -> list[str]:
-    """Say how the sparse net does against the forest, at the defaults and tuned: where most was compared."""
+    """Say how the sparse net does against the forest, by group, untuned and tuned: where most was compared."""
     lines = []
-    for tuned in (False, True):
-        met = [(one, compare(one.of(SUBJECT), one.of(FOREST))) for one in conditions if one.tuned == tuned]
+    for group, tuned in dict.fromkeys((one.group, tuned) for one in conditions for tuned in (False, True)):
+        alike = [one for one in conditions if (one.group, one.tuned) == (group, tuned)]
+        met = [(one, compare(one.of(SUBJECT), one.of(FOREST))) for one in alike]
         met = [(one, comparison) for one, comparison in met if len(comparison)]
         if met:
             condition, comparison = max(met, key=lambda pair: (len(pair[1]), pair[0].scores["n_train"].median()))
@@ -132,7 +133,7 @@ def comparison_table(conditions: Sequence[Condition], incomplete: set[str]) -> T
 
 def _opponents(condition: Condition, conditions: Sequence[Condition]) -> dict[str, pd.DataFrame]:
     """Return the scores of the rivals by name: forests of the same size, tuned or not, and all others."""
-    same_size = [one for one in conditions if (one.kind, one.size) == (condition.kind, condition.size)]
+    same_size = [one for one in conditions if (one.group, one.size) == (condition.group, condition.size)]
     forests = {
         "Tuned forest" if one.tuned else "Untuned forest": one.of(FOREST)
         for one in same_size
@@ -206,7 +207,7 @@ def rows_picture(alike: Sequence[Condition], name: str) -> Picture:
     """Return the figure of scores against training rows, a panel per task."""
     metric, is_parity = alike[0].metric, alike[0].group == "parity"
     words = f"Test {metric.name} against training rows by task, with standard errors over seeds."
-    what = "Sparse parity" if is_parity else f"{capitalised(metric.name)} by training rows"
+    what = "Sparse parity" if is_parity else f"{_of_group(alike)}{capitalised(metric.name)} by training rows"
     heading = f"{what}, {_configurations(alike)}"
     goal = GOAL if is_parity else None
     caption = f"{words} The dotted line is at {GOAL:.0%}." if is_parity else words
@@ -244,10 +245,10 @@ def _mean(row: pd.Series, metric: Metric, best: float) -> str:
 
 
 def rows_sections(tables: Sequence[Condition]) -> list[Section]:
-    """Return the sections on scores against training rows, where there are at least two sizes of a kind."""
+    """Return the sections on scores against training rows, where there are at least two sizes of a group."""
     groups: dict[tuple[str, bool, str], list[Condition]] = {}
     for one in tables:
-        groups.setdefault((one.kind, one.tuned, Size.parse(one.size).kind), []).append(one)
+        groups.setdefault((one.group, one.tuned, Size.parse(one.size).kind), []).append(one)
     return [_rows_section(alike, size_kind) for (_, _, size_kind), alike in groups.items() if len(alike) > 1]
 
 
@@ -255,7 +256,7 @@ def _rows_section(alike: Sequence[Condition], size_kind: str) -> Section:
     metric = alike[0].metric
     slug = "-".join(filter(None, [alike[0].group, size_kind, "tuned" if alike[0].tuned else "default"]))
     averaged = curves.averaged(curves.by_size(alike))
-    title = f"{capitalised(metric.name)} against training rows, {_configurations(alike)}"
+    title = f"{_of_group(alike)}{capitalised(metric.name)} against training rows, {_configurations(alike)}"
     section = Section(title, figures=[rows_picture(alike, f"{slug}-score-by-rows")])
     if len(averaged):
         caption = (
@@ -267,6 +268,10 @@ def _rows_section(alike: Sequence[Condition], size_kind: str) -> Section:
         section.figures.insert(0, Picture(f"{slug}-normalised-score", caption, figure))
         section.tables.append(_averages(averaged, caption))
     return section
+
+
+def _of_group(alike: Sequence[Condition]) -> str:
+    return f"{capitalised(alike[0].group)}: " if alike[0].group else ""
 
 
 def _averages(averaged: pd.DataFrame, caption: str) -> Table:

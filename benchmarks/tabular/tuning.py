@@ -25,10 +25,10 @@ from scipy import stats
 from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold, ShuffleSplit, StratifiedShuffleSplit
 from sklearn.pipeline import Pipeline
 
-from benchmarks.models import Parameters
-from benchmarks.models.base import Recipe
+from benchmarks.data.table import Features, rows_of
+from benchmarks.models import Parameters, Recipe
 from benchmarks.tabular import measure
-from benchmarks.tabular.measure import Features, Targets, reason
+from benchmarks.tabular.measure import Targets, reason
 
 PRUNE_BELOW = 0.05
 MIN_FOLDS = 3
@@ -196,8 +196,8 @@ def validate(
         warnings.simplefilter("ignore")
         try:
             for step, (train, held_out) in enumerate(how.folds()):
-                pipeline = make().fit(X[train], y[train])
-                score = measure.score(kind, y[held_out], pipeline.predict(X[held_out]))
+                pipeline = make().fit(rows_of(X, train), y[train])
+                score = measure.score(kind, y[held_out], pipeline.predict(rows_of(X, held_out)))
                 found.fold_scores.append(score)
                 if step + 1 < how.n_folds and prune(step, score):
                     found.pruned = True

@@ -79,7 +79,14 @@ class TabularDataset(SkorchDataset):
         Row weights of mean one.
     fold : Tensor of shape (n_rows,) or None
         The member that does not train on a row, -1 where all do.
+    columns : Tensor of shape (n_members, n_columns) or None
+        1 where a member sees a column, 0 where it does not; None: all members see all columns.
+    strong : Tensor of shape (n_members, n_columns) or None
+        1 where a column is strong for a member, see :mod:`sparsemlp._screening`.
     """
+
+    columns: Tensor | None = None
+    strong: Tensor | None = None
 
     def __init__(
         self, X: Rows, y: Tensor, target: Tensor, weight: Tensor | None = None, fold: Tensor | None = None
@@ -92,6 +99,13 @@ class TabularDataset(SkorchDataset):
 
     def __len__(self) -> int:
         return len(self.X)
+
+    def take(self, index: Tensor, out: Tensor) -> None:
+        """Write the rows at `index`, (n_batches, n_members * batch_size), to `out` as the members see them."""
+        self.X.take(index.reshape(-1), out=out)
+        if self.columns is not None:
+            n_members, n_columns = self.columns.shape
+            out.view(len(index), n_members, -1, n_columns).mul_(self.columns.unsqueeze(1))
 
 
 class Batch(tuple):
@@ -159,7 +173,7 @@ class BufferPool:
         self._filled_from = index
         flat = index.reshape(-1)
         n_rows = len(flat)
-        self.dataset.X.take(flat, out=self.x[:n_rows])
+        self.dataset.take(index, out=self.x[:n_rows])
         torch.index_select(self.dataset.target, 0, flat, out=self.target[:n_rows])
         if self.weight is not None and self.dataset.weight is not None:
             torch.index_select(self.dataset.weight, 0, flat, out=self.weight[:n_rows])
@@ -215,7 +229,8 @@ class BatchStream:
         self.pools = {size: self._make_pool(count, size) for count, size in self.shapes}
 
     def _make_pool(self, count: int, size: int) -> BufferPool:
-        batch_bytes = 4 * self.n_members * size * self.dataset.X.n_columns
+        n_values = max(self.dataset.X.n_columns, self.dataset.target.shape[1])
+        batch_bytes = 4 * self.n_members * size * n_values
         n_batches = min(count, MAX_POOL_BATCHES, max(1, POOL_BYTES // batch_bytes))
         return BufferPool(self.dataset, n_batches, self.n_members, size)
 

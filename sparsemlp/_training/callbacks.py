@@ -56,6 +56,7 @@ class KeepBest(Callback):
         losses = (net.history[-1].get(name, 0.0) for name in ("train_loss", "valid_loss"))
         if not all(map(math.isfinite, losses)):
             self.diverged_ = True
+            net.stop_reason = "the loss became infinite or NaN"
             raise KeyboardInterrupt  # skorch's way to end training
         epoch = len(net.history)
         if (epoch - self.start_) % self.every_:
@@ -63,7 +64,7 @@ class KeepBest(Callback):
         score = tuple(sign * net.history[-1, name] for name, sign in self.monitors_)
         if score > self.best_score_ and _has_finite_outputs(net.module_, dataset_train):
             self.best_score_, self.best_epoch_ = score, epoch
-            self._copy(net.module_, restore=False)
+            net.session.compute(self._copy, net.module_, restore=False)
         elif self.patience_ is not None and epoch - self.best_epoch_ >= self.patience_:
             self.exhausted_ = True
 
@@ -97,6 +98,7 @@ class StopWhenExhausted(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """End training if it is time to."""
         if self.keep_best.exhausted_:
+            net.stop_reason = f"the validation rows saw nothing better than epoch {self.keep_best.best_epoch_}"
             raise KeyboardInterrupt
 
 
@@ -128,6 +130,15 @@ def _largest_values(module: torch.nn.Module) -> list[float]:
 class Progress(Callback):
     """A progress bar over epochs."""
 
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Say if there are validation rows that decide nothing."""
+        callbacks = dict(net.callbacks_)
+        decide = callbacks["_keep_best"].patience_ is not None or any(
+            getattr(callback, "monitor", "train_loss") != "train_loss" for callback in callbacks.values()
+        )
+        if net.train_split is not None and not decide:
+            print("sparsemlp: X_val is scored only; early_stopping=True lets it decide when training ends")
+
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Open the bar before the first epoch."""
         if getattr(self, "bar_", None) is None:
@@ -142,6 +153,11 @@ class Progress(Callback):
         self.bar_.update()
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Close the bar."""
-        self.bar_.close()
-        self.bar_ = None
+        """Close the bar; say why it has not come to its end."""
+        if self.bar_ is not None:
+            self.bar_.close()
+            n_epochs, total = self.bar_.n, self.bar_.total
+            self.bar_ = None
+            if n_epochs < total:
+                reason = net.stop_reason or "a callback ended it"
+                print(f"sparsemlp: training ended after {n_epochs} of {total} epochs, because {reason}")

@@ -20,6 +20,8 @@ REGRESSION_LOSSES: tuple[str, ...] = get_args(RegressionLoss)
 LOSSES: tuple[str, ...] = (*CLASSIFICATION_LOSSES, *REGRESSION_LOSSES[1:])
 #: residuals beyond it count linearly, as in ``torch.nn.functional.huber_loss``
 HUBER_DELTA = 1.0
+#: log-odds below it are those of a tie
+ROUNDING = 2.0**-50
 
 
 class Loss:
@@ -81,7 +83,7 @@ class HuberLoss(Loss):
 
     def value(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of every row."""
-        return F.huber_loss(output, target, reduction="none", delta=HUBER_DELTA).sum(dim=-1)
+        return F.huber_loss(output, target.expand_as(output), reduction="none", delta=HUBER_DELTA).sum(dim=-1)
 
     def gradient_(self, output: Tensor, target: Tensor, out: Tensor) -> None:
         """Write output - target, clipped to HUBER_DELTA."""
@@ -107,7 +109,7 @@ class HingeLoss(Loss):
 
 
 class BinaryCrossEntropy(Loss):
-    """Logistic loss of one output, for targets of 0 and 1."""
+    """Logistic loss of every output, for targets of 0 and 1: two classes, or several labels a row."""
 
     has_probabilities = True
 
@@ -128,11 +130,13 @@ class BinaryCrossEntropy(Loss):
         output = _on_host(output)
         positive = torch.logsumexp(F.logsigmoid(output), dim=0)
         negative = torch.logsumexp(F.logsigmoid(-output), dim=0)
-        return positive - negative  # the means' common 1 / n_members cancels
+        # The means' common 1 / n_members cancels. What rounding alone leaves of a tie is one: the probabilities
+        # of both classes are equal then.
+        return F.hardshrink(positive - negative, ROUNDING)
 
     def class_columns(self, decision: Tensor) -> Tensor:
-        """Return the probabilities of both classes."""
-        return torch.cat([torch.sigmoid(-decision), torch.sigmoid(decision)], dim=1)
+        """Return the probabilities of both classes, or of each of several labels."""
+        return torch.sigmoid(super().class_columns(decision))
 
 
 class CrossEntropy(Loss):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -14,6 +16,7 @@ from skorch.callbacks import Callback, EpochScoring, EpochTimer, PassthroughScor
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sparsemlp._first_layer_start import FirstLayerStart
 from sparsemlp._training.batches import (
     Batch,
     BatchStream,
@@ -22,7 +25,9 @@ from sparsemlp._training.batches import (
     SparseRows,
     TabularDataset,
 )
+from sparsemlp._training.interrupts import Interrupts, noting_interrupts
 from sparsemlp._training.out_of_fold import OutOfFold
+from sparsemlp._training.schedules import Schedule, schedule_of
 from sparsemlp._training.session import TrainingSession, training_session
 
 LrSchedule = Literal["constant", "cosine"]
@@ -62,6 +67,15 @@ class FastNet(NeuralNet):
         self.chunk_size = chunk_size
         #: outputs of the out-of-fold rows after the latest epoch; None where there are no such rows
         self.out_of_fold_: OutOfFold | None = None
+        #: the first layer before training, where it started sparse; None where it is not known
+        self.start_: FirstLayerStart | None = None
+        #: why the latest training ended before its last epoch; None where it did not, or where a callback ended it
+        self.stop_reason: str | None = None
+        #: whether Ctrl-C ended it, and whether shortly after another one
+        self.interrupts = Interrupts()
+        #: learning rates as a scheduler among the callbacks has left them, see `resume_schedule`
+        self.schedule: Schedule | None = None
+        self._saved: dict[str, tuple[int, int]] = {}
         self._session: TrainingSession | None = None
 
     @property
@@ -93,13 +107,17 @@ class FastNet(NeuralNet):
 
     def fit_loop(self, X: TabularDataset, y: None = None, epochs: int | None = None, **kwargs: Any) -> Any:
         """Run skorch's loop within a training session."""
-        n_epochs_before = len(self.history)
+        n_epochs_before, self.stop_reason = len(self.history), None
+        n_epochs = self.max_epochs if epochs is None else epochs
         try:
-            with training_session(self, X, self.max_epochs if epochs is None else epochs) as self._session:
+            with noting_interrupts() as self.interrupts, training_session(self, X, n_epochs) as self._session:
                 return super().fit_loop(X, y, epochs=epochs, **kwargs)
         finally:
             self._session = None
             self._tidy_history(n_epochs_before)
+            self.schedule = schedule_of(self)
+            if self.interrupts.happened:
+                self.stop_reason = "it was interrupted by Ctrl-C"
 
     def _tidy_history(self, start: int) -> None:
         """Drop an epoch that was cut off; make numbers of tensors, which schedulers record on CUDA."""
@@ -123,7 +141,7 @@ class FastNet(NeuralNet):
         if not isinstance(iterator, BatchStream):
             session.compute(run, iterator, training, prefix, step_fn, **kwargs)
             return
-        session.begin_epoch()
+        session.compute(session.begin_epoch)
         if session.uses_autograd():
             batches = session.batches_for_autograd(iterator)
             session.compute(run, batches, training, prefix, step_fn, **kwargs)
@@ -133,10 +151,11 @@ class FastNet(NeuralNet):
             self.history.record_batch(f"{prefix}_loss", loss)
             self.history.record_batch(f"{prefix}_batch_size", len(iterator.dataset))
             self.history.record(f"{prefix}_batch_count", iterator.n_batches)
-        session.end_epoch()
+        session.compute(session.end_epoch)
         self.out_of_fold_ = session.predict_out_of_fold()
         if self.out_of_fold_ is not None:
-            self.history.record("out_of_fold_loss", self.out_of_fold_.mean_loss(self.criterion_.loss))
+            loss = session.compute(self.out_of_fold_.mean_loss, self.criterion_.loss)
+            self.history.record("out_of_fold_loss", loss)
 
     def can_train(self) -> bool:
         """Say whether there is an optimizer to go on with."""
@@ -151,6 +170,24 @@ class FastNet(NeuralNet):
             parameter.grad = None
         if not keep_optimizer:
             self.optimizer_ = None
+
+    # -- checkpoints ------------------------------------------------------------------------------------------
+
+    def save_params(self, *args: Any, **kwargs: Any) -> None:
+        """Save parameters as skorch does."""
+        super().save_params(*args, **kwargs)
+        self._saved |= {str(path): _stamp(path) for path in kwargs.values() if _is_file(path)}
+
+    def load_params(self, *args: Any, checkpoint: Any = None, **kwargs: Any) -> None:
+        """Load parameters as skorch does; not those that another fit has written to the same file meanwhile."""
+        files = {} if checkpoint is None else checkpoint.get_formatted_files(self)
+        for path in files.values():
+            if str(path) in self._saved and self._saved[str(path)] != _stamp(path):
+                raise ValueError(
+                    f"another fit has written to {path} during this one; give every Checkpoint a dirname of its "
+                    "own, or search with n_jobs=1"
+                )
+        super().load_params(*args, checkpoint=checkpoint, **kwargs)
 
     # -- skorch's own path ------------------------------------------------------------------------------------
 
@@ -194,6 +231,15 @@ class ClassifierNet(FastNet, NeuralNetClassifier):
         return [*_loss_callbacks(), ("valid_acc", score)]
 
 
+class MultilabelNet(ClassifierNet):
+    """A skorch classifier on rows of 0 and 1, one for each label."""
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return for every label whether it is predicted."""
+        threshold = 0.5 if self.criterion_.loss.has_probabilities else 0.0
+        return (self.predict_proba(X) > threshold).astype(int)
+
+
 class RegressorNet(FastNet, NeuralNetRegressor):
     """A skorch regressor on standardised targets, see :class:`skorch.NeuralNetRegressor`."""
 
@@ -222,6 +268,16 @@ def _weights(X: Any) -> np.ndarray | None:
     """Return the weights of the rows that skorch has scored, or None where all are 1."""
     weight = getattr(X, "weight", None)
     return None if weight is None else weight[:, 0].cpu().numpy()
+
+
+def _is_file(path: Any) -> bool:
+    return isinstance(path, str | PathLike) and Path(path).is_file()
+
+
+def _stamp(path: Any) -> tuple[int, int]:
+    """Return what changes whenever a file is written."""
+    status = Path(path).stat()
+    return status.st_mtime_ns, status.st_size
 
 
 def _loss_callbacks() -> list[tuple[str, Callback]]:

@@ -6,6 +6,7 @@ It decides when training ends, and by how much the probabilities of an overconfi
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -30,6 +31,8 @@ MAX_OUT_OF_FOLD = 10_000
 PATIENCE = 2
 MIN_STEPS = 10
 MAX_TEMPERATURE = 20.0
+# Losses are computed for this many rows at a time: with many classes, what they take on the way is large.
+CHUNK = 2**14
 
 
 def assign_members(
@@ -84,7 +87,7 @@ def out_of_fold_rows(fold: Tensor, n_members: int) -> Tensor:
 
 
 class OutOfFold(NamedTuple):
-    """Out-of-fold rows, with the outputs of the member that did not train on them."""
+    """Out-of-fold rows, with the outputs of the member that did not train on them, one member after another."""
 
     #: (n_rows, n_outputs)
     output: Tensor
@@ -95,10 +98,19 @@ class OutOfFold(NamedTuple):
 
     def mean_loss(self, loss: Loss, temperature: float = 1.0) -> float:
         """Return the weighted mean of the loss, of outputs divided by `temperature`."""
-        losses = loss.value(self.output / temperature, self.target)
+        parts = zip(self.output.split(CHUNK), self.target.split(CHUNK), strict=True)
+        losses = torch.cat([loss.value(output / temperature, target) for output, target in parts])
         if self.weight is not None:
             losses = losses * self.weight
         return losses.sum(dtype=summing_dtype(losses.device)).item() / len(losses)
+
+    def by_member(self, n_members: int) -> Iterator[OutOfFold]:
+        """Yield the rows of each member."""
+        weights = [None] * n_members if self.weight is None else self.weight.chunk(n_members)
+        for output, target, weight in zip(
+            self.output.chunk(n_members), self.target.chunk(n_members), weights, strict=True
+        ):
+            yield OutOfFold(output, target, weight)
 
 
 def predict_out_of_fold(
@@ -123,7 +135,7 @@ def predict_out_of_fold(
     @torch.no_grad()  # which holds for the thread that it is called in
     def outputs(some: Tensor) -> Tensor:
         x = dataset.target.new_empty(some.numel(), dataset.X.n_columns)
-        dataset.X.take(some.reshape(-1), out=x)
+        dataset.take(some.reshape(1, -1), out=x)
         return module(x.view(*some.shape, -1))
 
     chunks = rows.split(min(chunk_size, math.ceil(rows.shape[1] / compute.n_threads)), dim=1)
@@ -135,11 +147,15 @@ def predict_out_of_fold(
 
 def constant_loss(dataset: TabularDataset, loss: Loss) -> float:
     """Return the mean loss of outputs that are the same for all rows: of class shares, or of the mean target."""
-    target, weight = dataset.target.double(), dataset.weight
-    weight = torch.ones_like(target[:, :1]) if weight is None else weight.double()
-    mean = (weight * target).sum(dim=0) / weight.sum()
-    losses = loss.value(loss.constant(mean).expand_as(target), target)
-    return ((losses * weight[:, 0]).sum() / weight.sum()).item()
+    targets, weight = dataset.target.split(CHUNK), dataset.weight
+    weight = targets[0].new_ones(len(dataset), 1) if weight is None else weight
+    weights = weight.double().split(CHUNK)
+    total_weight = sum(w.sum() for w in weights)
+    mean = sum((w * part.double()).sum(dim=0) for w, part in zip(weights, targets, strict=True)) / total_weight
+    constant = loss.constant(mean)
+    losses = [loss.value(constant.expand_as(part), part.double()) for part in targets]
+    total = sum((w[:, 0] * part).sum() for w, part in zip(weights, losses, strict=True))
+    return float(total / total_weight)
 
 
 class StopWhenLongEnough(Callback):
@@ -151,9 +167,17 @@ class StopWhenLongEnough(Callback):
     ----------
     goal : float
         Training goes on while the out-of-fold loss has not been below it.
+
+    Parameters
+    ----------
+    min_epochs : int
+        Training does not end before.
     """
 
     goal = math.inf
+
+    def __init__(self, min_epochs: int = 1) -> None:
+        self.min_epochs = min_epochs
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Count from here."""
@@ -165,7 +189,9 @@ class StopWhenLongEnough(Callback):
             return
         losses, steps = zip(*net.history[self.start_ :, ("out_of_fold_loss", "train_batch_count")], strict=True)
         long_enough = min(losses) < self.goal and len(losses) >= PATIENCE * (1 + losses.index(min(losses)))
-        if long_enough and sum(steps) >= MIN_STEPS:
+        if long_enough and sum(steps) >= MIN_STEPS and len(steps) >= self.min_epochs:
+            best = self.start_ + 1 + losses.index(min(losses))
+            net.stop_reason = f"it took twice as long as to the smallest out-of-fold loss, of epoch {best}"
             raise KeyboardInterrupt
 
 

@@ -17,13 +17,17 @@ import torch
 from torch import Tensor
 
 from sparsemlp._activations import n_saved, relu_backward, sparse_layer_backward_calls, sparse_layer_calls
+from sparsemlp._training.lone_member import as_among_others
 from sparsemlp._training.losses import Loss
 from sparsemlp._training.optimizers import FusedAdamW, is_plain_sgd, rate_of, set_learning_rate
 from sparsemlp.module import SparseInitMLP
 
+#: rows between the members' parts of a buffer; any positive number will do, this one keeps them aligned
+GAP_ROWS = 16
+
 
 class BatchBuffers(NamedTuple):
-    """The buffers of one batch; with several members all have a leading members dimension."""
+    """The buffers of one batch; several members, or `independent` ones, have a leading dimension."""
 
     x: Tensor  # (batch, n_features)
     target: Tensor  # (batch, n_outputs)
@@ -46,8 +50,10 @@ class _Layer:
         is_output: bool,
         dtype: torch.dtype,
         buffers: _Layer | None,
+        independent: bool,
     ) -> None:
         self.members = members
+        self.independent = independent
         self.weight, self.bias = self._view(layer.weight), self._view(layer.bias)
         self.bias_row = self.bias.unsqueeze(-2)
         has_copy = dtype != self.weight.dtype
@@ -63,6 +69,8 @@ class _Layer:
             self.output = _buffer(weight, shape, None if buffers is None else buffers.output)
         #: derivative of the loss by this layer's linear part
         self.delta: Tensor = _buffer(weight, shape, None if buffers is None else buffers.delta)
+        if is_output and independent:
+            self.delta = _spaced_buffer(weight, shape)
         self.delta_t = self.delta.mT
         self.delta_operand = torch.empty_like(self.delta, dtype=dtype) if has_copy and is_output else self.delta
         self.weight_gradient: Tensor
@@ -72,9 +80,9 @@ class _Layer:
         self.low_precision_gradient: Tensor | None = None  # the weights' gradient in `dtype`
 
     def _view(self, values: Tensor) -> Tensor:
-        """Return the members' part, without the members dimension where it is one."""
+        """Return the members' part, without the members dimension where it is one and not `independent`."""
         part = values.detach()[self.members]
-        return part[0] if len(part) == 1 else part
+        return part[0] if len(part) == 1 and not self.independent else part
 
     def allocate_gradients(self, layer: Any) -> None:
         for parameter in (layer.weight, layer.bias):
@@ -111,6 +119,16 @@ def _buffer(like: Tensor, shape: tuple[int, ...], shared: Tensor | None) -> Tens
     return flat.view(shape)
 
 
+def _spaced_buffer(like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return a buffer with a gap after each member's part.
+
+    Kernels then pass over each member's values on their own. In one pass over all of them the last few values, for
+    which a sigmoid is rounded differently than for full vectors, would be those of the last member alone.
+    """
+    n_members, n_rows, n_columns = shape
+    return like.new_empty(n_members, n_rows + GAP_ROWS, n_columns)[:, :n_rows]
+
+
 class TrainingStep:
     """One step of gradient descent on a :class:`SparseInitMLP`, in closed form on static buffers.
 
@@ -137,6 +155,9 @@ class TrainingStep:
         A step for the same members and batches at least as large, whose buffers are used too.
     dtype : torch.dtype, optional
         What hidden layers' products are computed in, on copies of the weights. Default: the weights' own.
+    independent : bool, default=False
+        Whether a member trains to the same bits among any other members, and alone. This holds for networks of one
+        output, plain SGD and one thread on a CPU. Batches of a single member then have a members dimension too.
     """
 
     def __init__(
@@ -150,13 +171,16 @@ class TrainingStep:
         adamw: FusedAdamW | None = None,
         buffers: TrainingStep | None = None,
         dtype: torch.dtype | None = None,
+        independent: bool = False,
     ) -> None:
         self.loss = loss
         self.activation = module.activation
         self.output_scale = module.output_scale
         self.optimizer = optimizer
         self.batch_size = batch_size
-        self.members = members if module.n_members > 1 else None  # batches of one member have no such dimension
+        self.independent = independent
+        # else batches of one member have no such dimension
+        self.members = members if module.n_members > 1 or independent else None
         full = module.input_layer.weight.dtype
         dtype = full if dtype is None else dtype
         self.is_low_precision = dtype != full
@@ -174,7 +198,9 @@ class TrainingStep:
     ) -> None:
         shared = [None] * len(module.layers) if buffers is None else buffers.layers
         self.layers: list[_Layer] = [
-            _Layer(layer, self.batch_size, members, layer is module.output_layer, dtype, its_buffers)
+            _Layer(
+                layer, self.batch_size, members, layer is module.output_layer, dtype, its_buffers, self.independent
+            )
             for layer, its_buffers in zip(module.layers, shared, strict=True)
         ]
 
@@ -189,7 +215,7 @@ class TrainingStep:
 
     def _choose_products(self, n_members: int) -> None:
         """Choose matrix products for one member, batched products for several."""
-        squeeze = n_members == 1
+        squeeze = n_members == 1 and not self.independent
         self.affine: Callable[..., Tensor] = torch.addmm if squeeze else torch.baddbmm
         self.product: Callable[..., Tensor] = torch.mm if squeeze else torch.bmm
         self.accumulate_: Callable[..., Tensor] = Tensor.addmm_ if squeeze else Tensor.baddbmm_
@@ -241,11 +267,16 @@ class TrainingStep:
         if self.members is None:
             return batch
         parts = [values if values is None else values[self.members] for values in batch]
+        if self.independent:
+            return BatchBuffers(*parts)  # type: ignore
         return BatchBuffers(*(part[0] if part is not None and len(part) == 1 else part for part in parts))  # type: ignore
 
     def _record(self, batch: BatchBuffers) -> list[Callable[[], Any]]:
         copies = (call for layer in self.layers for call in layer.copies())
-        return [*copies, *self._forward(batch), *self._output_delta(batch), *self._backward(batch)]
+        calls = [*copies, *self._forward(batch), *self._output_delta(batch), *self._backward(batch)]
+        if self.independent and len(batch.x) == 1:
+            return [part for call in calls for part in as_among_others(call)]
+        return calls
 
     def _forward(self, batch: BatchBuffers) -> Iterator[Callable[[], Any]]:
         x = batch.x

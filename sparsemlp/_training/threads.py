@@ -29,14 +29,21 @@ class ComputePool:
         self.over = threading.Event()
         self._tasks: queue.SimpleQueue[tuple[Future, Callable[[], Any]] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        prepare = partial(_prepare_thread, n_inner, _cuda_of_this_thread())
-        for i in range(n_threads):
-            thread = threading.Thread(target=self._work, args=(prepare,), name=f"sparsemlp_{i}")
-            try:
-                thread.start()
-            except RuntimeError:  # where the interpreter is about to end, or the system has no more: do with fewer
-                break
-            self._threads.append(thread)
+        self._ended: list[threading.Event] = []
+        #: cleared while threads start
+        self._settled = threading.Event()
+        self._settled.set()
+        start = partial(self._start_threads, partial(_prepare_thread, n_inner, _cuda_of_this_thread()))
+        self._starter = threading.Thread(target=start, name="sparsemlp_starter")
+
+    def start(self) -> None:
+        """Start the threads, and return once they are prepared."""
+        self._settled.clear()
+        try:
+            self._starter.start()
+        except RuntimeError:  # where the interpreter is about to end: do without
+            self._settled.set()
+        self._settled.wait()
 
     def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Return what the function returns, or raise what it raises."""
@@ -75,20 +82,42 @@ class ComputePool:
     def end(self) -> None:
         """Wait for the threads to end, also after Ctrl-C: the caller is about to use what they train."""
         self.over.set()
+        _wait_for(self._settled)
         with contextlib.suppress(queue.Empty):
             while (task := self._tasks.get_nowait()) is not None:
                 task[0].cancel()
         for _ in self._threads:
             self._tasks.put(None)
-        self._join()
+        _wait_for(*self._ended)
+        for thread in self._threads:
+            thread.join()
 
-    def _join(self) -> None:
-        try:
-            for thread in self._threads:
-                thread.join()
-        except KeyboardInterrupt:
-            self._join()
-            raise
+    def _start_threads(self, prepare: Callable[[], int]) -> None:
+        """Start and prepare the threads, in a thread that ends with it.
+
+        torch keeps the number of threads set last, by any thread, as the default of new ones. So the threads set
+        theirs here and not later, and then this thread restores the default.
+        """
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._settled.set)
+            stack.enter_context(_SETTING)
+            before: list[Future] = []
+            for i in range(self.n_threads):
+                before.append(Future())
+                arguments = (prepare, before[-1], ended := threading.Event())
+                thread = threading.Thread(target=self._work, args=arguments, name=f"sparsemlp_{i}")
+                try:
+                    thread.start()
+                except RuntimeError:  # the interpreter is about to end, or the system has no more: do with fewer
+                    before.pop()
+                    break
+                self._threads.append(thread)
+                self._ended.append(ended)
+            wait(before)
+            numbers = {future.result() for future in before if future.exception() is None}
+            # a thread that came late has read the number that another had set
+            for number in numbers - {self.n_inner}:
+                torch.set_num_threads(number)
 
     def _submit(self, function: Callable[[], Any]) -> Future:
         """Let a thread run the function, or run it here where there is none."""
@@ -100,14 +129,24 @@ class ComputePool:
                 _run(future, function)
         return future
 
-    def _work(self, prepare: Callable[[], None]) -> None:
+    def _work(self, prepare: Callable[[], int], prepared: Future, ended: threading.Event) -> None:
         """Prepare this thread, and run functions until there are no more."""
-        failed: Future = Future()
-        _run(failed, prepare)
+        _run(prepared, prepare)
         while (task := self._tasks.get()) is not None:
             future, function = task
-            _run(future, function if failed.exception() is None else failed.result)
+            _run(future, function if prepared.exception() is None else prepared.result)
             del task, future, function  # what they hold need not wait for the next
+        ended.set()
+
+
+def _wait_for(*events: threading.Event) -> None:
+    """Wait for events, also after Ctrl-C. A thread's own ``join`` takes it for ended once Ctrl-C ends the wait."""
+    try:
+        for event in events:
+            event.wait()
+    except KeyboardInterrupt:
+        _wait_for(*events)
+        raise
 
 
 def _run(future: Future, function: Callable[[], Any]) -> None:
@@ -142,9 +181,11 @@ def compute_threads(n_threads: int = 1, n_inner: int | None = None) -> Iterator[
     ComputePool
         Call it with a function and its arguments.
     """
+    settle_threads()
     n_inner = torch.get_num_threads() if n_inner is None else n_inner
     compute = ComputePool(n_threads, n_inner)
     try:
+        compute.start()
         yield compute
     finally:
         compute.end()
@@ -195,15 +236,14 @@ def _cuda_of_this_thread() -> Callable[[], None]:
     return settle
 
 
-def _prepare_thread(n_inner: int, use_callers_cuda: Callable[[], None]) -> None:
+def _prepare_thread(n_inner: int, use_callers_cuda: Callable[[], None]) -> int:
+    """Prepare this thread; return how many threads it would have computed with.
+
+    OpenMP keeps this number for each thread: a new one would use all processors for the smallest kernel.
+    """
     use_callers_cuda()
     torch.set_flush_denormal(True)
-    # OpenMP keeps this number for each thread: a new one would use all processors for the smallest kernel. torch
-    # also keeps the number set last by any thread as the default of new threads: the former default is restored.
-    with _SETTING:
-        before = torch.get_num_threads()
-        if before != n_inner:
-            torch.set_num_threads(n_inner)
-            another = threading.Thread(target=partial(torch.set_num_threads, before))
-            another.start()
-            another.join()
+    before = torch.get_num_threads()
+    if before != n_inner:
+        torch.set_num_threads(n_inner)
+    return before

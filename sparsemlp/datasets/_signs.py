@@ -107,10 +107,10 @@ def make_staircase(
 
     The inputs are uniform on :math:`\{-1, +1\}^n`. With hidden inputs :math:`x_1, ..., x_k`, the target is
 
-    .. math:: f(x) = x_1 + x_1 x_2 + x_1 x_2 x_3 + \dots + x_1 x_2 \cdots x_k,
+    .. math:: f(x) = x_1 + x_1 x_2 + x_1 x_2 x_3 + \ldots + x_1 x_2 \cdots x_k,
 
     in which every product extends one that is found more easily [1]_. ``leap=l`` adds the inputs l at a
-    time, :math:`x_1 \cdots x_l + x_1 \cdots x_{2l} + \dots` (the last step takes what is left), which a
+    time, :math:`x_1 \cdots x_l + x_1 \cdots x_{2l} + \ldots` (the last step takes what is left), which a
     gradient learner is conjectured to need time about :math:`n^{\max(l, 2)}` for [2]_;
     ``leap=n_informative`` is the sparse parity.
 

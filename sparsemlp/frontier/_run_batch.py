@@ -71,21 +71,18 @@ class RunBatch:
         setting, n_runs = self.setting, len(self.runs)
         optimizer = SGD(self.module.parameters(), lr=setting.learning_rate, weight_decay=setting.sgd_weight_decay)
         self.step = with_cuda_graph(
-            TrainingStep(self.module, make_loss(setting.loss, n_classes=2), optimizer, setting.batch_size)
+            TrainingStep(
+                self.module, make_loss(setting.loss, n_classes=2), optimizer, setting.batch_size, independent=True
+            )
         )
         n_rows = n_runs * setting.batch_size
         n_batches = int(np.clip(POOL_BYTES // (4 * n_rows * setting.n_features), 1, MAX_POOL_BATCHES))
-        shape = (n_batches, *([] if n_runs == 1 else [n_runs]), setting.batch_size)
+        shape = (n_batches, n_runs, setting.batch_size)
         self.x = self.rows.new_empty(n_batches, n_rows, setting.n_features)
         self.target = self.rows.new_empty(n_batches, n_rows, 1)
         output = torch.empty_like(self.target)
         views = (self.x.view(*shape, -1), self.target.view(*shape, 1), output.view(*shape, 1))
         self.batches = [BatchBuffers(x, target, None, out) for x, target, out in zip(*views, strict=True)]
-        screen = (
-            [data.test_x[:N_SCREEN] for data in self.data],
-            [data.test_labels[:N_SCREEN] for data in self.data],
-        )
-        self.screen_x, self.screen_labels = (torch.stack(values).to(self.device) for values in screen)
 
     def advance(self, n_steps: int) -> None:
         """Train for `n_steps` steps."""
@@ -115,14 +112,12 @@ class RunBatch:
 
     def screen_errors(self) -> list[float]:
         """Return every run's error on the first test rows; NaN where training has diverged."""
-        right = torch.zeros(len(self.runs), dtype=torch.float32, device=self.device)
-        diverged = torch.zeros(len(self.runs), dtype=torch.bool, device=self.device)
-        n_rows = max(1, FORWARD_BYTES // (8 * len(self.runs) * self.setting.width))
-        for x, labels in zip(self.screen_x.split(n_rows, 1), self.screen_labels.split(n_rows, 1), strict=True):
-            output = self.module(x)[..., 0]
-            right += ((output > 0) == labels).sum(dim=1)
-            diverged |= output.isnan().any(dim=1)
-        return torch.where(diverged, torch.nan, 1 - right / N_SCREEN).tolist()
+        errors = []
+        for i, data in enumerate(self.data):
+            output = self._output(i, data.test_x[:N_SCREEN])
+            wrong = (output > 0) != data.test_labels[:N_SCREEN].to(self.device)
+            errors.append(math.nan if output.isnan().any() else int(wrong.sum()) / len(output))
+        return errors
 
     def test_error(self, i: int) -> float:
         """Return the i-th run's error on all test rows."""
@@ -136,12 +131,17 @@ class RunBatch:
     def _error(self, i: int, x: Tensor, labels: Tensor) -> float:
         if not len(x):
             return math.nan
-        net = select_members(self.module, [i])
-        n_rows = max(1, FORWARD_BYTES // (8 * self.setting.width))
-        output = torch.cat([net(part.to(self.device))[0, :, 0] for part in x.split(n_rows)])
+        output = self._output(i, x)
         # A net that has diverged to NaN is right nowhere.
         right = ((output > 0) == labels.to(self.device)) & ~output.isnan()
         return int((~right).sum()) / len(x)
+
+    def _output(self, i: int, x: Tensor) -> Tensor:
+        """Return the i-th run's outputs, computed alone from copies of its weights: the same in any company."""
+        weight, bias, output_weight, output_bias = (values[i].clone() for values in self.module.parameters())
+        n_rows = max(1, FORWARD_BYTES // (8 * len(bias)))
+        hidden = (torch.addmm(bias, part.to(self.device), weight.mT).relu_() for part in x.split(n_rows))
+        return torch.cat([torch.addmm(output_bias, part, output_weight.mT)[:, 0] for part in hidden])
 
     def keep(self, index: Sequence[int]) -> None:
         """Go on with some of the runs."""

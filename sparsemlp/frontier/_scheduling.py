@@ -117,22 +117,20 @@ def map_batches(
 ) -> list[Result]:
     """Do `work` on batches of runs, and return all results.
 
-    On a CPU every thread has batches of its own, so that no thread waits for another at every product. `work`
+    On a CPU every thread has batches of its own, so that no thread waits for another at every product, and no
+    product's rounding depends on the number of threads. `work`
     gets a batch and an event, which is set when the results are not wanted any more: after Ctrl-C, or when another
     batch has failed.
     """
     n_threads = n_threads or torch.get_num_threads()
     at_once = max(1, min(len(runs), n_threads)) if device.type == "cpu" else 1
-    with compute_threads(at_once, max(1, n_threads // at_once)) as compute:
+    with compute_threads(at_once, 1 if device.type == "cpu" else n_threads) as compute:
         done = compute.map([partial(work, batch, compute.over) for batch in make_batches(runs, device, at_once)])
     return [result for results in done for result in results]
 
 
 def make_batches(runs: Sequence[Run], device: torch.device, at_once: int = 1) -> Iterator[list[Run]]:
     """Share runs out to batches, each of runs that can train together, of about the same number.
-
-    Which runs share a batch depends on the runs and the machine alone, so that a study that is repeated is
-    repeated to the last bit.
 
     Parameters
     ----------

@@ -47,7 +47,8 @@ def success_frontier(
     The paper's protocol (Edelman et al. 2023 [1]_, section 4.1): two-layer ReLU nets with +-1 sparse or torch's
     dense initialisation, plain SGD, and success at a test error of at most 10 % on 10000 fresh rows, evaluated
     every 250 steps. A run is defined by its own seed alone: it has the same data, initialisation and
-    batches whatever `n_runs` and whichever other settings are asked for, and the same outcome up to rounding.
+    batches whatever `n_runs` and whichever other settings are asked for. On a CPU its row is equal to the bit,
+    also for another number of threads; on a GPU rounding depends on the runs that train together.
 
     Runs that share `n_features` and width train as members of one network, however much data they have and
     whatever their initialisation. They leave it when they have succeeded, or diverged to NaN, which is a failure.

@@ -5,12 +5,20 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from benchmarks.engine import Call, LostError, Workers
+from benchmarks.engine import LostError, Workers
+
+
+def returned(workers, function, *arguments, times=1):
+    """What the function returns on the workers, one chain for each time."""
+    found = []
+    workers.run([lambda call: found.append(call(function, *arguments))] * times)
+    return found
 
 
 def surroundings():
@@ -38,7 +46,7 @@ def surroundings():
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted where the kernel lists them")
 @pytest.mark.parametrize(("jobs", "threads"), [(1, 2), (2, 1)])
 def test_a_fit_runs_in_the_only_computing_thread_of_a_process_with_the_threads_asked_for(jobs, threads):
-    found = Workers(jobs=jobs, threads=threads).map(surroundings, [()] * 4)
+    found = returned(Workers(jobs=jobs, threads=threads), surroundings, times=4)
     processes = {each["process"] for each in found}
     assert os.getpid() not in processes
     assert len(processes) <= jobs
@@ -56,7 +64,7 @@ def test_the_environment_is_as_it_was_afterwards(monkeypatch, workers_in_threads
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("MKL_NUM_THREADS", "7")
     before = dict(os.environ)
-    assert Workers(threads=3).map(os.getenv, [("OMP_NUM_THREADS",)]) == ["3"]
+    assert returned(Workers(threads=3), os.getenv, "OMP_NUM_THREADS") == ["3"]
     assert os.environ == before
 
 
@@ -69,26 +77,39 @@ def raise_if(number, wrong):
 def test_a_chain_makes_its_calls_one_after_the_other_and_is_thrown_what_they_raise(workers_in_threads):
     log = []
 
-    def chain(first):
+    def chain(first, call):
         for number in range(first, first + 3):
             try:
-                log.append((yield Call(raise_if, (number, 11))))
+                log.append(call(raise_if, number, 11))
             except ValueError as error:
                 log.append(str(error))
 
-    Workers(jobs=2).run(map(chain, (0, 10, 20)))
+    Workers(jobs=2).run(partial(chain, first) for first in (0, 10, 20))
     assert sorted(map(str, log)) == ["0", "1", "10", "12", "2", "20", "21", "22", "not 11"]
     for start in (0, 20):
         assert [number for number in log if number in range(start, start + 3)] == list(range(start, start + 3))
 
 
 def test_what_a_chain_raises_itself_ends_the_run(workers_in_threads):
-    def chain():
-        yield Call(raise_if, (0, 1))
+    def chain(call):
+        call(raise_if, 0, 1)
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
-        Workers().run([chain()])
+        Workers().run([chain])
+
+
+def test_what_a_chain_raises_ends_the_other_chains_and_their_calls():
+    def endless(call):
+        call(time.sleep, 1000)
+
+    def chain(call):
+        call(time.sleep, 1)
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        Workers(jobs=2).run([endless, chain])
+    assert multiprocessing.active_children() == []
 
 
 def kill_myself(log, times):
@@ -103,14 +124,14 @@ def kill_myself(log, times):
 def test_a_call_that_loses_its_worker_is_made_again_and_after_four_losses_given_up(tmp_path):
     outcomes = {}
 
-    def chain(name, times):
+    def chain(name, times, call):
         try:
-            outcomes[name] = yield Call(kill_myself, (str(tmp_path / name), times))
+            outcomes[name] = call(kill_myself, str(tmp_path / name), times)
         except LostError as error:
             outcomes[name] = str(error)
-        outcomes[name + " next"] = yield Call(kill_myself, (str(tmp_path / name), 0))
+        outcomes[name + " next"] = call(kill_myself, str(tmp_path / name), 0)
 
-    Workers().run([chain("once", 1), chain("always", 99)])
+    Workers().run([partial(chain, "once", 1), partial(chain, "always", 99)])
     assert outcomes["once"] == 2
     assert outcomes["always"] == "4 workers were lost during it, as when memory runs out"
     assert outcomes["always next"] == 5
@@ -126,14 +147,14 @@ def hold(gibibytes):
 def test_a_call_over_its_time_limit_is_given_up_and_one_without_goes_on():
     outcomes = {}
 
-    def chain(limited):
+    def chain(limited, call):
         try:
-            outcomes[limited] = yield Call(time.sleep, (1000.0 if limited else 3.0,), limited)
+            outcomes[limited] = call(time.sleep, 1000.0 if limited else 3.0, limited=limited)
         except LostError as error:
             outcomes[limited] = str(error)
-            outcomes["next"] = yield Call(raise_if, (5, 0))
+            outcomes["next"] = call(raise_if, 5, 0)
 
-    Workers(jobs=2, seconds=1.0).run(map(chain, (True, False)))
+    Workers(jobs=2, seconds=1.0).run(partial(chain, limited) for limited in (True, False))
     assert outcomes == {True: "time limit: not finished within 1 s", "next": 5, False: None}
 
 
@@ -141,12 +162,12 @@ def test_a_call_over_its_time_limit_is_given_up_and_one_without_goes_on():
 def test_a_worker_over_its_memory_limit_is_lost():
     outcomes = []
 
-    def chain():
-        outcomes.append((yield Call(hold, (0.01,))))
+    def chain(call):
+        outcomes.append(call(hold, 0.01))
         try:
-            yield Call(hold, (0.6,))
+            call(hold, 0.6)
         except LostError as error:
             outcomes.append(str(error))
 
-    Workers(gibibytes=0.5).run([chain()])
+    Workers(gibibytes=0.5).run([chain])
     assert outcomes[1:] == ["4 workers were lost during it, as when memory runs out (limit: 0.5 GiB)"]

@@ -1,4 +1,4 @@
-"""Ablation and regression: differences are paired by task, size and seed, and a run goes on."""
+"""Ablation, of classifiers and of regressors: differences are paired by task, size and seed, and a run goes on."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from benchmarks import models
 from benchmarks.__main__ import main
 from benchmarks.data import synthetic, tasks
-from benchmarks.models import Regressor
+from benchmarks.models import Recipe
 from benchmarks.results.store import Store
 from benchmarks.tabular import presets
 
@@ -155,7 +155,7 @@ def replace_regressors(monkeypatch, estimator):
         return Pipeline([("model", estimator())])
 
     for name in ("rf", "sparse_mlp"):
-        model = models.Model(name, name, build, dict, dict, regressor=Regressor(build, dict, dict))
+        model = models.Model(name, name, build, dict, dict, regressor=Recipe(build, dict, dict))
         monkeypatch.setitem(models.MODELS, name, model)
 
 
@@ -171,7 +171,7 @@ def test_a_seed_samples_the_same_rows_again_and_another_seed_others(name):
 
 
 def test_both_models_meet_the_same_rows_and_a_regression_run_goes_on(fitted, tmp_path, capsys):
-    command = ["regression", *words("--tasks diabetes pairs --rows 50 --first-seed 0 --results"), str(tmp_path)]
+    command = ["ablation", *words("--tasks diabetes pairs --rows 50 --first-seed 0 --results"), str(tmp_path)]
     assert main([*command, "--seeds", "1"]) == 0
     assert [shape for shape, _ in fitted] == [(50, 10)] * 2 + [(50, 20)] * 2
     assert fitted[0] == fitted[1] != fitted[2] == fitted[3]
@@ -186,7 +186,7 @@ def test_both_models_meet_the_same_rows_and_a_regression_run_goes_on(fitted, tmp
 
 
 def test_a_size_beyond_a_data_set_is_left_out(fitted, tmp_path, capsys):
-    command = words("regression --tasks diabetes --seeds 1 --rows 1000 100 --results")
+    command = words("ablation --tasks diabetes --seeds 1 --rows 1000 100 --results")
     assert main([*command, str(tmp_path)]) == 0
     assert set(evaluations(tmp_path)["n_train"]) == {100}
     message = "left out: diabetes, 1000 training rows: a data set of 442 rows has too few for 1000 and a test"
@@ -195,7 +195,10 @@ def test_a_size_beyond_a_data_set_is_left_out(fitted, tmp_path, capsys):
 
 def test_the_score_is_that_of_rows_that_were_not_trained_on(monkeypatch, tmp_path):
     replace_regressors(monkeypatch, DummyRegressor)
-    assert main([*words("regression --tasks friedman1 --rows 100 --seeds 1 --results"), str(tmp_path)]) == 0
+    assert (
+        main([*words("ablation --tasks friedman1 --rows 100 --seeds 1 --first-seed 100 --results"), str(tmp_path)])
+        == 0
+    )
     _, y = tasks.TASKS["friedman1"].sample(100, 100)
     train, test = y[:100], y[100:]
     errors = test - train.mean()
@@ -216,5 +219,5 @@ def test_a_regressor_is_tuned_by_r2(tmp_path):
 
 
 def test_an_unknown_data_set_is_one_line(capsys):
-    assert main(["regression", "--tasks", "mauna"]) == 2
+    assert main(["ablation", "--tasks", "mauna"]) == 2
     assert "unknown task 'mauna'; choose from: " in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The speed benchmark: contenders do the same work, comparisons are interleaved, the results are written."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.__main__ import main
-from benchmarks.speed import cases, contenders
+from benchmarks.speed import cases, contenders, neighbour
 from benchmarks.speed import command as speed
 from benchmarks.speed.contenders import Problem
 
@@ -108,13 +109,16 @@ def test_a_run_writes_its_rows_machine_and_command(tmp_path, monkeypatch, capsys
 
     monkeypatch.setattr(cases, "cases", tiny_cases)
     monkeypatch.setattr(cases, "MEMORY_SIZES", ())
+    found = {"what": "fit of 9 rows", "model": "mine", "alone": 2.0, "beside": 3.0}
+    monkeypatch.setattr(neighbour, "beside_a_busy_process", lambda *args: [found])
     threads = torch.get_num_threads()
     try:
         assert main(["speed", "--profile", "smoke", "--threads", "1", "--results", str(tmp_path)]) == 0
     finally:
         torch.set_num_threads(threads)
     written = json.loads((tmp_path / speed.FILE).read_text())
-    ours, floor, *fits = written["rows"]
+    ours, floor, alone, beside, *fits = written["rows"]
+    assert (alone["value"], beside["value"], beside["ratio"]) == (2.0, 3.0, 1.5)
     assert [fit["contender"] for fit in fits] == 2 * ["alone", "through the harness"]
     assert all(fit["value"] > 0 for fit in fits)
     assert (ours["contender"], ours["ratio"], floor["floor"]) == ("sparsemlp", 1.0, 1.0)
@@ -137,3 +141,11 @@ def test_memory_of_a_fit_covers_its_data_and_weights():
         pytest.skip("the kernel does not tell peak memory")
     assert found["floor"] == 4 * 50_000 * 21 + 5 * 4 * (512 * 22 + 1) + 4 * 256 * (20 + 1024)
     assert found["peak"] >= 4 * 50_000 * 20
+
+
+def test_models_are_timed_alone_and_beside_a_busy_process():
+    found = neighbour.beside_a_busy_process(1, 100, 100, ["sparsemlp", "MLPClassifier"])
+    if sys.platform != "linux":
+        pytest.skip("this system does not bind processes to cores")
+    assert len(found) == 4
+    assert all(row["alone"] > 0 and row["beside"] > 0 for row in found)

@@ -144,12 +144,6 @@ def test_only_a_rebuilt_copy_carries_its_note(monkeypatch, n_rows, rebuilt, comp
     assert words in data.statement
 
 
-def test_there_are_sixteen_openml_tasks_with_distinct_numbers():
-    assert len(tasks.OPENML_NAMES) == 16
-    assert len({source.task_id for source in sources.SOURCES}) == 16
-    assert len({source.data_id for source in sources.SOURCES}) == 16
-
-
 @pytest.mark.parametrize("name", tasks.OTHER_NAMES)
 def test_other_tables_are_the_same_every_time(name):
     data, again = tasks.load(name), tasks.load(name)

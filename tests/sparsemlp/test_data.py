@@ -66,7 +66,7 @@ def test_the_first_layers_rows_are_rows_of_the_training_set(as_sparse):
     scaler = InputScaler("both").fit(X)
     rows = CheckedRows(sparse.csr_matrix(X) if as_sparse else X, y, np.arange(60.0))
     encoded = EncodedRows(rows, scaler, lambda y: (y, y[:, None]))
-    inputs, target, weight, index = encoded.sample(torch.Generator().manual_seed(0))
+    inputs, target, weight, index, _ = encoded.sample(torch.Generator().manual_seed(0))
     np.testing.assert_array_equal(weight, index)
     assert sorted(index) == list(range(60))
     np.testing.assert_array_equal(inputs.numpy(), scaler.transform(X)[index])

@@ -4,9 +4,11 @@ import re
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from helpers.small import labelled_rows, numbered_rows, small_classifier, small_regressor
+from skorch.callbacks import Checkpoint, EarlyStopping, EpochScoring
 
 from sparsemlp import SparseInitMLPRegressor, paper_net
 from sparsemlp._training.step import TrainingStep
@@ -27,6 +29,7 @@ def with_value(value, dtype=float):
 
 
 X, Y = labelled_rows()
+FRAME = pd.DataFrame(X, columns=list("abcdef"))
 
 PARAMETERS = [
     ({"sparsity": 0}, "'sparsity' .* Got 0"),
@@ -109,10 +112,40 @@ ROWS = {
     "-inf in float32": (with_value(-np.inf, np.float32), Y, "Input X contains infinity"),
     "strings": (X.astype(str).astype(object) + "x", Y, "could not convert string to float"),
     "a column of strings": (
-        pd.DataFrame(X, columns=list("abcdef")).assign(city="Bern"),
+        FRAME.assign(city="Bern"),
         Y,
-        "could not convert string to float: 'Bern'",
+        "column 'city' of X is not numeric: 'Bern' in row 0.*could not convert string to float: 'Bern'",
     ),
+    "text for a missing value": (
+        FRAME.assign(price=["1.5"] * 119 + ["n/a"]),
+        Y,
+        "column 'price' of X is not numeric: 'n/a' in row 119",
+    ),
+    "numbers with commas": (FRAME.assign(price="1,257.30"), Y, "column 'price' of X is not numeric: '1,257.30'"),
+    "text in an array": (with_value("n/a", object), Y, "column 2 of X is not numeric: 'n/a' in row 7"),
+    "polars text": (
+        pl.DataFrame({"a": X[:, 0], "b": ["x"] * 120}),
+        Y,
+        "column 'b' of X is not numeric: 'x' in row 0",
+    ),
+    "lists": (FRAME.assign(parts=[[1.0]] * 120), Y, r"column 'parts' of X is not numeric: \[1.0\] in row 0"),
+    "durations": (
+        FRAME.assign(waited=pd.to_timedelta(range(120), unit="s")),
+        Y,
+        r"column 'waited' of X has the dtype timedelta64\[.*pass numbers",
+    ),
+    "times": (
+        FRAME.assign(when=pd.date_range("2020", periods=120, tz="UTC")),
+        Y,
+        r"column 'when' of X has the dtype datetime64\[.*pass numbers",
+    ),
+    "nothing but times": (X.astype("M8[s]"), Y, r"X has the dtype datetime64\[s\]; pass numbers"),
+    "polars times": (
+        pl.DataFrame({"when": pd.date_range("2020", periods=120).to_numpy()}),
+        Y,
+        "column 'when' of X has the dtype Datetime",
+    ),
+    "inf in a frame": (FRAME.assign(b=np.inf), Y, "Input X contains infinity.*column 'b' of X has it in row 0"),
     "one dimension": (X[:, 0], Y, "Expected 2D array, got 1D array"),
     "three dimensions": (X[None], Y[:1], "dim 3"),
     "no rows": (X[:0], Y[:0], r"0 sample\(s\)"),
@@ -120,7 +153,6 @@ ROWS = {
     "complex numbers": (X + 1j, Y, "Complex data not supported"),
     "more labels than rows": (X, Y[:100], r"inconsistent numbers of samples: \[120, 100\]"),
     "no y": (X, None, "requires y to be passed"),
-    "two columns of y": (X, np.column_stack([Y, Y]), r"y should be a 1d array, got an array of shape \(120, 2\)"),
     "y of NaN": (X, np.where(Y == 0, np.nan, Y), "Input y contains NaN"),
     "y of inf": (X, np.where(Y == 0, np.inf, Y), "Input y contains infinity"),
 }
@@ -130,7 +162,7 @@ ROWS = {
 @pytest.mark.parametrize(("rows", "y", "message"), ROWS.values(), ids=ROWS.keys())
 def test_bad_rows_are_an_error_that_says_what_is_wrong(make, rows, y, message):
     with pytest.raises(ValueError, match=message):
-        make().fit(rows, y)
+        make(categorical_features=None).fit(rows, y)  # or text would be categories
 
 
 LABELS = {
@@ -159,6 +191,75 @@ LABELS = {
 def test_bad_labels_are_an_error_that_says_what_is_wrong(y, parameters, message):
     with pytest.raises(ValueError, match=message):
         small_classifier(**parameters).fit(X, y)
+
+
+NAMES = np.where(Y == 1, "yes", "no")
+MISSING = {
+    "pandas strings": pd.Series(NAMES, dtype="string").where(np.arange(120) > 2),
+    "pandas integers": pd.Series(Y, dtype="Int64").where(np.arange(120) > 2),
+    "categories": pd.Series(NAMES, dtype="category").where(np.arange(120) > 2),
+    "None": np.where(np.arange(120) > 2, NAMES, None),
+    "a list": [None] * 3 + NAMES[3:].tolist(),
+    "NaN among strings": np.where(np.arange(120) > 2, NAMES.astype(object), np.nan),
+    "polars": pl.Series([None] * 3 + NAMES[3:].tolist()),
+}
+
+
+@pytest.mark.parametrize("y", MISSING.values(), ids=MISSING.keys())
+def test_missing_labels_are_counted(y):
+    message = "Input {} contains NaN or another missing value in 3 of 120 rows"
+    with pytest.raises(ValueError, match=message.format("y")):
+        small_classifier().fit(X, y)
+    with pytest.raises(ValueError, match=message.format("y")):
+        small_classifier().partial_fit(X, y, classes=np.unique(Y))
+    with pytest.raises(ValueError, match=message.format("y_val")):
+        small_classifier().fit(X, NAMES, X_val=X, y_val=y)
+
+
+def test_missing_labels_of_rows_that_weigh_nothing_are_no_error():
+    weight = (np.arange(120) > 2).astype(float)
+    assert small_classifier(early_stopping=False).set_params(max_epochs=1)._check_rows(
+        X, MISSING["pandas strings"], weight, reset=True
+    ).y.shape == (117,)
+
+
+def test_labels_of_several_types_are_an_error():
+    with pytest.raises(ValueError, match="y has labels of several types, int and str; use one type for all"):
+        small_classifier().fit(X, np.where(np.arange(120) > 2, Y.astype(object), "unknown"))
+
+
+def test_a_missing_class_is_an_error():
+    with pytest.raises(ValueError, match="Input classes contains NaN or another missing value in 1 of 3"):
+        small_classifier().partial_fit(X, NAMES, classes=["yes", "no", None])
+
+
+def test_targets_that_are_no_numbers_are_an_error_for_the_regressor():
+    with pytest.raises(ValueError, match=r"y has the value 'yes' in row .*could not convert it to a number"):
+        small_regressor().fit(X, NAMES)
+    with pytest.raises(ValueError, match=r"y has the dtype timedelta64\[.*pass numbers"):
+        small_regressor().fit(X, pd.Series(pd.to_timedelta(range(120), unit="s")))
+
+
+def test_targets_whose_sums_overflow_are_an_error():
+    with pytest.raises(ValueError, match=r"y has the value 1.7e\+308, and 1e\+300 is the most; divide y"):
+        small_regressor().fit(X, np.where(Y == 1, 1.7e308, -1.7e308))
+
+
+@pytest.mark.parametrize("callback", [EarlyStopping(), Checkpoint(), EarlyStopping(monitor="valid_acc")])
+@pytest.mark.parametrize("early_stopping", [False, "out_of_fold"])
+def test_a_callback_that_monitors_validation_rows_needs_some(callback, early_stopping):
+    message = f"{type(callback).__name__} monitors '{callback.monitor}', and there are no validation rows; .*X_val"
+    clf = small_classifier(callbacks=[("mine", callback)], early_stopping=early_stopping)
+    with pytest.raises(ValueError, match=message):
+        clf.fit(X, Y)
+    with pytest.raises(ValueError, match=message):
+        clf.partial_fit(X, Y, classes=[0, 1])
+
+
+def test_a_callback_may_not_monitor_a_score_that_is_computed_on_validation_rows_alone():
+    callbacks = [EpochScoring("f1", lower_is_better=False, name="f1"), Checkpoint(monitor="f1_best")]
+    with pytest.raises(ValueError, match="Checkpoint monitors 'f1_best', and there are no validation rows"):
+        small_classifier(callbacks=callbacks).fit(X, Y)
 
 
 def test_one_class_among_the_rows_that_weigh_is_an_error():

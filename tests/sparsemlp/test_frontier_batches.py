@@ -46,7 +46,37 @@ def test_batches_fit_in_memory_and_change_no_outcome(monkeypatch):
     assert sum(sizes) == 50
     assert max(sizes) * N_TEST * 12 * 4 < 4_000_000
     apart = success_frontier(n_samples=200, width=30, n_runs=5, **QUICK)
-    pd.testing.assert_frame_equal(together, apart, atol=5e-3)
+    pd.testing.assert_frame_equal(together, apart, check_exact=True)
+
+
+@pytest.mark.parametrize("loss", ["hinge", "cross_entropy"])
+@pytest.mark.parametrize(("batch_size", "width"), [(1, 10), (7, 1), (8, 30), (32, 100)])
+def test_a_run_trains_to_the_same_bits_in_any_company(loss, batch_size, width):
+    run, *others = [
+        Run(make_setting(loss=loss, batch_size=batch_size, width=width, sparsity=s), i)
+        for i in range(4)
+        for s in (2, None)
+    ]
+    trained = []
+    with torch.no_grad():
+        for n_others in (0, 1, 2, 7):
+            training = RunBatch([*others[:n_others], run], CPU)
+            training.advance(20)
+            training.keep([0, n_others] if n_others > 1 else [n_others])
+            training.advance(20)
+            trained.append([values[-1] for values in training.module.parameters()])
+    assert all(values.isfinite().all() for values in trained[0])
+    for among in trained[1:]:
+        assert all(torch.equal(*pair) for pair in zip(among, trained[0], strict=True))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_row_is_equal_to_the_bit_whatever_the_numbers_of_runs_settings_and_threads(n_threads):
+    options = QUICK | {"n_samples": 60, "width": 30, "n_threads": n_threads}
+    alone = success_frontier(sparsity=2, n_runs=1, **(options | {"n_threads": 1}))
+    for n_runs, sparsity in ((1, 2), (2, 2), (3, (2, None))):
+        rows = success_frontier(sparsity=sparsity, n_runs=n_runs, **options)
+        pd.testing.assert_frame_equal(rows.iloc[:1], alone, check_exact=True)
 
 
 def test_a_batch_holds_no_more_rows_than_its_share_of_the_memory(monkeypatch):

@@ -11,13 +11,15 @@ from helpers.small import labelled_rows, numbered_rows, raw_table, small_classif
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import SelectFromModel
 
 from sparsemlp import SparseInitMLPClassifier, paper_net
 from sparsemlp.datasets import make_sparse_parity
-from sparsemlp.inspection import feature_importances, first_layer_mass, plot_neurons
+from sparsemlp.inspection import feature_importances, first_layer_mass, neuron_starts, plot_neurons
+from sparsemlp.lottery import KeepInitialisation
 
 X, Y = labelled_rows()
 FITTED = small_classifier().fit(X, Y)
@@ -192,3 +194,41 @@ def test_a_missing_matplotlib_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match="plot_neurons needs matplotlib: pip install matplotlib"):
         plot_neurons(FITTED)
+
+
+def test_what_neurons_started_as_is_what_the_network_was_before_training():
+    X = np.random.default_rng(0).normal(size=(300, 5))
+    keep = KeepInitialisation()
+    net = SparseInitMLPClassifier((64, 32), n_members=2, callbacks=[keep], search_steps=0, random_state=0)
+    net.fit(X, X[:, 2] > 1.0)
+    starts = neuron_starts(net)
+    weight = keep.initial_.input_layer.weight.detach().numpy()
+    bias = keep.initial_.input_layer.bias.detach().numpy()
+    assert len(starts) == np.count_nonzero(weight)
+    assert_array_equal(weight[starts.member, starts.neuron, starts.column], starts.start_weight)
+    boxes = starts[starts.kind == "box"]
+    assert len(boxes) == 2 * 32
+    assert boxes.feature.value_counts().index[0] == "x2"
+    at_threshold = boxes.start_weight * boxes.start_threshold + bias[boxes.member, boxes.neuron]
+    np.testing.assert_allclose(at_threshold, 0, atol=1e-4)
+    assert starts[starts.kind == "relu"].start_threshold.isna().all()
+    assert starts.share.between(0, 1).all()
+    assert (starts.groupby(["member", "neuron"]).share.sum() <= 1 + 1e-6).all()
+    pd.testing.assert_frame_equal(neuron_starts(pickle.loads(pickle.dumps(net))), starts)
+
+
+def test_the_start_is_that_of_the_network_that_was_kept():
+    X, y = make_sparse_parity(700, 25, n_informative=3, random_state=1)
+    net = SparseInitMLPClassifier(128, n_members=4, max_epochs=5, random_state=0).fit(X, y)
+    starts = neuron_starts(net)
+    if net.net_.module_.activation == "relu":  # the second training's
+        assert set(starts.kind) == {"relu"}
+        assert set(starts.start_weight) == {-1.0, 1.0}
+    assert starts.member.max() + 1 == net.net_.module_.n_members
+
+
+def test_a_dense_start_is_not_told():
+    X = np.random.default_rng(0).normal(size=(60, 5))
+    net = SparseInitMLPClassifier(8, None, max_epochs=1, random_state=0).fit(X, X[:, 0] > 0)
+    with pytest.raises(ValueError, match="neuron_starts needs a first layer that started sparse"):
+        neuron_starts(net)

@@ -14,6 +14,7 @@ PINNED = {
     "richness": None,
     "activation": "relu",
     "scaling": None,
+    "categorical_features": None,
     "n_members": 1,
     "loss": "hinge",
     "optimizer": "sgd",

@@ -1,7 +1,10 @@
 """Predictions: independent of how rows are batched, in chunks sized from memory."""
 
+import signal
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -11,7 +14,17 @@ from scipy import sparse
 
 import sparsemlp._prediction
 from sparsemlp import SparseInitMLP
-from sparsemlp._prediction import CHUNK_BYTES, predict_in_chunks, rows_a_chunk
+from sparsemlp._prediction import CHUNK_BYTES, predict_in_chunks, rows_a_chunk, rows_to_share
+
+
+@contextmanager
+def torch_threads(n):
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def outputs(estimator, rows):
@@ -116,7 +129,8 @@ def test_running_out_of_memory_halves_the_chunk_and_goes_on():
     module = SparseInitMLP(6, 1, 16, 2, generator=torch.Generator().manual_seed(0))
     X = labelled_rows(1000)[0]
     limited = OutOfMemory(module, max_rows=128)
-    np.testing.assert_allclose(predict(limited, X, 512), predict(module, X, 512), rtol=0, atol=1e-6)
+    with torch_threads(1):  # a device has one, too
+        np.testing.assert_allclose(predict(limited, X, 512), predict(module, X, 512), rtol=0, atol=1e-6)
     assert limited.sizes[:3] == [512, 256, 128]
     assert set(limited.sizes[2:]) <= {128, 1000 % 128 + -(1000 % 128) % 32}
 
@@ -157,3 +171,135 @@ def test_rows_are_scaled_a_chunk_at_a_time(monkeypatch):
     clf.predict(sparse.csr_matrix(X))
     assert sum(sizes) == 300
     assert max(sizes) == 32
+
+
+METHODS = ("predict", "decision_function", "predict_proba", "predict_log_proba")
+
+
+@pytest.mark.parametrize("make", FITTED.values(), ids=FITTED.keys())
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix])
+def test_predictions_are_equal_to_the_bit_whatever_the_number_of_threads(make, layout, monkeypatch):
+    X = raw_table(300)
+    estimator = make()
+    if layout is not np.asarray:
+        X = layout(np.nan_to_num(X))
+    monkeypatch.setattr(sparsemlp._prediction, "MAX_SHARED_ROWS", 64)
+    for method in [name for name in METHODS if hasattr(estimator, name)]:
+        with torch_threads(1):
+            alone = getattr(estimator, method)(X)
+        for n_threads in (2, 3):
+            with torch_threads(n_threads):
+                np.testing.assert_array_equal(getattr(estimator, method)(X), alone)
+
+
+@pytest.mark.parametrize("width", [4, (512, 128), 100_000])
+def test_threads_share_rows_in_chunks_whose_values_fit_a_cache(width):
+    module = SparseInitMLP(10, 1, width, 2, n_members=2)
+    n_hidden = width if isinstance(width, int) else sum(width)
+    rows = rows_to_share(module)
+    assert rows % 32 == 0
+    assert rows <= max(32, 2**18 / n_hidden)
+    assert rows <= min(rows_a_chunk(module), 4096)
+
+
+def test_threads_compute_alone_and_the_caller_is_left_as_it_was(monkeypatch):
+    X, y = labelled_rows(300)
+    clf = small_classifier().fit(X, y)
+    forward, seen, denormal = SparseInitMLP.forward, [], torch.tensor([1e-40])
+
+    def watched(self, x):
+        seen.append((torch.get_num_threads(), threading.current_thread().name[:9], (denormal * 0.5).item()))
+        return forward(self, x)
+
+    monkeypatch.setattr(SparseInitMLP, "forward", watched)
+    monkeypatch.setattr(sparsemlp._prediction, "MAX_SHARED_ROWS", 32)
+    with torch_threads(3):
+        clf.predict(X)
+        assert torch.get_num_threads() == 3
+    assert len(seen) == 10
+    assert set(seen) == {(1, "sparsemlp", 0.0)}
+    assert (denormal * 0.5).item() > 0
+
+
+def test_columns_of_the_smallest_numbers_are_scaled_as_in_fit():
+    X, y = labelled_rows(300)
+    clf = small_classifier(scaling="squash").fit(X, y)
+    tiny = X * 2.0**-1030  # denormal in float64
+    # a denormal number has fewer digits
+    closely = {"rtol": 0, "atol": 1e-3}
+    again = small_classifier(scaling="squash").fit(tiny, y)
+    np.testing.assert_allclose(again.decision_function(tiny), clf.decision_function(X), **closely)
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.enable_grad, lambda: torch.device("meta")])
+def test_modes_of_the_callers_thread_change_nothing(mode):
+    X, y = labelled_rows(300)
+    clf = small_classifier().fit(X, y)
+    whole = clf.predict_proba(X)
+    with mode():
+        np.testing.assert_array_equal(clf.predict_proba(X), whole)
+
+
+@pytest.mark.parametrize("row", [40, 999])
+def test_an_error_in_a_thread_is_raised_and_ends_all_threads(row, monkeypatch):
+    X, y = labelled_rows(1000)
+    clf = small_classifier(scaling=None).fit(X, y)
+    X[row] = 1e300
+    monkeypatch.setattr(sparsemlp._prediction, "MAX_SHARED_ROWS", 32)
+    with torch_threads(2), pytest.raises(ValueError, match="too large for float32"):
+        clf.predict(X)
+    assert not any(thread.name.startswith("sparsemlp") for thread in threading.enumerate())
+
+
+def test_ctrl_c_ends_a_prediction(monkeypatch):
+    X, y = labelled_rows(1000)
+    clf = small_classifier().fit(X, y)
+    whole = clf.predict(X)
+    calls, forward, done = [], SparseInitMLP.forward, threading.Event()
+
+    def interrupting(self, x):
+        calls.append(len(x))
+        if len(calls) == 3:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        if len(calls) >= 3:
+            done.wait(0.05)  # for the main thread to take notice
+        return forward(self, x)
+
+    monkeypatch.setattr(SparseInitMLP, "forward", interrupting)
+    monkeypatch.setattr(sparsemlp._prediction, "MAX_SHARED_ROWS", 32)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # programs in the background ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            clf.predict(X)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert len(calls) < 32  # as many chunks as there are
+    assert not any(thread.name.startswith("sparsemlp") for thread in threading.enumerate())
+    monkeypatch.setattr(SparseInitMLP, "forward", forward)
+    np.testing.assert_array_equal(clf.predict(X), whole)
+
+
+FORKED = """
+import multiprocessing, sys
+import numpy as np
+import torch
+from helpers.small import labelled_rows, small_classifier
+
+torch.set_num_threads(2)
+X, y = labelled_rows(1000)
+clf = small_classifier().fit(X, y)
+torch.rand(1000, 1000).sin_()  # starts OpenMP's threads, which a fork does not copy
+here = clf.predict_proba(X)
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    for there in pool.map(clf.predict_proba, [X, X], chunksize=1):
+        assert np.array_equal(there, here)
+print("equal")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks are the way of Linux")
+def test_a_forked_process_predicts_the_same(request):
+    code = f"import sys; sys.path[:0] = ['.', 'tests']\n{FORKED}"
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, cwd=request.config.rootpath, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("equal\n", "")

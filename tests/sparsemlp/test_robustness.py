@@ -1,10 +1,16 @@
 """Awkward tables fit, and a diverging loss ends in finite weights and a warning that helps."""
 
 import contextlib
+import itertools
+import os
 import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import psutil
 import pytest
 import sklearn
@@ -13,6 +19,8 @@ from helpers.small import labelled_rows, numbered_rows, raw_table, small_classif
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
+
+from sparsemlp._training.losses import make_loss
 
 X, Y = labelled_rows()
 
@@ -43,6 +51,8 @@ AWKWARD = {
     "every second row and column": np.repeat(np.repeat(X, 2, axis=0), 2, axis=1)[::2, ::2],
     "reversed rows": X[::-1][::-1],
     "very large values": 1e300 * X,
+    "the largest values": np.where(X > 0, 1.7e308, -1.7e308),
+    "a column of the largest values": np.column_stack([X, np.where(X[:, 0] > 0, 1.7e308, -1.7e308)]),
     "very small values": 1e-300 * X,
     "a mixed table": raw_table(120),
     "a list of lists": X.tolist(),
@@ -120,6 +130,108 @@ def test_columns_scaled_by_powers_of_ten_give_the_same_predictions(make, scaling
     np.testing.assert_allclose(outputs(scaled, X * factors), outputs(plain, X), rtol=0, atol=1e-3)
     if make is small_classifier:
         np.testing.assert_array_equal(scaled.predict(X * factors), plain.predict(X))
+
+
+@pytest.mark.parametrize("scaling", ["squash", "quantile", "both"])
+def test_the_largest_numbers_scale_as_any_others(scaling):
+    values = np.where(X > 0, 1.0, -1.0) * (1 + np.abs(X))
+    large = values * 2.0**1020
+    assert np.abs(large).max() > 1e307
+    expected = small_classifier(scaling=scaling).fit(values, Y).decision_function(values)
+    actual = small_classifier(scaling=scaling).fit(large, Y).decision_function(large)
+    np.testing.assert_array_equal(actual, expected)
+
+
+LABELS = {
+    "nullable booleans": (pd.Series(Y == 1, dtype="boolean"), bool),
+    "an array of nullable booleans": (pd.array(Y == 1, dtype="boolean"), bool),
+    "categories of booleans": (pd.Series(Y == 1, dtype="category"), bool),
+    "a column of Python booleans": (pd.Series(Y == 1).astype(object), bool),
+    "Python booleans": ((Y == 1).astype(object), bool),
+    "a list of booleans": ((Y == 1).tolist(), bool),
+    "polars booleans": (pl.Series(Y == 1), bool),
+    "nullable integers": (pd.Series(Y, dtype="Int64"), np.int64),
+    "small nullable integers": (pd.Series(Y, dtype="UInt8"), np.uint8),
+    "Python integers": (pd.Series(Y).astype(object), np.int64),
+    "nullable floats": (pd.Series(Y, dtype="Float32"), np.float32),
+}
+
+
+@pytest.mark.parametrize(("labels", "expected"), LABELS.values(), ids=LABELS.keys())
+def test_predicted_labels_are_of_the_type_that_they_were_given_in(labels, expected):
+    clf = small_classifier().fit(X, labels)
+    assert clf.classes_.dtype == clf.predict(X).dtype == expected
+    np.testing.assert_array_equal(clf.predict(X), small_classifier().fit(X, Y).predict(X).astype(expected))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_predict_is_the_most_probable_class_also_where_probabilities_are_nearly_equal(n_classes):
+    clf = small_classifier(n_members=3, scaling=None).fit(X, np.arange(120) % n_classes)
+    rng = np.random.default_rng(0)
+    bias = clf.net_.module_.output_layer.bias
+    with torch.no_grad():  # members disagree, and their probabilities add up to nearly the same for all classes
+        for parameter in clf.net_.module_.parameters():
+            parameter.zero_()
+        for size in 100 * [1e-8, 1e-12, 1e-16, 1.0]:
+            logits = size * rng.standard_normal(bias.shape)
+            logits[-1] = -logits[:-1].sum(axis=0)
+            bias.copy_(torch.from_numpy(logits))
+            probability, decision = clf.predict_proba(X[:1]), clf.decision_function(X[:1])
+            assert clf.predict(X[:1]) == probability.argmax(axis=1)
+            if n_classes == 2:
+                assert (probability[0, 1] > probability[0, 0]) == (decision[0] > 0)
+
+
+def test_rounding_leaves_a_tie_a_tie():
+    loss = make_loss("cross_entropy", 2)
+    logits = torch.tensor([0.3, -0.3, 1.7, -1.7, 5.1, -5.1], dtype=torch.float64)
+    for order in itertools.permutations(range(6)):
+        assert loss.combine(logits[list(order)].view(6, 1, 1)).item() == 0
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sin", "box", "mixed"])
+def test_hooks_of_explainers_leave_the_network_as_it_is(activation):
+    clf = small_classifier(activation=activation, width=(16, 8)).fit(X, Y)
+    expected = clf.decision_function(X)
+    module, noted = clf.net_.module_, []
+    hooks = [
+        hook
+        for layer in module.layers
+        for hook in (
+            layer.register_forward_hook(lambda layer, inputs, output: noted.append(output)),
+            layer.register_full_backward_hook(lambda layer, inputs, outputs: noted.append(outputs[0])),
+        )
+    ]
+    rows = torch.from_numpy(clf.scaler_.transform(X)).requires_grad_()
+    module(rows).sum().backward()
+    gradient = rows.grad.clone()
+    for hook in hooks:
+        hook.remove()
+    rows.grad = None
+    module(rows).sum().backward()
+    torch.testing.assert_close(rows.grad, gradient)
+    assert len(noted) == 6
+    np.testing.assert_array_equal(clf.decision_function(X), expected)
+
+
+TENSORS = """
+import numpy as np, sklearn, torch
+from helpers.small import labelled_rows, numbered_rows, small_classifier, small_regressor
+for make, rows in ((small_classifier, labelled_rows), (small_regressor, numbered_rows)):
+    X, y = rows()
+    expected = make().fit(X, y).predict(X)
+    with sklearn.config_context(array_api_dispatch=True):
+        for options in ({}, {"early_stopping": True}):
+            net = make(**options).fit(torch.tensor(X), torch.tensor(y), sample_weight=torch.ones(120))
+            prediction = net.predict(torch.tensor(X))
+            assert isinstance(prediction, np.ndarray)
+            assert options or (prediction == expected).all()
+"""
+
+
+def test_tensors_are_taken_where_scikit_learn_computes_with_those_of_other_libraries():
+    environment = os.environ | {"SCIPY_ARRAY_API": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", TENSORS], env=environment, check=True)
 
 
 @pytest.mark.parametrize("n_features", [1, 3])

@@ -1,6 +1,7 @@
 """The second training of a fit that has found nothing."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import torch
 from helpers.small import small_classifier, small_regressor
 from sklearn.exceptions import ConvergenceWarning
 
+from sparsemlp import _search
 from sparsemlp._training.batches import DeviceRows, TabularDataset
 from sparsemlp._training.losses import LOSSES, make_loss
-from sparsemlp._training.out_of_fold import constant_loss
+from sparsemlp._training.out_of_fold import OutOfFold, constant_loss
 from sparsemlp.datasets import make_sparse_parity
 
 OWN = {"n_members": 4, "early_stopping": "out_of_fold", "feature_sampling": "trees", "activation": "mixed"}
@@ -47,8 +49,7 @@ def test_where_there_is_nothing_a_warning_says_so_and_the_first_net_is_kept():
     X, y = noise()
     with pytest.warns(ConvergenceWarning, match=r"search_steps=50: nothing was found\. More rows"):
         searched = small_classifier(**OWN, search_steps=50).fit(X, y)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with pytest.warns(ConvergenceWarning, match=r"of a constant prediction: nothing was found\. More rows"):
         kept = small_classifier(**OWN, search_steps=0).fit(X, y)
     np.testing.assert_array_equal(searched.predict_proba(X), kept.predict_proba(X))
     assert searched.n_iter_ == kept.n_iter_
@@ -58,7 +59,6 @@ def test_where_there_is_nothing_a_warning_says_so_and_the_first_net_is_kept():
     ("n_rows", "options"),
     [
         (255, {}),
-        (300, {"richness": 1.0}),
         (300, {"n_members": 1}),
         (300, {"warm_start": True}),
         (300, {"early_stopping": False}),
@@ -69,6 +69,13 @@ def test_no_second_training_where_it_cannot_be_judged_or_makes_no_sense(n_rows, 
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         net = small_classifier(**(OWN | options), max_epochs=2).fit(X, y)
+    assert net.n_iter_ <= 2
+
+
+def test_with_a_richness_there_is_no_second_training_and_a_warning_that_nothing_was_found():
+    X, y = noise(300)
+    with pytest.warns(ConvergenceWarning, match=r"of a constant prediction: nothing was found\. More rows"):
+        net = small_classifier(**OWN, richness=1.0, max_epochs=2).fit(X, y)
     assert net.n_iter_ <= 2
 
 
@@ -107,3 +114,38 @@ def test_the_loss_of_class_shares_is_their_entropy():
     dataset = TabularDataset(DeviceRows(torch.zeros(100, 1)), target[:, 0], target)
     shares = np.array([0.1, 0.3, 0.6])
     assert constant_loss(dataset, make_loss("cross_entropy", 3)) == pytest.approx(-(shares * np.log(shares)).sum())
+
+
+@pytest.mark.parametrize(
+    ("member_losses", "is_searched"),
+    [
+        ([0.02, 0.8, 0.8, 0.8], True),  # one member has found a parity
+        ([0.3, 0.8, 0.8, 0.8], False),  # as single members of tables with noise may differ
+        ([0.6, 0.6, 0.6, 0.6], False),
+        ([0.02, 0.5, 0.5, 0.5], False),  # most have found something
+        ([0.7, 0.7, 0.7, 0.7], True),
+    ],
+)
+def test_a_second_training_follows_where_one_member_alone_has_found_something(
+    member_losses, is_searched, monkeypatch
+):
+    searched = []
+    monkeypatch.setattr(_search, "_search", lambda *args: searched.append(args[-1]))
+    monkeypatch.setattr(_search, "keep_if_better", lambda *args: True)
+    target = (torch.arange(400) % 2).float().unsqueeze(1)
+    right = torch.tensor(member_losses).repeat_interleave(100).neg().exp().logit()  # logits that give these losses
+    output = (right * (2 * target[:, 0] - 1)).unsqueeze(1)
+    loss = make_loss("cross_entropy", 2)
+    net = SimpleNamespace(
+        criterion_=SimpleNamespace(loss=loss),
+        history=[{"out_of_fold_loss": np.mean(member_losses)}],
+        module_=SimpleNamespace(n_members=4),
+        out_of_fold_=OutOfFold(output, target, None),
+        interrupts=SimpleNamespace(happened=False),
+    )
+    dataset = TabularDataset(DeviceRows(torch.zeros(400, 1)), target[:, 0], target, fold=torch.arange(400) % 4)
+    estimator = SimpleNamespace(net_=net, richness=None, search_steps=1, warm_start=False)
+    _search.search_if_little_was_found(estimator, dataset, None)
+    assert bool(searched) == is_searched
+    if searched:
+        assert searched[0] <= min(np.mean(member_losses), 0.99 * np.log(2)) + 1e-6

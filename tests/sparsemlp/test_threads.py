@@ -1,18 +1,22 @@
 """The threads that members train in: each takes the next piece of work, and nothing that one raises is lost."""
 
+import contextlib
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 from helpers.small import LooksAtBatches, labelled_rows, small_classifier
+from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+from sparsemlp._training import threads
 from sparsemlp._training.net import ClassifierNet
 from sparsemlp._training.step import TrainingStep
 from sparsemlp._training.threads import compute_threads
@@ -80,6 +84,37 @@ def test_threads_that_are_not_ours_keep_their_number(n_inner):
     assert (torch.get_num_threads(), in_a_new_thread(torch.get_num_threads)) == (before, others)
 
 
+def test_the_number_of_new_threads_is_kept_where_it_is_not_the_callers():
+    before = torch.get_num_threads()
+    in_a_new_thread(lambda: torch.set_num_threads(before + 2))
+    try:
+        with compute_threads(2, 1) as compute:
+            assert compute.map([torch.get_num_threads] * 4) == [1] * 4
+            assert in_a_new_thread(torch.get_num_threads) == before + 2
+            assert torch.get_num_threads() == before
+    finally:
+        in_a_new_thread(lambda: torch.set_num_threads(before))
+
+
+def test_ctrl_c_while_threads_start_leaves_none_and_their_number_as_it_was(monkeypatch):
+    others, prepare = in_a_new_thread(torch.get_num_threads), threads._prepare_thread
+
+    def slow(*args):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        time.sleep(0.05)  # for the main thread to take notice
+        return prepare(*args)
+
+    monkeypatch.setattr(threads, "_prepare_thread", slow)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # programs in the background ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt), compute_threads(1, others + 1):
+            pass
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert not any(thread.name.startswith("sparsemlp") for thread in threading.enumerate())
+    assert in_a_new_thread(torch.get_num_threads) == others
+
+
 def test_fits_at_the_same_time_give_what_each_gives_alone():
     X, y = labelled_rows()
 
@@ -121,11 +156,17 @@ def test_ctrl_c_ends_an_epoch_on_its_way_and_waits_for_its_threads(path, n_inter
     else:
         monkeypatch.setattr(TrainingStep, "__call__", interrupting(TrainingStep.__call__))
     callbacks = [LooksAtBatches()] if path == "autograd" else None
+    net = small_classifier(batch_size=1, callbacks=callbacks)
+    monkeypatch.setattr("sparsemlp._training.interrupts._latest", -np.inf)
     before = torch.get_num_threads()
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # programs in the background ignore it
     try:
         torch.set_num_threads(2 if path == "two threads" else 1)
-        net = small_classifier(batch_size=1, callbacks=callbacks).fit(X, y)
+        # a second one that the system does not merge with the first is passed on
+        passed_on = contextlib.suppress(KeyboardInterrupt) if n_interrupts == 2 else contextlib.nullcontext()
+        with warnings.catch_warnings(), passed_on:
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            net.fit(X, y)
     finally:
         signal.signal(signal.SIGINT, handler)
         torch.set_num_threads(before)

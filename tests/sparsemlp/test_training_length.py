@@ -1,5 +1,6 @@
 """When training ends by itself: out-of-fold rows, averaged weights, and the stop rule."""
 
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,19 +9,23 @@ import torch
 from helpers.small import labelled_rows, numbered_rows, small_classifier, small_regressor
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.datasets import make_friedman1, make_regression
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from skorch.callbacks import Callback
 from skorch.history import History
 from torch import nn
 
-from sparsemlp import SparseInitMLPClassifier
+from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor
 from sparsemlp._training.averaging import WeightAverage
 from sparsemlp._training.batches import BatchStream, DeviceRows, TabularDataset
 from sparsemlp._training.losses import make_loss
 from sparsemlp._training.out_of_fold import (
     MAX_OUT_OF_FOLD,
+    OutOfFold,
     StopWhenLongEnough,
     assign_members,
+    constant_loss,
     out_of_fold_rows,
     predict_out_of_fold,
 )
@@ -217,3 +222,68 @@ def test_steps_are_counted_on_the_rows_that_members_train_on():
     noise = np.random.default_rng(0).permutation(y)
     estimator = small_classifier(**OWN, batch_size=32, max_epochs=100).fit(X, noise)
     assert estimator.n_iter_ >= 10
+
+
+# Training that max_epochs cuts off
+
+
+def test_training_that_is_cut_off_while_the_loss_falls_is_said():
+    X, y = make_friedman1(300, random_state=0)
+    net = SparseInitMLPRegressor(width=(128, 32), n_members=4, max_epochs=8, random_state=0, device="cpu")
+    expected = r"max_epochs=8 ended training while the out-of-fold loss was falling: by \d+% in the last quarter"
+    with pytest.warns(ConvergenceWarning, match=expected):
+        net.fit(X, y)
+    before = min(net.history_[:6, "out_of_fold_loss"])
+    assert min(net.history_[:, "out_of_fold_loss"]) < 0.95 * before
+
+
+ORDINARY = {
+    "noisy": lambda: make_friedman1(300, noise=1.0, random_state=0),
+    "linear": lambda: make_regression(300, 20, noise=10, random_state=0),
+    "nothing": lambda: (np.random.default_rng(0).standard_normal((200, 3)), np.arange(200) % 7),
+}
+
+
+@pytest.mark.parametrize("rows", ORDINARY.values(), ids=ORDINARY.keys())
+def test_ordinary_tables_are_trained_without_a_word(rows):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net = SparseInitMLPRegressor(width=(128, 32), n_members=4, random_state=0, device="cpu").fit(*rows())
+    assert net.n_iter_ <= 100
+
+
+@pytest.mark.parametrize("options", [{"warm_start": True}, {"early_stopping": False}])
+def test_fits_that_go_on_or_have_no_out_of_fold_rows_are_not_called_cut_off(options):
+    X, y = make_friedman1(300, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SparseInitMLPRegressor(width=32, n_members=2, max_epochs=8, random_state=0, **options).fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "squared", "huber"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_losses_are_the_same_in_chunks(name, weighted, monkeypatch):
+    torch.manual_seed(0)
+    target = torch.eye(5)[torch.arange(103) % 5] if name == "cross_entropy" else torch.randn(103, 1)
+    weight = torch.rand(103, 1) if weighted else None
+    dataset = TabularDataset(DeviceRows(torch.zeros(103, 2)), torch.zeros(103), target, weight)
+    rows = OutOfFold(torch.randn(target.shape), target, None if weight is None else weight[:, 0])
+    loss = make_loss(name, 5)
+    whole = constant_loss(dataset, loss), rows.mean_loss(loss, 1.5)
+    monkeypatch.setattr("sparsemlp._training.out_of_fold.CHUNK", 7)
+    assert constant_loss(dataset, loss) == pytest.approx(whole[0], rel=1e-12)
+    assert rows.mean_loss(loss, 1.5) == whole[1]
+    scale = torch.ones(103) if weight is None else weight[:, 0] / weight.mean()
+    mean = (scale[:, None] * target).mean(dim=0)
+    expected = (scale * loss.value(loss.constant(mean).expand_as(target), target)).mean().item()
+    assert whole[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_batches_of_many_classes_are_gathered_a_few_at_a_time():
+    def n_buffered(n_classes):
+        target = torch.zeros(8192, n_classes)
+        dataset = TabularDataset(DeviceRows(torch.zeros(8192, 2)), torch.zeros(8192), target)
+        stream = BatchStream(dataset, 256, 8, torch.Generator())
+        return max(pool.target.numel() for pool in stream.pools.values())
+
+    assert n_buffered(500) <= max(500 * 8 * 256, n_buffered(2) * 64)

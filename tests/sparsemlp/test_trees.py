@@ -73,12 +73,14 @@ def test_the_gain_of_columns_is_that_of_the_splits_and_adds_up_to_one():
 
 def test_pairs_are_two_different_splits_of_one_path():
     paths = grow(*rows_of_a_box())
-    (columns, thresholds), pairs = paths.sample_pairs(3000, generator()), set()
+    (columns, thresholds, _), pairs = paths.sample_pairs(3000, generator()), set()
     for column, threshold, n in zip(paths.column, paths.threshold, paths.length, strict=True):
         splits = list(zip(column[:n].tolist(), threshold[:n].tolist(), strict=True))
         pairs |= {(a, b) for i, a in enumerate(splits) for j, b in enumerate(splits) if i != j}
     alone = {
-        (int(column[0]), float(threshold[0])) for column, threshold, n in zip(*paths[:3], strict=True) if n == 1
+        (int(column[0]), float(threshold[0]))
+        for column, threshold, n in zip(paths.column, paths.threshold, paths.length, strict=True)
+        if n == 1
     }
     for column, threshold in zip(columns.T.tolist(), thresholds.T.tolist(), strict=True):
         pair = tuple(zip(column, threshold, strict=True))
@@ -89,11 +91,13 @@ def test_a_path_of_one_split_is_paired_with_a_split_of_any():
     paths = TreePaths(
         np.array([[0, 0], [1, 2]]),
         np.array([[7.0, 0.0], [8.0, 9.0]]),
+        np.full((2, 2), -1),
         np.array([1, 2]),
         np.array([0.5, 0.5]),
         None,
+        None,
     )
-    columns, _ = paths.sample_pairs(2000, generator())
+    columns, _, _ = paths.sample_pairs(2000, generator())
     alone = columns[:, columns[0] == 0]
     assert alone.shape[1] == pytest.approx(1000, abs=120)
     assert torch.bincount(alone[1]).tolist() == pytest.approx([500, 250, 250], abs=120)
@@ -102,7 +106,7 @@ def test_a_path_of_one_split_is_paired_with_a_split_of_any():
 def test_more_gain_means_more_neurons():
     X, Y = rows_of_a_box()
     paths = grow(X, Y)
-    columns, _ = paths.sample_pairs(4000, generator())
+    columns, _, _ = paths.sample_pairs(4000, generator())
     assert np.isin(columns.numpy(), [2, 5]).mean() > 0.8
 
 
@@ -188,7 +192,7 @@ def test_the_trees_of_a_member_have_not_seen_its_out_of_fold_rows(rows):
 
     def trees(X):
         sample = SampledRows(torch.from_numpy(X), y[:, None].astype(float), np.ones(200), np.arange(200))
-        return sample.grow_trees(fold, 4, None, generator())
+        return sample.grow_trees(fold, 4, None, (), generator())
 
     moved = X.copy()
     moved[fold == 1] = moved[fold == 1][:, ::-1]  # other rows, of the same targets

@@ -1,0 +1,158 @@
+"""Where features are at least as many as rows: which of them a network sees.
+
+AdamW moves the weight of every input by the same step, also where the input is noise: so many useless inputs cost
+accuracy, time and memory. Each member therefore sees a bounded number of features: those that its own rows rank
+first, and some random ones. Then a second network is trained on the few features whose splits gain most in the
+members' trees, and out-of-fold rows choose between the two. (Fan and Lv 2008, *Sure independence screening for
+ultrahigh dimensional feature space*, Journal of the Royal Statistical Society B 70.)
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.utils import gen_batches
+
+from sparsemlp._data import CheckedRows, EncodedRows
+from sparsemlp._search import keep_if_better, train_another
+from sparsemlp._training.batches import TabularDataset
+from sparsemlp.module import SparseInitMLP
+from sparsemlp.trees import TreePaths, divisions, smallest_leaf
+
+if TYPE_CHECKING:
+    from sparsemlp._base import BaseSparseInitMLP
+
+# Up to so many features all are seen. Of more, each member sees those whose best single split gains most, and some
+# that are chosen at random for all members.
+MAX_FEATURES = 1000
+N_BEST, N_RANDOM = 128, 64
+# A feature is strong for a member if its splits gain this share of what those of the member's best feature gain.
+STRONG = 0.1
+# Columns are ranked in blocks of about so many values.
+BLOCK_VALUES = 2**18
+
+
+def is_wide(estimator: BaseSparseInitMLP, X: Any) -> bool:
+    """Say whether features are to be chosen for a network that starts on the rows X."""
+    by_trees = estimator.feature_sampling == "trees" and estimator.sparsity is not None
+    return by_trees and X.shape[1] >= X.shape[0] and not estimator.warm_start
+
+
+def screen(estimator: BaseSparseInitMLP, rows: CheckedRows, encoded: EncodedRows, fold: np.ndarray) -> EncodedRows:
+    """Choose the features of every member; fit ``scaler_`` again for those that any of them sees.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With a scaler that is fitted on all features.
+    rows : CheckedRows
+        The training rows.
+    encoded : EncodedRows
+        The same rows, scaled.
+    fold : ndarray of shape (n_rows,)
+        The member that does not train on a row.
+
+    Returns
+    -------
+    EncodedRows
+        The rows, with the columns that each member sees.
+    """
+    n_features = rows.X.shape[1]
+    least = 0 if estimator.sparsity == "auto" else int(estimator.sparsity or 0)
+    if n_features <= max(MAX_FEATURES, least):
+        encoded.is_screened = True
+        return encoded
+    generator = torch.Generator().manual_seed(estimator._seeds["init"])
+    sample = encoded.sample(generator)
+    weight = sample.weight * (fold[sample.rows] != np.arange(estimator.n_members)[:, np.newaxis])
+    by_column = split_gains(sample.inputs.numpy(), sample.target, weight, generator)
+    sees = np.zeros((estimator.n_members, n_features), dtype=bool)
+    for member, gains in enumerate(by_column):
+        gain = np.zeros(n_features)
+        np.maximum.at(gain, estimator.scaler_.column_features_, gains)
+        sees[member, np.argsort(-gain, kind="stable")[:N_BEST]] = True
+    sees[:, torch.randperm(n_features, generator=generator)[: max(N_RANDOM, least)].numpy()] = True
+    estimator._fit_scaler(rows, np.flatnonzero(sees.any(axis=0)))
+    encoded = EncodedRows(rows, estimator.scaler_, estimator._encode_y)
+    encoded.is_screened = True
+    encoded.columns = torch.from_numpy(sees[:, estimator.scaler_.column_features_].astype(np.float32))
+    return encoded
+
+
+def split_gains(
+    columns: np.ndarray, target: np.ndarray, weight: np.ndarray, generator: torch.Generator
+) -> np.ndarray:
+    """Return by how much the best single split of each column lowers the squared loss of a constant prediction.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_rows, n_columns)
+        Scaled rows.
+    target : ndarray of shape (n_rows, n_outputs)
+        Targets; many classes are divided into halves, as for trees.
+    weight : ndarray of shape (n_members, n_rows)
+        The weights of the rows for each member, 0 for those that it does not train on.
+    generator : torch.Generator
+        For the halves.
+
+    Returns
+    -------
+    ndarray of shape (n_members, n_columns)
+    """
+    rng = np.random.default_rng(int(torch.randint(2**31 - 1, (1,), generator=generator)))
+    goals = divisions(np.asarray(target, dtype=np.float64), rng)
+    fewest = smallest_leaf(int((weight > 0).sum(axis=1).min()))
+    gains = np.zeros((len(weight), columns.shape[1]))
+    for block in gen_batches(columns.shape[1], max(1, BLOCK_VALUES // len(columns))):
+        order = np.argsort(columns[:, block], axis=0, kind="stable")
+        in_order = np.take_along_axis(columns[:, block], order, axis=0)
+        is_tied = in_order[1:] == in_order[:-1]
+        for own, gain in zip(weight, gains, strict=True):
+            below, n_below = own[order].cumsum(axis=0), (own > 0)[order].cumsum(axis=0)[:-1]
+            total, below = own.sum(), below[:-1]
+            is_split = ~is_tied & (n_below >= fewest) & ((own > 0).sum() - n_below >= fewest)
+            lowered = np.zeros(below.shape)
+            for goal in goals:
+                deviation = own * (goal - np.average(goal, weights=own))
+                lowered += deviation[order].cumsum(axis=0)[:-1] ** 2
+            with np.errstate(divide="ignore", invalid="ignore"):  # of what is no split
+                lowered *= total / (below * (total - below))
+            gain[block] = np.where(is_split, lowered, 0).max(axis=0, initial=0)
+    return gains
+
+
+def strong_columns(paths: Sequence[TreePaths | None], column_features: np.ndarray) -> torch.Tensor | None:
+    """Return which columns are of features that gain most in a member's trees; None where some have no trees.
+
+    Parameters
+    ----------
+    paths : sequence of (TreePaths or None)
+        The trees of every member.
+    column_features : ndarray of shape (n_columns,)
+        The feature of each column.
+
+    Returns
+    -------
+    Tensor of shape (n_members, n_columns) or None
+        1 for strong columns, 0 for others.
+    """
+    strong = []
+    for trees in paths:
+        if trees is None:
+            return None
+        gain = np.bincount(column_features, trees.column_gain)
+        strong.append((gain >= STRONG * gain.max())[column_features])
+    return torch.tensor(np.array(strong), dtype=torch.float32)
+
+
+def try_strong_columns(
+    estimator: BaseSparseInitMLP, module: SparseInitMLP, dataset: TabularDataset, validation: TabularDataset | None
+) -> None:
+    """Train `module` on strong columns alone; keep the network with the smaller out-of-fold loss."""
+    rows = copy.copy(dataset)
+    rows.columns = dataset.strong
+    keep_if_better(estimator, train_another(estimator, module, rows, validation, estimator.max_epochs))

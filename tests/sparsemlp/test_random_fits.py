@@ -1,0 +1,13 @@
+"""Random parameters on odd tables; ``helpers.random_fits`` runs as many as asked for."""
+
+import pytest
+from helpers.random_fits import what_goes_wrong
+
+#: trials that once went wrong, and some more
+SEEDS = [13, 17, 19, 27, 41, 77, 109, 3007, 3058, 3074, *range(20)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_random_fit_is_finite_or_an_error_about_what_was_given(seed):
+    wrong, done = what_goes_wrong(seed)
+    assert wrong is None, done
