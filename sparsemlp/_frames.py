@@ -6,12 +6,15 @@ from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array
 
 from sparsemlp._tables import RECIPE, reading
 
+#: what objects of a column are, in the words of pandas, where all of them are numbers or missing
+NUMBERS = ("empty", "integer", "integer-na", "floating", "mixed-integer-float", "boolean", "decimal")
 #: code of a category that was not in the training rows; a missing value is NaN
 UNKNOWN = -1.0
 
@@ -98,6 +101,8 @@ def find_categorical(X: Any, categorical_features: Any, names: np.ndarray | None
         )
     for i, dtype in enumerate(X.dtypes if is_frame else ()):
         kind = _kind(dtype)
+        if str(dtype) == "object" and pd.api.types.infer_dtype(_safe_indexing(X, i, axis=1)) in NUMBERS:
+            continue
         if by_dtype and kind == "category":
             is_categorical[i] = True
         elif kind == "other" and not is_categorical[i]:

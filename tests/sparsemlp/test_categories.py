@@ -56,13 +56,14 @@ def test_the_dtypes_of_pandas_and_polars_say_which_columns_hold_categories():
             "string": pd.array(["a", "b"] * 40, dtype="string"),
             "object": pd.Series(["a", "b"] * 40, dtype=object),
             "bool": [True, False] * 40,
+            "numbers": pd.Series([1, 2.5, None, 3] * 20, dtype=object),
             "nullable": pd.array([1, None] * 40, dtype="Int64"),
             "float": np.arange(80.0),
         }
     )
     y = np.tile([0, 1, 1, 0], 20)
     clf = small_classifier(max_epochs=1).fit(X, y)
-    assert clf._categories.is_categorical.tolist() == [True, True, True, False, False, False]
+    assert clf._categories.is_categorical.tolist() == [True, True, True, False, False, False, False]
     P = pl.DataFrame(
         {
             "categorical": pl.Series(["a", "b"] * 40, dtype=pl.Categorical),
