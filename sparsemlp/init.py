@@ -124,7 +124,7 @@ def random_sets_(
     >>> from sparsemlp.init import random_sets_, s_hot_
     >>> generator = torch.Generator().manual_seed(0)
     >>> random_sets_(torch.tensor([[0.5, 0.0, 0.0, 0.0, 0.0]]), [(0, 4)], generator)
-    tensor([[0.0000, 0.5000, 0.0000, 0.5000, 0.0000]])
+    tensor([[0.5000, 0.0000, 0.5000, 0.5000, 0.0000]])
     """
     for start, stop in one_hot:
         columns = tensor[..., start:stop]
