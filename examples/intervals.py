@@ -15,13 +15,12 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 from mapie.regression import CrossConformalRegressor
-from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.preprocessing import OrdinalEncoder
 
 from benchmarks.data import suites
 from benchmarks.data.table import DataUnavailableError
 from benchmarks.data.tasks import TASKS, Task
+from benchmarks.models.categories import CategoryEncoder
 from sparsemlp import SparseInitMLPRegressor
 
 N_TRAIN, N_TEST, SEED, COVERAGE = 1000, 3000, 100, 0.9
@@ -32,14 +31,7 @@ def measure(X: pd.DataFrame, y: np.ndarray) -> dict[str, float]:
     order = np.random.default_rng(7 * SEED + 1).permutation(len(y))
     train, test = order[: min(N_TRAIN, int(0.7 * len(y)))], order[int(0.7 * len(y)) :][:N_TEST]
     ours = SparseInitMLPRegressor(random_state=SEED).fit(X.iloc[train], y[train])
-    encode = make_column_transformer(
-        (
-            OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
-            make_column_selector(dtype_include="category"),
-        ),
-        remainder="passthrough",
-    ).fit(X)
-    columns = np.asarray(encode.transform(X), dtype=float)
+    columns = np.asarray(CategoryEncoder("ordinal").fit(X).transform(X), dtype=float)
     forest = CrossConformalRegressor(
         RandomForestRegressor(100, random_state=SEED),
         confidence_level=COVERAGE,

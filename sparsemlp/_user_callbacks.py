@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from skorch.callbacks import EpochScoring, LRScheduler
+from skorch.callbacks import EpochScoring
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler as TorchScheduler
@@ -69,8 +69,3 @@ def _holds_tensors(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(map(_holds_tensors, value))
     return isinstance(value, Tensor | Optimizer | TorchScheduler)
-
-
-def has_schedule(callbacks: list | tuple | None) -> bool:
-    """Say whether a callback sets the learning rate."""
-    return any(isinstance(each, LRScheduler) for each in _given(callbacks))

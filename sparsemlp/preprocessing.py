@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -252,17 +252,13 @@ class InputScaler(TransformerMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, n_columns), float32
         """
-        out = self.transform(X)
         if not self.categories_:
-            return out
+            return self.transform(X)
         equal = equal_rows(X, largest=len(X) / (2 * N_FOLDS))
         group = np.arange(len(X)) if equal is None else equal.group
         fold = np.random.default_rng(self.random_state).permutation(int(group.max()) + 1)[group] % N_FOLDS
         target, weight = _target_of_means(y, sample_weight, len(X))
-        for feature, columns in self.categories_.items():
-            values = columns.cross_fit(X[:, feature], target, weight, fold)
-            out[:, self._start(feature) : self._start(feature) + columns.n_columns] = values
-        return out
+        return self._transform(X, lambda columns, codes: columns.cross_fit(codes, target, weight, fold))
 
     def transform(self, X: Any) -> np.ndarray:
         """Scale rows.
@@ -282,6 +278,10 @@ class InputScaler(TransformerMixin, BaseEstimator):
             If `scaling` None or "standard" leaves values that float32 cannot hold, or `X` has another number of
             columns than in ``fit``.
         """
+        return self._transform(X, CategoryColumns.transform)
+
+    def _transform(self, X: Any, of_categories: Callable[[CategoryColumns, np.ndarray], np.ndarray]) -> np.ndarray:
+        """Scale rows; `of_categories` makes the columns of a categorical feature from its codes."""
         check_is_fitted(self)
         _check_columns(self, X)
         out = np.empty((X.shape[0], len(self.column_features_)), dtype=np.float32)
@@ -292,7 +292,7 @@ class InputScaler(TransformerMixin, BaseEstimator):
                 self._transform_rows(_dense(self._numeric(X[rows])), out[rows])
         for feature, columns in self.categories_.items():
             start = self._start(feature)
-            out[:, start : start + columns.n_columns] = columns.transform(X[:, feature])
+            out[:, start : start + columns.n_columns] = of_categories(columns, X[:, feature])
         if self.scaling in (None, "standard") and not np.isfinite(out).all():
             raise ValueError(
                 f"scaling={self.scaling!r}: X has values too large for float32; scale X or choose another scaling"

@@ -263,11 +263,13 @@ def splits_(
     values = s_hot_(weight.new_empty(columns.numel(), 2), 2, init, generator)[:, 0]
     split = weight[: columns.numel()].zero_()
     split.scatter_(1, columns.view(-1, 1).to(weight.device), values.unsqueeze(1))
-    for neuron in torch.where(category_sets >= 0)[0].tolist():
-        categories = columns[neuron] + torch.from_numpy(paths.sets[category_sets[neuron]]).nonzero()[:, 0]
-        split[neuron, columns[neuron]] = 0
-        split[neuron, categories.to(weight.device)] = values[neuron]
-        thresholds[neuron] = 0.5
+    asks = torch.where(category_sets >= 0)[0]
+    if len(asks):
+        place, category = torch.from_numpy(paths.sets)[category_sets[asks]].nonzero(as_tuple=True)
+        neuron = asks[place]
+        split[asks, columns[asks]] = 0
+        split[neuron, columns[neuron] + category] = values[neuron]
+        thresholds[asks] = 0.5
     return thresholds.to(weight)
 
 

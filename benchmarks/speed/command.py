@@ -97,17 +97,9 @@ def _neighbour(repeats: int, scale: float) -> list[dict[str, Any]]:
     print("fits and predictions beside a busy process ...", file=sys.stderr, flush=True)
     size = min(1.0, 4 * scale)
     return [
-        {
-            "case": f"{found['what']}, {found['model']}",
-            "unit": "s",
-            "contender": contender,
-            "value": found[key],
-            "ratio": found[key] / found["alone"],
-            "floor": None,
-            "grows_with": None,
-        }
+        row
         for found in beside_a_busy_process(repeats, int(5000 * size), int(10_000 * size))
-        for contender, key in (("alone", "alone"), ("beside a busy process", "beside"))
+        for row in _over_alone(f"{found['what']}, {found['model']}", found, "beside", "beside a busy process")
     ]
 
 
@@ -117,17 +109,25 @@ def _harness(repeats: int) -> list[dict[str, Any]]:
 
     print("fits through the harness of the benchmark ...", file=sys.stderr, flush=True)
     return [
+        row
+        for found in harness_overhead(repeats=repeats)
+        for row in _over_alone(f"fit of {found['model']} on 1000 rows", found, "harness", "through the harness")
+    ]
+
+
+def _over_alone(case: str, found: dict[str, Any], key: str, contender: str) -> list[dict[str, Any]]:
+    """Return the rows of something done alone, and in another way, whose seconds are under `key`."""
+    return [
         {
-            "case": f"fit of {found['model']} on 1000 rows",
+            "case": case,
             "unit": "s",
-            "contender": contender,
-            "value": found[key],
-            "ratio": found[key] / found["alone"],
+            "contender": name,
+            "value": seconds,
+            "ratio": seconds / found["alone"],
             "floor": None,
             "grows_with": None,
         }
-        for found in harness_overhead(repeats=repeats)
-        for contender, key in (("alone", "alone"), ("through the harness", "harness"))
+        for name, seconds in (("alone", found["alone"]), (contender, found[key]))
     ]
 
 

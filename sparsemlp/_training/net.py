@@ -73,7 +73,7 @@ class FastNet(NeuralNet):
         self.stop_reason: str | None = None
         #: whether Ctrl-C ended it, and whether shortly after another one
         self.interrupts = Interrupts()
-        #: learning rates as a scheduler among the callbacks has left them, see `resume_schedule`
+        #: learning rates as a scheduler among the callbacks has left them, see `schedules.resume`
         self.schedule: Schedule | None = None
         self._saved: dict[str, tuple[int, int]] = {}
         self._session: TrainingSession | None = None

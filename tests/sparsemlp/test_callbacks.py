@@ -1,20 +1,14 @@
 """skorch's callbacks, given by the user: they fire as skorch documents, on the fast path too."""
 
 import copy
-import io
 import pickle
-import signal
 import warnings
 
-import joblib
 import numpy as np
 import pytest
-import skops.io
 import torch
 from helpers.small import labelled_rows, numbered_rows, small_classifier, small_regressor
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import f1_score, log_loss
-from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import (
     Callback,
     Checkpoint,
@@ -472,204 +466,8 @@ def test_verbose_says_once_that_validation_rows_decide_nothing(capfd):
         assert capfd.readouterr().out.count("X_val is scored only") == n_notes
 
 
-# Learning rates that a scheduler sets
-
-
-def rates_of(clf):
-    return clf.history_[:, "event_lr"]
-
-
-def scheduled(**parameters):
-    scheduler = LRScheduler("LambdaLR", lr_lambda=rate_of_epoch)
-    options = {"lr_schedule": "constant", "max_epochs": 3} | parameters
-    return small_classifier(callbacks=[scheduler], **options)
-
-
-def rate_of_epoch(epoch):
-    return 1 / (1 + epoch)
-
-
-@pytest.mark.parametrize("saved", [False, True])
-@pytest.mark.parametrize("richness", [None, 1.0])
-def test_a_scheduler_goes_on_in_a_warm_start(saved, richness):
-    X, y = labelled_rows()
-    clf = scheduled(warm_start=True, richness=richness).fit(X, y)
-    if saved:
-        clf = joblib_copy(clf)
-    clf.fit(X, y)
-    whole = scheduled(richness=richness, max_epochs=6).fit(X, y)
-    assert rates_of(clf) == pytest.approx(rates_of(whole))
-
-
-def joblib_copy(clf):
-    buffer = io.BytesIO()
-    joblib.dump(clf, buffer)
-    buffer.seek(0)
-    return joblib.load(buffer)
-
-
-@pytest.mark.parametrize("saved", [False, True])
-def test_a_scheduler_goes_on_from_chunk_to_chunk(saved):
-    X, y = labelled_rows()
-    clf = scheduled()
-    for _ in range(4):
-        clf.partial_fit(X, y, classes=[0, 1])
-        clf = joblib_copy(clf) if saved else clf
-    assert rates_of(clf) == pytest.approx([0.01 * rate_of_epoch(epoch) for epoch in range(4)])
-
-
-SCHEDULERS = {
-    "ExponentialLR": {"gamma": 0.5},
-    "ReduceLROnPlateau": {"patience": 0, "threshold": 1.0},
-    "OneCycleLR": {"max_lr": 0.02, "total_steps": 40},
-    "CyclicLR": {"base_lr": 0.001, "max_lr": 0.02, "cycle_momentum": False},
-    "WarmRestartLR": {},
-}
-
-
-@pytest.mark.parametrize("policy", SCHEDULERS)
-def test_schedulers_of_all_kinds_go_on(policy):
-    X, y = labelled_rows()
-    scheduler = LRScheduler(getattr(torch.optim.lr_scheduler, policy, policy), **SCHEDULERS[policy])
-    clf = small_classifier(callbacks=[scheduler], lr_schedule="constant", warm_start=True)
-    rates = rates_of(clf.fit(X, y).fit(X, y))
-    assert len(rates) == 10
-    if policy in ("ExponentialLR", "ReduceLROnPlateau"):
-        assert rates[5] <= rates[4] < rates[0]
-        assert rates[9] < rates[5]
-
-
-def test_another_learning_rate_starts_a_schedule_from_there():
-    X, y = labelled_rows()
-    clf = scheduled(warm_start=True).fit(X, y)
-    clf.set_params(learning_rate=0.1).fit(X, y)
-    assert rates_of(clf)[3:] == pytest.approx([0.1 * rate_of_epoch(epoch) for epoch in (3, 4, 5)])
-
-
-def test_a_scheduler_can_be_added_to_a_fitted_net():
-    X, y = labelled_rows()
-    clf = small_classifier(warm_start=True, lr_schedule="constant").fit(X, y)
-    clf.set_params(callbacks=[LRScheduler("LambdaLR", lr_lambda=rate_of_epoch)]).fit(X, y)
-    assert clf.n_iter_ == 10
-
-
-def test_what_is_saved_of_callbacks_holds_no_tensors():
-    X, y = labelled_rows()
-    stopping = EarlyStopping(monitor="train_loss", load_best=True)
-    clf = small_classifier(callbacks=[LRScheduler(), ("stop", stopping)], lr_schedule="constant").fit(X, y)
-    schedule, (_, stop) = clf.__getstate__()["callbacks"]
-    assert schedule.lr_scheduler_ is None
-    assert stop.best_model_weights_ is None
-    assert stopping.best_model_weights_ is not None  # the user's own are as they were
-    saved = skops.io.dumps(clf)
-    loaded = skops.io.loads(saved, trusted=skops.io.get_untrusted_types(data=saved))
-    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
-    assert loaded.fit(X, y).n_iter_ == 5
-
-
-# Checkpoints of several fits
-
-
-def test_a_checkpoint_that_another_fit_has_overwritten_is_not_loaded(tmp_path):
-    X, y = labelled_rows()
-
-    class FitsAnother(Callback):
-        def on_epoch_end(self, net, **kwargs):
-            if len(net.history) == 3:
-                checkpoint = Checkpoint(monitor="train_loss_best", dirname=tmp_path)
-                small_classifier(callbacks=[checkpoint], random_state=1, max_epochs=1).fit(X, y)
-
-    checkpoint = Checkpoint(monitor=lambda net: len(net.history) == 2, dirname=tmp_path, load_best=True)
-    clf = small_classifier(callbacks=[checkpoint, FitsAnother()])
-    with pytest.raises(ValueError, match=r"another fit has written to .* a dirname of its own"):
-        clf.fit(X, y)
-
-
-def test_fits_may_use_the_same_folder_one_after_the_other(tmp_path):
-    X, y = labelled_rows()
-    for seed in range(2):
-        checkpoint = Checkpoint(monitor="train_loss_best", dirname=tmp_path, load_best=True)
-        assert small_classifier(callbacks=[checkpoint], random_state=seed).fit(X, y).score(X, y) > 0.5
-
-
-# Ctrl-C
-
-
-class PressesCtrlC(Callback):
-    """Send the signal at the beginning of some epochs, counted over all fits."""
-
-    n_epochs = 0
-
-    def __init__(self, epochs):
-        self.epochs = epochs
-
-    def on_epoch_begin(self, net, **kwargs):
-        PressesCtrlC.n_epochs += 1
-        if PressesCtrlC.n_epochs in self.epochs:
-            signal.raise_signal(signal.SIGINT)
-
-
-@pytest.fixture
-def _own_ctrl_c(monkeypatch):
-    monkeypatch.setattr(PressesCtrlC, "n_epochs", 0)
-    monkeypatch.setattr("sparsemlp._training.interrupts._latest", -np.inf)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_own_ctrl_c")
-def test_ctrl_c_ends_training_with_a_warning_and_a_net():
-    X, y = labelled_rows()
-    clf = small_classifier(callbacks=[PressesCtrlC({3})])
-    with pytest.warns(ConvergenceWarning, match=r"interrupted by Ctrl-C.* has the weights of epoch 2 of 5"):
-        clf.fit(X, y)
-    assert clf.n_iter_ == 2
-    assert clf.predict(X).shape == y.shape
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-@pytest.mark.usefixtures("_own_ctrl_c")
-def test_a_second_ctrl_c_ends_the_search():
-    X, y = labelled_rows()
-    search = GridSearchCV(small_classifier(callbacks=[PressesCtrlC({2, 4})]), {"width": [4, 8]}, cv=3)
-    with pytest.warns(ConvergenceWarning, match="interrupted"), pytest.raises(KeyboardInterrupt):
-        search.fit(X, y)
-    assert PressesCtrlC.n_epochs == 4
-
-
-@pytest.mark.usefixtures("_own_ctrl_c")
-def test_a_ctrl_c_long_after_another_ends_one_fit_only(monkeypatch):
-    X, y = labelled_rows()
-    monkeypatch.setattr("sparsemlp._training.interrupts.SECONDS", 0.0)
-    clf = small_classifier(callbacks=[PressesCtrlC({2, 4})])
-    for n_epochs in (1, 1, 5):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            assert clf.fit(X, y).n_iter_ == n_epochs
-
-
-@pytest.mark.usefixtures("_own_ctrl_c")
-def test_ctrl_c_starts_no_second_training():
-    X, y = np.random.default_rng(0).standard_normal((300, 3)), np.arange(300) % 2
-    clf = small_classifier(callbacks=[PressesCtrlC({2})], early_stopping="out_of_fold")
-    with pytest.warns(ConvergenceWarning) as warned:
-        clf.fit(X, y)
-    assert ["Ctrl-C" in str(each.message) for each in warned] == [True]
-    assert PressesCtrlC.n_epochs == 2
-
-
 def test_a_callback_that_ends_training_warns_of_nothing():
     X, y = labelled_rows()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert small_classifier(callbacks=[StopsWithin(3)]).fit(X, y).n_iter_ == 2
-
-
-@pytest.mark.usefixtures("_own_ctrl_c")
-def test_a_programs_own_handling_of_ctrl_c_is_left_alone():
-    X, y = labelled_rows()
-    noted = []
-    signal.signal(signal.SIGINT, lambda *args: noted.append(args))
-    assert small_classifier(callbacks=[PressesCtrlC({3})]).fit(X, y).n_iter_ == 5
-    assert len(noted) == 1

@@ -68,10 +68,16 @@ def test_columns_of_a_feature_are_strong_together():
     assert strong_columns([trees, None], np.arange(5)) is None
 
 
-def test_weights_of_features_that_a_member_does_not_see_stay_zero(monkeypatch):
+@pytest.fixture
+def few_features(monkeypatch):
+    """Members see nine features each, where there are more than forty."""
     monkeypatch.setattr(_screening, "MAX_FEATURES", 40)
     monkeypatch.setattr(_screening, "N_BEST", 5)
     monkeypatch.setattr(_screening, "N_RANDOM", 4)
+
+
+@pytest.mark.usefixtures("few_features")
+def test_weights_of_features_that_a_member_does_not_see_stay_zero():
     X, y, _, _ = a_sum()
     net = small_classifier(**OWN).fit(X, y)
     weight = net.net_.module_.input_layer.weight.detach()
@@ -86,10 +92,8 @@ def test_weights_of_features_that_a_member_does_not_see_stay_zero(monkeypatch):
     assert importances.sum() == pytest.approx(1)
 
 
-def test_fits_of_chosen_features_survive_pickling_and_are_the_same_for_sparse_rows(monkeypatch):
-    monkeypatch.setattr(_screening, "MAX_FEATURES", 40)
-    monkeypatch.setattr(_screening, "N_BEST", 5)
-    monkeypatch.setattr(_screening, "N_RANDOM", 4)
+@pytest.mark.usefixtures("few_features")
+def test_fits_of_chosen_features_survive_pickling_and_are_the_same_for_sparse_rows():
     X, y, X_new, _ = a_sum()
     net = small_classifier(**OWN).fit(X, y)
     decision = net.decision_function(X_new)
