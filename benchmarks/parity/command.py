@@ -16,6 +16,9 @@ from benchmarks.cli import (
 from benchmarks.parity.grids import EXPERIMENTS, PROFILES, settings_of
 
 if TYPE_CHECKING:
+    import torch
+
+    from benchmarks.parity.budget import Budget
     from sparsemlp.frontier import Setting
 
     #: settings, runs of each, and whether the errors at every evaluation are kept
@@ -90,6 +93,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SEED",
         help="seed of everything (default: 0)",
     )
+    parser.add_argument(
+        "--budget",
+        type=positive,
+        default=hidden,
+        metavar="HOURS",
+        help="train the cheapest runs first, hand out none after so many hours, and print what is left",
+    )
     parser.add_argument("--yes", action="store_true", help="train the paper profile, whose cost is printed first")
 
 
@@ -103,16 +113,12 @@ def run(args: argparse.Namespace) -> int:
     from benchmarks.results.store import Store
 
     device = train.device(getattr(args, "device", "auto"))
-    profile = getattr(args, "profile", DEFAULT_PROFILE)
-    if not args.experiment and PROFILES[profile].ask:
-        print(train.cost(*plans[0][:2], device))
-        if not args.yes:
-            raise UsageError(f"--profile {profile} is left alone without --yes")
+    budget = _budget(args, plans, device)
     store = Store.open(args.results)
     try:
         store.record_command(args.command_line)
         for settings, n_runs, with_curves in plans:
-            train.train(settings, n_runs, store, device, with_curves=with_curves)
+            train.train(settings, n_runs, store, device, with_curves=with_curves, budget=budget)
         if args.experiment in ("tickets", "all"):
             train.train_tickets(store, device)
     except DBAPIError as error:
@@ -127,6 +133,23 @@ def run(args: argparse.Namespace) -> int:
 
         cost.measure(args.results, args.command_line)
     return 0
+
+
+def _budget(args: argparse.Namespace, plans: list["Plan"], device: "torch.device") -> "Budget | None":
+    """Say what a grid costs that is left alone otherwise, and return the hours to spend if they are limited."""
+    from benchmarks.parity.budget import Budget, StepTimes, cost
+
+    profile = getattr(args, "profile", DEFAULT_PROFILE)
+    is_large, is_limited = not args.experiment and PROFILES[profile].ask, hasattr(args, "budget")
+    if not (is_large or is_limited):
+        return None
+    settings, n_runs, _ = plans[0]
+    times = StepTimes.measured(settings, device)
+    if is_large:
+        print(cost(settings, n_runs, times, device))
+        if not (args.yes or is_limited):
+            raise UsageError(f"--profile {profile} is left alone without --yes or --budget HOURS")
+    return Budget(args.budget, times, device) if is_limited else None
 
 
 def _experiments(args: argparse.Namespace) -> list["Plan"]:
@@ -144,7 +167,7 @@ def _settled_by(experiment: str) -> dict[str, str]:
     settled = {option: field for option, field, *_ in OPTIONS}
     settled |= {"--profile": "profile", "--max-steps": "max_steps", "--first-seed": "first_seed"}
     if experiment not in EXPERIMENTS:
-        settled |= {"--runs": "runs", "--curves": "curves"}
+        settled |= {"--runs": "runs", "--curves": "curves", "--budget": "budget"}
     return settled | ({"--device": "device"} if experiment == "cost" else {})
 
 
