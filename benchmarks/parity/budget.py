@@ -19,7 +19,7 @@ class StepTimes:
     Attributes
     ----------
     sizes, seconds : list of float
-        In the order of the sizes. Between two of them seconds are interpolated; beyond the largest they grow as the
+        In the order of the sizes. Between them seconds are interpolated; beyond the largest they grow as the
         number of weights.
     """
 
@@ -107,7 +107,9 @@ def _hours(runs: Sequence[Run], times: StepTimes) -> str:
 def cost(settings: Sequence[Setting], n_runs: int, times: StepTimes, device: torch.device) -> str:
     """Say what a grid costs on this machine."""
     seconds = n_runs * sum(map(times.of, settings))
-    n_operations = sum(n_runs * setting.max_steps * 4 * setting.batch_size * _size(setting) for setting in settings)
+    n_operations = sum(
+        n_runs * setting.max_steps * 4 * setting.batch_size * _size(setting) for setting in settings
+    )
     return (
         f"{len(settings) * n_runs} runs of {len(settings)} settings. On this machine ({torch.get_num_threads()} "
         f"threads, {device.type}) at most {seconds / 3600:,.0f} hours, from steps measured now at "
