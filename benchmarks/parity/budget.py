@@ -75,7 +75,7 @@ class Budget:
         so to end, early. A part fills a batch for every thread.
         """
         n_threads = torch.get_num_threads() if self.device.type == "cpu" else 1
-        for _, group in groupby(sorted(runs, key=self._order), key=lambda run: self.times.of(run.setting)):
+        for _, group in groupby(sorted(runs, key=self._order), key=self._kind):
             alike = list(group)
             size = n_threads * max(map(len, make_batches(alike, self.device, n_threads)))
             for part in gen_batches(len(alike), size):
@@ -85,6 +85,10 @@ class Budget:
 
     def _order(self, run: Run) -> tuple[float, float]:
         return self.times.of(run.setting), -(run.setting.n_samples or np.inf)
+
+    def _kind(self, run: Run) -> tuple[float, bool]:
+        """Return what runs of a part share; those on fresh rows have batches of their own."""
+        return self.times.of(run.setting), run.setting.n_samples is None
 
 
 def left(runs: Sequence[Run], times: StepTimes) -> str:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from benchmarks.__main__ import main
-from benchmarks.parity import stored_runs, train
+from benchmarks.parity import budget, stored_runs, train
 from benchmarks.parity.grids import EXPERIMENTS, PROFILES, settings_of
 from benchmarks.results.database import FILE_NAME
 from benchmarks.results.store import Store
@@ -233,10 +233,10 @@ def test_curves_of_runs_that_are_stored_without_them_are_refused(tmp_path, capsy
 
 
 def test_the_paper_profile_says_what_it_costs_and_trains_nothing_without_yes(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(train, "_timed", lambda setting, device: 1e-8 * setting.width * setting.n_features)
+    monkeypatch.setattr(budget, "_timed", lambda setting, device: 1e-8 * setting.width * setting.n_features)
     assert parity(tmp_path / "results", "--profile", "paper") == 2
     said = capsys.readouterr()
-    assert said.err == "python -m benchmarks parity: error: --profile paper is left alone without --yes\n"
+    assert said.err == "python -m benchmarks parity: error: --profile paper is left alone without --yes or --budget HOURS\n"
     settings = settings_of(PROFILES["paper"].grid)
     hours = sum(50 * 100_000 * 1e-8 * setting.width * setting.n_features for setting in settings) / 3600
     assert f"at most {hours:,.0f} hours" in said.out
@@ -291,6 +291,7 @@ def test_an_experiment_varies_what_its_figure_shows(name):
         ("tickets", "--curves"),
         ("all", "--runs 3"),
         ("cost", "--device cpu"),
+        ("tickets", "--budget 1"),
     ],
 )
 def test_an_option_that_an_experiment_takes_no_notice_of_is_refused(tmp_path, capsys, experiment, option):
@@ -333,16 +334,16 @@ def test_an_experiment_trains_its_cells_and_the_report_shows_it(tmp_path, monkey
 
 def test_step_times_are_measured_on_nets_of_several_sizes_but_not_on_the_largest():
     settings = settings_of({"width": [5, 50, 500_000], "n_features": [10, 20], "max_steps": 7})
-    times = train.step_seconds(settings, torch.device("cpu"), work=1000)
+    times = budget.step_seconds(settings, torch.device("cpu"), work=1000)
     assert {(setting.width, setting.n_features) for setting in times} == {(5, 10), (5, 20), (50, 10), (50, 20)}
     assert all(seconds > 0 for seconds in times.values())
 
 
 @pytest.mark.parametrize("n_features", [1, 4])
 def test_step_times_are_measured_for_very_few_features(n_features, monkeypatch):
-    monkeypatch.setattr(train, "_timed", lambda setting, device: 1.0)
+    monkeypatch.setattr(budget, "_timed", lambda setting, device: 1.0)
     settings = settings_of({"n_features": n_features, "n_informative": 1, "sparsity": 1})
-    assert [setting.n_features for setting in train.step_seconds(settings, torch.device("cpu"))] == [n_features]
+    assert [setting.n_features for setting in budget.step_seconds(settings, torch.device("cpu"))] == [n_features]
 
 
 def test_tickets_are_trained_on_the_target_of_their_setting(tmp_path, monkeypatch):
