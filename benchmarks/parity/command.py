@@ -29,7 +29,7 @@ OTHER_EXPERIMENTS = ("tickets", "cost")  # they have commands of their own below
 DEFAULT_PROFILE = "quick"
 
 CHOICES = {
-    "target": ("parity", "staircase", "polynomial", "interval_parity"),
+    "target": ("parity", "staircase", "polynomial", "interval_parity", "relu_parity"),
     "init": ("sign", "ones", "normal", "uniform"),
     "bias_init": ("auto", "zeros", "uniform"),
     "loss": ("hinge", "cross_entropy", "squared"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ MAKERS: dict[str, Callable[..., tuple[NDArray[Any], ...]]] = {
     "staircase": make_staircase,
     "polynomial": make_sparse_polynomial,
     "interval_parity": make_interval_parity,
+    "relu_parity": partial(make_interval_parity, n_thresholds=1),
 }
 CHOICES = {
     "target": tuple(MAKERS),

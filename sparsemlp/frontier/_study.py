@@ -63,8 +63,10 @@ def success_frontier(
         Runs a setting.
     max_steps : int, default=100000
         Steps T after which a run has failed.
-    target : {"parity", "staircase", "polynomial", "interval_parity"}, default="parity"
-        What the labels are, see :mod:`sparsemlp.datasets`; the others take the defaults of their functions.
+    target : {"parity", "staircase", "polynomial", "interval_parity", "relu_parity"}, default="parity"
+        What the labels are, see :mod:`sparsemlp.datasets`; the others take the defaults of their functions. A
+        "relu_parity" asks whether an odd number of the hidden ReLUs, max(0, x_i) for x_i uniform on [-1, 1), are
+        active: :func:`~sparsemlp.datasets.make_interval_parity` with one threshold.
     flip_y : float, default=0.0
         Probability with which the label of a training row is wrong, below 0.5. Test labels are never.
     init : {"sign", "ones", "normal", "uniform"}, default="sign"

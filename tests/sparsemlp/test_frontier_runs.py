@@ -128,7 +128,7 @@ def test_rows_and_labels_are_those_of_the_data_set_of_that_name(target):
     assert np.array_equal(data.target[:, 0].numpy(), 2 * y[N_TEST:] - 1)
 
 
-@pytest.mark.parametrize("target", ["parity", "staircase", "interval_parity"])
+@pytest.mark.parametrize("target", ["parity", "staircase", "interval_parity", "relu_parity"])
 def test_fresh_rows_have_the_same_hidden_target_as_the_test_rows(target):
     data = RunData(Run(make_setting(target=target, n_informative=2, n_samples=None), 0))
     x, sign = (values.flatten(0, 1).numpy() for values in data.fresh_rows(100))
@@ -141,6 +141,13 @@ def test_fresh_rows_have_the_same_hidden_target_as_the_test_rows(target):
     label_of = dict(zip(map(tuple, bits(data.test_x.numpy())), labels, strict=True))
     assert len(label_of) == 4
     assert [label_of[tuple(key)] for key in bits(x)] == (sign[:, 0] > 0).tolist()
+
+
+def test_a_relu_parity_is_the_parity_of_the_active_hidden_relus():
+    data = RunData(Run(make_setting(target="relu_parity", n_informative=3), 0))
+    hidden = data.test_x.clamp(min=0)[:, data.support]
+    assert ((hidden > 0).sum(dim=1) % 2 == 1).tolist() == data.test_labels.tolist()
+    assert 0.45 < data.test_labels.double().mean() < 0.55
 
 
 def test_wrong_labels_are_in_the_training_rows_alone():
