@@ -34,7 +34,7 @@ SUCCESS_ERROR = 0.1
 
 # Depth ------------------------------------------------------------------------------------------------
 
-DEPTH_WIDTH, DEPTH_STEPS = 100, 10_000
+DEPTH_WIDTH, DEPTH_STEPS = 100, 20_000
 
 
 def depth_settings() -> list[Row]:
