@@ -24,8 +24,11 @@ NAMES = {
     "flip_y": "share of wrong training labels",
     "weight_decay": "weight decay",
     "n_informative": "k",
+    "n_features": "number of inputs",
+    "batch_size": "rows of a batch",
+    "init_scale": "factor on the weights",
 }
-LOGARITHMIC = ("n_samples", "width")
+LOGARITHMIC = ("n_samples", "width", "batch_size")
 
 
 def rows_name(n_samples: int) -> str:

@@ -178,6 +178,32 @@ EXPERIMENTS = {
         line="target",
         panel="start",
     ),
+    "full-parity": Experiment(
+        "Signs against Gaussian weights on the parity of all inputs",
+        "Every neuron starts with all inputs, and all of them are hidden, on fresh rows: weights of +-1 or Gaussian "
+        "ones, at the usual scale and at a quarter of it (Abbe and others 2025, arXiv 2412.04910).",
+        tuple(
+            {"n_features": n, "n_informative": n, "sparsity": n, "init": ["sign", "normal"]}
+            | {"init_scale": [1.0, 0.25], "n_samples": None, "width": 100, "max_steps": 10_000}
+            for n in (8, 12, 16, 20)
+        ),
+        runs=10,
+        x="n_features",
+        line="init",
+        panel="init_scale",
+    ),
+    "batch": Experiment(
+        "Rows of a batch",
+        "Steps to success by the size of a batch, on rows that come again and on fresh ones.",
+        (
+            {"batch_size": [8, 32, 128, 512], "n_samples": [3000, None], "width": 100}
+            | {"sparsity": SPARSE_AND_DENSE, "max_steps": 40_000},
+        ),
+        runs=10,
+        x="batch_size",
+        line="n_samples",
+        panel="start",
+    ),
     "noise": Experiment(
         "Wrong labels",
         "A share of the training labels is wrong; test labels are right.",

@@ -236,7 +236,10 @@ def test_the_paper_profile_says_what_it_costs_and_trains_nothing_without_yes(tmp
     monkeypatch.setattr(budget, "_timed", lambda setting, device: 1e-8 * setting.width * setting.n_features)
     assert parity(tmp_path / "results", "--profile", "paper") == 2
     said = capsys.readouterr()
-    assert said.err == "python -m benchmarks parity: error: --profile paper is left alone without --yes or --budget HOURS\n"
+    assert (
+        said.err
+        == "python -m benchmarks parity: error: --profile paper is left alone without --yes or --budget HOURS\n"
+    )
     settings = settings_of(PROFILES["paper"].grid)
     hours = sum(50 * 100_000 * 1e-8 * setting.width * setting.n_features for setting in settings) / 3600
     assert f"at most {hours:,.0f} hours" in said.out
@@ -276,6 +279,7 @@ def test_an_experiment_varies_what_its_figure_shows(name):
     varied = {field for field in fields if len({getattr(setting, field) for setting in settings}) > 1}
     shown = {experiment.x, experiment.line, experiment.panel}
     implied = {"start": {"sparsity", "init", "init_scale", "bias_init"}, "target": {"n_informative"}}
+    implied |= {"n_features": {"n_informative", "sparsity"}}
     covered = set().union(*(implied.get(field, set()) | {field} for field in shown))
     assert varied <= covered
 
