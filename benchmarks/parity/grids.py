@@ -180,7 +180,7 @@ EXPERIMENTS = {
     ),
     "full-parity": Experiment(
         "Signs against Gaussian weights on the parity of all inputs",
-        "Every neuron starts with all inputs, and all of them are hidden, on fresh rows: weights of +-1 or Gaussian "
+        "Every neuron starts with all inputs, and all are hidden, on fresh rows: weights of +-1 or Gaussian "
         "ones, at the usual scale and at a quarter of it (Abbe and others 2025, arXiv 2412.04910).",
         tuple(
             {"n_features": n, "n_informative": n, "sparsity": n, "init": ["sign", "normal"]}

@@ -115,9 +115,11 @@ def width_exponent(alpha: float, beta: float) -> float:
 
 
 def sample_exponent(alpha: float, beta: float) -> float:
-    r"""Return the exponent of L ~ P^-e, with P training samples as the only bottleneck, lazy.
+    r"""Return the exponent of L ~ P^-e, with P training samples as the only bottleneck, lazy and rich alike.
 
-    It is :math:`\alpha \min(2, \beta)` [1]_.
+    It is :math:`\alpha \min(2, \beta)` [1]_. In the package's model (:func:`solvable_model`) features that move
+    change nothing about it: every step of the two layers, and so the function, stays in the span of the samples,
+    and the only function there that fits them all is the least-norm one. Richness changes how soon it is reached.
 
     Parameters
     ----------

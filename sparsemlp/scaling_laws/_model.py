@@ -144,9 +144,10 @@ def draw_sample_limited_losses(
     n_instances: int = 1,
     random_state: int | np.random.Generator | None = None,
 ) -> Array:
-    """Return the test losses of the infinitely wide lazy model trained to the end on P samples without noise.
+    """Return the test losses of the infinitely wide model trained to the end on P samples without noise.
 
-    This is the least-norm interpolation of the samples, kernel regression without a ridge.
+    This is the least-norm interpolation of the samples, kernel regression without a ridge, lazy and rich alike
+    (:func:`sample_exponent` says why).
 
     Parameters
     ----------

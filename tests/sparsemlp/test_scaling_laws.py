@@ -223,6 +223,23 @@ def test_hard_tasks_are_learned_faster_when_rich(beta):
     assert rich == pytest.approx(time_exponent(beta, rich=True), rel=0.005)
 
 
+@pytest.mark.parametrize("richness", [1.0, 10.0])
+def test_rich_training_on_finitely_many_samples_ends_at_the_lazy_interpolation(richness):
+    rng = np.random.default_rng(0)
+    n_samples, n_modes = 8, 30
+    eigenvalues = np.arange(1.0, n_modes + 1) ** -1.5
+    target = rng.standard_normal(n_modes)
+    samples = rng.standard_normal((n_samples, n_modes)) * np.sqrt(eigenvalues)
+    labels = samples @ target
+    w, hidden = np.zeros(n_modes), np.eye(n_modes)
+    for _ in range(20_000):
+        gradient = samples.T @ (labels - samples @ (hidden.T @ w)) / n_samples
+        w, hidden = w + 0.02 * hidden @ gradient, hidden + 0.02 * richness * np.outer(w, gradient)
+    found = hidden.T @ w
+    assert np.linalg.norm(hidden - np.eye(n_modes)) > 0.5  # features did move
+    assert found == pytest.approx(np.linalg.pinv(samples) @ labels, abs=1e-6)
+
+
 @pytest.mark.parametrize("richness", [0.0, 1.0])
 def test_sgd_follows_both_layers_by_hand(richness):
     model = solvable_model(*HARD, width=4, random_state=0)
