@@ -1,7 +1,8 @@
 """What the frontier cannot train: deeper nets, first layers that start from trees, and the paper's net on tables.
 
 ``python -m benchmarks.parity.nets depth --results FOLDER`` trains what the folder does not hold yet, one setting
-after the other, and writes FOLDER/nets-depth.csv. Seeds are those of a setting: stopping it changes no row.
+after the other, and writes FOLDER/nets-depth.csv and its figure. Seeds are those of a setting: stopping changes no
+row.
 """
 
 import argparse
@@ -15,11 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from benchmarks.cli import make_folder, progress_bar
 from benchmarks.data.splits import REPORT_SEED, Size, make_split
 from benchmarks.data.tasks import OPENML_NAMES, load
+from benchmarks.parity import nets_figures
+from benchmarks.report import style
 from benchmarks.results.jsonl import JsonLines
 from sparsemlp import SparseInitMLP, paper_net
 from sparsemlp.datasets import make_sparse_parity, make_sparse_polynomial, make_staircase
@@ -181,21 +185,22 @@ def _epochs(n_steps: int, n_samples: int) -> int:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is trained: the settings, and what makes the rows of one."""
+    """What is trained: the settings, what makes the rows of one, and the figure of all rows."""
 
     settings: Callable[[], list[Row]]
     compute: Callable[[Row], list[Row]]
+    figure: Callable[[pd.DataFrame], Figure]
 
 
 EXPERIMENTS = {
-    "depth": Experiment(depth_settings, train_depths),
-    "trees": Experiment(tree_settings, train_from_trees),
-    "tables": Experiment(table_settings, train_on_table),
+    "depth": Experiment(depth_settings, train_depths, nets_figures.depth),
+    "trees": Experiment(tree_settings, train_from_trees, nets_figures.trees),
+    "tables": Experiment(table_settings, train_on_table, nets_figures.tables),
 }
 
 
 def run(name: str, results: Path) -> pd.DataFrame:
-    """Train the settings that the folder does not hold, write the experiment's CSV file, and return its rows."""
+    """Train the settings that the folder does not hold, write the rows and their figure, and return the rows."""
     make_folder(results)
     experiment, store = EXPERIMENTS[name], JsonLines(results / f"nets-{name}.jsonl")
     finished = [line["setting"] for line in store.read()]
@@ -206,6 +211,7 @@ def run(name: str, results: Path) -> pd.DataFrame:
             store.append({"setting": setting, "rows": experiment.compute(setting)})
     table = pd.DataFrame([line["setting"] | row for line in store.read() for row in line["rows"]])
     table.to_csv(results / f"nets-{name}.csv", index=False)
+    style.save(experiment.figure(table), results, f"nets-{name}")
     return table
 
 
