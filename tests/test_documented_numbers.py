@@ -9,11 +9,13 @@ import pytest
 from scipy import stats
 
 from benchmarks.parity.grids import EXPERIMENTS
-from benchmarks.parity.success import Edges, rates, with_starts
+from benchmarks.parity.stored_runs import setting_key
+from benchmarks.parity.success import Edges, informative_pairs, rates, violations, with_starts
+from sparsemlp.frontier import Setting
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
-PARITY = ROOT / "docs" / "parity.md"
+PARITY, DETAILS, LUCK = (ROOT / "docs" / f"parity{name}.md" for name in ("", "-details", "-luck"))
 TORCH = "dense, torch's biases"
 SHORT = {"width": 300, "max_steps": 10_000}
 
@@ -148,13 +150,13 @@ def test_the_parity_pages_edges_and_their_ratios_follow_from_the_committed_runs(
         runs[runs["n_samples"].isin(s.n_samples for s in grid) & runs["width"].isin(s.width for s in grid)]
     )
     sparse, torchs, zeros = edges.starts
-    written = {row[0]: row[1:] for row in cells(PARITY) if len(row) == 6 and row[0].isdigit()}
+    written = {row[0]: row[1:] for row in cells(DETAILS) if len(row) == 6 and row[0].isdigit()}
     for width in (10, 30, 100, 300, 1000):
         found = [str(edges.edge(start, width)) for start in edges.starts]
         found += [str(edges.ratio(width, sparse, dense)) for dense in (torchs, zeros)]
         assert written[str(width)] == found
     means = [f"{edges.mean_ratio(sparse, dense)[0]}" for dense in (torchs, zeros)]
-    text = " ".join(PARITY.read_text(encoding="utf-8").split())
+    text = " ".join(DETAILS.read_text(encoding="utf-8").split())
     assert (
         f"The geometric mean of the ratios is {means[0]} for torch's biases and {means[1]} for zero biases."
         in text
@@ -164,7 +166,7 @@ def test_the_parity_pages_edges_and_their_ratios_follow_from_the_committed_runs(
 
 
 def test_the_parity_pages_steps_by_rows_follow_from_the_committed_runs(parity_runs):
-    written = [row for row in cells(PARITY) if len(row) == 8 and row[0].isdigit()]
+    written = [row for row in cells(DETAILS) if len(row) == 8 and row[0].isdigit()]
     assert len(written) == 6
     for width, start, *found in written:
         runs = {
@@ -184,14 +186,14 @@ def test_the_parity_pages_counts_by_sparsity_follow_from_the_committed_runs(pari
     runs = parity_study(parity_runs, n_features=30, n_samples=400)
     starts = [*(f"sparse, s = {s}" for s in (1, 2, 3, 4, 8)), "dense, torch's biases", "dense, zero biases"]
     for limit in (5000, 10_000, 20_000):
-        (row,) = (row for row in cells(PARITY) if row[0].replace(" ", "") == f"{limit}steps")
+        (row,) = (row for row in cells(DETAILS) if row[0].replace(" ", "") == f"{limit}steps")
         assert [int(n) for n in row[1:]] == [int((steps(runs[runs["start"] == s]) <= limit).sum()) for s in starts]
 
 
 def test_the_parity_pages_tickets_follow_from_the_committed_nets():
     nets = pd.read_csv(RESULTS / "parity" / "parity-tickets.csv")
     counts = nets.groupby(["n_informative", "n_samples", "loss", "net"])["succeeded"].sum()
-    written = [row for row in cells(PARITY) if len(row) == 5 and row[0].startswith("k = ")]
+    written = [row for row in cells(LUCK) if len(row) == 5 and row[0].startswith("k = ")]
     keys = [(3, 0, "hinge"), (3, 2000, "hinge"), (5, 0, "hinge"), (5, 0, "cross_entropy")]
     for key, row in zip(keys, written, strict=True):
         full, ticket, random = (int(counts[*key, net]) for net in ("full", "ticket", "random re-initialisation"))
@@ -218,4 +220,60 @@ def test_the_parity_pages_differences_of_counts_are_those_of_the_committed_runs(
     table = [[int(one.sum()), len(one) - int(one.sum())] for one in runs]
     found = float(stats.fisher_exact(table).pvalue)
     assert found == pytest.approx(float(p), abs=0.5 * 10 ** -len(p.split(".")[1]))
-    assert f"p = {p}" in PARITY.read_text(encoding="utf-8")
+    assert f"p = {p}" in DETAILS.read_text(encoding="utf-8")
+
+
+# -- the study at the paper's steps and runs -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def paper_runs():
+    """Return the runs of the study at the paper's steps; what all of them share is no column of the file."""
+    runs = pd.read_csv(RESULTS / "parity-paper" / "parity-runs.csv")
+    shared = {name: value for name, value in setting_key(Setting()).items() if name not in runs}
+    return with_starts(runs.assign(**shared))
+
+
+def paper_study(runs, **fields):
+    """Return the runs of a setting: what is not named is what the paper has."""
+    default = {"n_features": 50, "n_informative": 3, "target": "parity", "max_steps": 100_000, "batch_size": 32}
+    return runs[(runs[list(default | fields)] == pd.Series(default | fields)).all(axis=1)]
+
+
+def one_line(page):
+    return " ".join(page.read_text(encoding="utf-8").split())
+
+
+def succeeded(runs):
+    return f"{runs['succeeded'].sum()} of {len(runs)}"
+
+
+def median_steps(runs):
+    (row,) = rates(runs).to_dict("records")
+    return f"{row['median_steps']:.0f} ({row['steps_low']:.0f} to {row['steps_high']:.0f})"
+
+
+def test_success_and_steps_at_the_papers_size_follow_from_the_committed_runs(paper_runs):
+    written = [row for row in cells(PARITY) if len(row) == 8 and row[0].isdigit()]
+    assert len(written) == 8
+    for width, start, *found in written:
+        runs = paper_study(paper_runs, width=int(width), start=start)
+        few, some, many, fresh = (runs[runs["n_samples"] == n] for n in (1000, 2000, 6000, 0))
+        assert found[:2] == [succeeded(few), succeeded(some)]
+        assert found[2:5] == [median_steps(many), succeeded(fresh), median_steps(fresh)]
+        assert found[5] == f"p = {stats.mannwhitneyu(steps(many), steps(fresh)).pvalue:.1g}"
+
+
+def test_edges_and_pairs_of_widths_at_the_papers_size_follow_from_the_committed_runs(paper_runs):
+    runs = paper_study(paper_runs)
+    found = rates(runs)
+    n_pairs, n_informative = informative_pairs(found)
+    drops = violations(found)
+    words = f"of {n_pairs} pairs of widths of a column, of which {n_informative} could differ, {len(drops)} fall"
+    assert words in one_line(PARITY)
+    assert not len(drops) or not drops["significant"].any()
+    edges = Edges(runs)
+    written = {row[0]: row[1:] for row in cells(PARITY) if len(row) == 4 and row[0].isdigit()}
+    for width in edges.widths(*edges.starts):
+        ends = [str(edges.edge(start, width)) for start in edges.starts]
+        assert written[str(width)] == [*ends, str(edges.ratio(width, *edges.starts))]
