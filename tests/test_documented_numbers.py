@@ -15,8 +15,8 @@ from sparsemlp.frontier import Setting
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
-PARITY, DETAILS, LUCK = (ROOT / "docs" / f"parity{name}.md" for name in ("", "-details", "-luck"))
-TORCH = "dense, torch's biases"
+PARITY, DETAILS, LUCK, NETS = (ROOT / "docs" / f"parity{name}.md" for name in ("", "-details", "-luck", "-nets"))
+SPARSE, TORCH = "sparse, s = 2", "dense, torch's biases"
 SHORT = {"width": 300, "max_steps": 10_000}
 
 #: first cell of a row of README's table -> size
@@ -277,3 +277,107 @@ def test_edges_and_pairs_of_widths_at_the_papers_size_follow_from_the_committed_
     for width in edges.widths(*edges.starts):
         ends = [str(edges.edge(start, width)) for start in edges.starts]
         assert written[str(width)] == [*ends, str(edges.ratio(width, *edges.starts))]
+
+
+def test_success_by_depth_follows_from_the_committed_rows():
+    rows = pd.read_csv(RESULTS / "parity-paper" / "nets-depth.csv")
+    written = [row for row in cells(NETS) if len(row) == 5 and row[0].isdigit()]
+    assert len(written) == len(rows.groupby(["depth", "sparsity"]))
+    for depth, start, *found in written:
+        runs = rows[(rows["depth"] == int(depth)) & (rows["sparsity"] == (2 if start.startswith("sparse") else 0))]
+        for n_samples, text in zip((0, 2000, 1000), found, strict=True):
+            one = runs[runs["n_samples"] == n_samples]
+            reached = one.loc[one["succeeded"] == 1, "steps"]
+            assert text == (f"{len(reached)}, {reached.median():.0f}" if len(reached) else "0")
+
+
+def test_shares_of_nets_from_trees_follow_from_the_committed_rows():
+    rows = pd.read_csv(RESULTS / "parity-paper" / "nets-trees.csv")
+    learned = (rows["test_error"] <= 0.1).groupby([rows["target"], rows["n_samples"], rows["sampling"]]).sum()
+    written = [row for row in cells(NETS) if len(row) == 4 and row[0] in set(rows["target"])]
+    assert len(written) == 3
+    for target, *found in written:
+        for n_samples, text in zip((300, 1000, 3000), found, strict=True):
+            assert text == " and ".join(str(learned[target, n_samples, name]) for name in ("uniform", "trees"))
+
+
+#: difference -> column, its values, and what all rows share
+ON_TABLES = {
+    "width 2048 less 128": ("width", 2048, 128),
+    "s = 2 less s = 4": ("sparsity", 2, 4),
+    "s = 2 less dense": ("sparsity", 2, 0),
+    "s = 2 less s = 1": ("sparsity", 2, 1),
+    "two hidden layers less one": ("depth", 2, 1),
+    "three hidden layers less two": ("depth", 3, 2),
+}
+
+
+@pytest.mark.parametrize("name", ON_TABLES)
+def test_differences_of_the_papers_nets_on_tables_follow_from_the_committed_rows(name):
+    column, first, second = ON_TABLES[name]
+    table = pd.read_csv(RESULTS / "parity-paper" / "nets-tables.csv")
+    (row,) = (row for row in cells(NETS) if row[0] == name)
+    for n_rows, mean, counts in zip((100, 1000), row[1::2], row[2::2], strict=True):
+        one, other = (
+            table[(table["n_rows"] == n_rows) & (table[column] == value)].groupby("task")["accuracy"].mean()
+            for value in (first, second)
+        )
+        differences = 100 * (one - other)
+        assert len(differences) == 16
+        assert (mean, counts) == (interval(differences), f"{(differences > 0).sum()} of 16")
+
+
+@pytest.mark.parametrize(("start", "p"), [("sparse, s = 2", "0.0001"), (TORCH, "0.0002")])
+def test_steps_by_batch_follow_from_the_committed_runs(paper_runs, start, p):
+    small, large = (
+        paper_study(paper_runs, max_steps=40_000, width=100, start=start, n_samples=0, batch_size=size)
+        for size in (8, 512)
+    )
+    words = f"{median_steps(small)} and {median_steps(large)}"
+    assert words in one_line(PARITY).replace(" steps with a sparse start and", " with a sparse start and")
+    assert f"{stats.mannwhitneyu(steps(small), steps(large)).pvalue:.1g}" == p
+
+
+def test_large_batches_of_rows_that_come_again_are_slower_from_a_sparse_start(paper_runs):
+    small, large = (
+        paper_study(paper_runs, max_steps=40_000, width=100, start=SPARSE, n_samples=3000, batch_size=size)
+        for size in (8, 512)
+    )
+    p = stats.mannwhitneyu(steps(small), steps(large)).pvalue
+    words = f"{median_steps(small)} steps with 8, and with 512 only {succeeded(large)} runs learn (p = {p:.1g})"
+    assert words in one_line(PARITY)
+
+
+def test_errors_on_parities_of_all_inputs_follow_from_the_committed_runs(paper_runs):
+    runs = paper_runs[(paper_runs["n_features"] == paper_runs["n_informative"]) & (paper_runs["init_scale"] == 1)]
+    twelve = {init: runs[(runs["n_features"] == 12) & (runs["init"] == init)] for init in ("sign", "normal")}
+    page = one_line(PARITY)
+    assert f"succeed, in {median_steps(twelve['sign'])} steps" in page
+    assert f"{succeeded(twelve['normal'])} Gaussian ones, in {median_steps(twelve['normal'])}" in page
+    errors = runs.groupby(["init", "n_features"])["test_error"].mean().map("{:.2f}".format)
+    for init, words in (("sign", "errors with signs are"), ("normal", "and with Gaussian weights")):
+        assert f"{words} {errors[init, 16]} and {errors[init, 20]}" in page
+
+
+@pytest.mark.parametrize("width", [30, 300])
+def test_steps_of_both_starts_on_fresh_rows_follow_from_the_committed_runs(paper_runs, width):
+    sparse, dense = (paper_study(paper_runs, width=width, n_samples=0, start=start) for start in (SPARSE, TORCH))
+    p = stats.mannwhitneyu(steps(sparse), steps(dense)).pvalue
+    found = (f"{median_steps(sparse)} steps against", f"{median_steps(sparse)} against")
+    assert any(f"{words} {median_steps(dense)}, p = {p:.1g}" in one_line(PARITY) for words in found)
+
+
+def test_steps_with_few_and_with_many_rows_follow_from_the_committed_runs(paper_runs):
+    few, many = (paper_study(paper_runs, width=300, start=TORCH, n_samples=n) for n in (1000, 6000))
+    words = f"width 300, dense: {median_steps(few)} steps with 1000 rows, {median_steps(many)} with 6000"
+    assert words in one_line(PARITY)
+
+
+def test_success_falls_from_many_rows_to_fresh_ones_as_the_page_says(paper_runs):
+    words = []
+    for start, name in ((TORCH, "dense"), (SPARSE, "sparse")):
+        many, fresh = (paper_study(paper_runs, width=10, start=start, n_samples=n) for n in (10_000, 0))
+        assert succeeded(many) == "50 of 50"
+        counts = [[runs["succeeded"].sum(), (runs["succeeded"] == 0).sum()] for runs in (many, fresh)]
+        words.append(f"{succeeded(fresh)} {name} (p = {stats.fisher_exact(counts).pvalue:.1g})")
+    assert f"with 10 000 rows all 50 runs learn; on fresh rows {' and '.join(words)}" in one_line(PARITY)

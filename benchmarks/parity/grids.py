@@ -170,7 +170,7 @@ EXPERIMENTS = {
         "Whether an odd number of three hidden ReLUs, max(0, x_i) for uniform x_i, are active: a parity whose "
         "inputs are no signs, so that their thresholds count as well.",
         (
-            {"target": ["parity", "relu_parity"], "n_samples": [1000, 3000, 10_000, 30_000, None], "width": 300}
+            {"target": ["parity", "relu_parity"], "n_samples": [1000, 3000, 10_000, None], "width": 300}
             | {"sparsity": SPARSE_AND_DENSE, "max_steps": 20_000},
         ),
         runs=10,

@@ -309,7 +309,8 @@ def test_an_experiment_trains_its_cells_and_the_report_shows_it(tmp_path, monkey
     from dataclasses import replace
 
     small = {"n_features": 8, "n_informative": 2, "n_samples": 60, "width": 8, "max_steps": 250}
-    for name, experiment in EXPERIMENTS.items():
+    for name in ("loss", "targets"):
+        experiment = EXPERIMENTS[name]
         grids = tuple(
             {field: grid[field] for field in grid if field not in small} | small for grid in experiment.grids
         )
