@@ -288,7 +288,9 @@ def test_success_by_depth_follows_from_the_committed_rows():
         for n_samples, text in zip((0, 2000, 1000), found, strict=True):
             one = runs[runs["n_samples"] == n_samples]
             reached = one.loc[one["succeeded"] == 1, "steps"]
-            assert text == (f"{len(reached)}, {reached.median():.0f}" if len(reached) else "0")
+            assert len(one) in (0, 20)
+            count = "0" if len(one) else "-"
+            assert text == (f"{len(reached)}, {reached.median():.0f}" if len(reached) else count)
 
 
 def test_shares_of_nets_from_trees_follow_from_the_committed_rows():
