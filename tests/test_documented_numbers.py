@@ -303,7 +303,17 @@ def test_shares_of_nets_from_trees_follow_from_the_committed_rows():
             assert text == " and ".join(str(learned[target, n_samples, name]) for name in ("uniform", "trees"))
 
 
-#: difference -> column, its values, and what all rows share
+def test_errors_on_polynomials_from_trees_follow_from_the_committed_rows():
+    rows = pd.read_csv(RESULTS / "parity-paper" / "nets-trees.csv").query("target == 'polynomial'")
+    errors = rows.pivot_table(index=["n_samples", "run"], columns="sampling", values="test_error")
+    assert (errors["trees"] < errors["uniform"]).all()
+    for n_samples, words in ((300, "with 300 rows"), (1000, "with 1000")):
+        one = errors.loc[n_samples]
+        assert f"from {one['uniform'].mean():.3f} to {one['trees'].mean():.3f} {words}" in one_line(NETS)
+        assert f"{stats.wilcoxon(one['trees'], one['uniform']).pvalue:.1g}" == "0.002"
+
+
+#: difference -> column, its two values
 ON_TABLES = {
     "width 2048 less 128": ("width", 2048, 128),
     "s = 2 less s = 4": ("sparsity", 2, 4),

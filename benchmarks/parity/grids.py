@@ -173,7 +173,7 @@ EXPERIMENTS = {
             {"target": ["parity", "relu_parity"], "n_samples": [1000, 3000, 10_000, None], "width": 300}
             | {"sparsity": SPARSE_AND_DENSE, "max_steps": 20_000},
         ),
-        runs=10,
+        runs=5,
         x="n_samples",
         line="target",
         panel="start",
