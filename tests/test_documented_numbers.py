@@ -293,6 +293,39 @@ def test_success_by_depth_follows_from_the_committed_rows():
             assert text == (f"{len(reached)}, {reached.median():.0f}" if len(reached) else count)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "p"),
+    [
+        ((1, 2, 2000), (2, 2, 2000), "4e-06"),
+        ((1, 0, 2000), (2, 0, 2000), "6e-07"),
+        ((2, 2, 2000), (2, 0, 2000), "1e-05"),
+        ((3, 2, 2000), (3, 0, 2000), "5e-07"),
+    ],
+)
+def test_differences_of_steps_by_depth_follow_from_the_committed_rows(first, second, p):
+    rows = pd.read_csv(RESULTS / "parity-paper" / "nets-depth.csv").set_index(["depth", "sparsity", "n_samples"])
+    found = stats.mannwhitneyu(steps(rows.loc[first]), steps(rows.loc[second])).pvalue
+    assert f"{found:.0e}" == p
+    assert p in one_line(NETS)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "p"),
+    [
+        ((1, 2, 1000), (2, 2, 1000), "0.001"),
+        ((1, 0, 1000), (2, 0, 1000), "0.0002"),
+        ((2, 2, 2000), (2, 2, 0), "0.0004"),
+        ((2, 0, 2000), (2, 0, 0), "8e-07"),
+    ],
+)
+def test_differences_of_counts_by_depth_follow_from_the_committed_rows(first, second, p):
+    rows = pd.read_csv(RESULTS / "parity-paper" / "nets-depth.csv").set_index(["depth", "sparsity", "n_samples"])
+    counts = [rows.loc[one]["succeeded"].sum() for one in (first, second)]
+    found = stats.fisher_exact([[n, 20 - n] for n in counts]).pvalue
+    assert float(f"{found:.1g}") == float(p)
+    assert p in one_line(NETS)
+
+
 def test_shares_of_nets_from_trees_follow_from_the_committed_rows():
     rows = pd.read_csv(RESULTS / "parity-paper" / "nets-trees.csv")
     learned = (rows["test_error"] <= 0.1).groupby([rows["target"], rows["n_samples"], rows["sampling"]]).sum()
@@ -377,6 +410,19 @@ def test_steps_of_both_starts_on_fresh_rows_follow_from_the_committed_runs(paper
     p = stats.mannwhitneyu(steps(sparse), steps(dense)).pvalue
     found = (f"{median_steps(sparse)} steps against", f"{median_steps(sparse)} against")
     assert any(f"{words} {median_steps(dense)}, p = {p:.1g}" in one_line(PARITY) for words in found)
+
+
+def test_both_starts_with_1000_rows_at_width_300_are_those_of_the_committed_runs(paper_runs):
+    sparse, dense = (paper_study(paper_runs, width=300, n_samples=1000, start=start) for start in (SPARSE, TORCH))
+    counts = [[runs["succeeded"].sum(), (runs["succeeded"] == 0).sum()] for runs in (sparse, dense)]
+    p = stats.fisher_exact(counts).pvalue
+    words = (
+        f"{succeeded(sparse)} sparse and {counts[1][0]} of 50 dense runs learn within 100 000 steps (p = {p:.1g})"
+    )
+    assert words in one_line(PARITY)
+    p = stats.mannwhitneyu(steps(sparse), steps(dense)).pvalue
+    words = f"{median_steps(sparse)} steps against {median_steps(dense)} (p = {p:.1g})"
+    assert words in one_line(PARITY)
 
 
 def test_steps_with_few_and_with_many_rows_follow_from_the_committed_runs(paper_runs):

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from benchmarks.parity import figures
-from benchmarks.parity.success import rates, start_name
+from benchmarks.parity.success import rates, with_starts
 from benchmarks.report import style
 
 #: what the differences between the nets on tables are taken from
@@ -16,9 +16,8 @@ REFERENCE = {"sparsity": 2, "width": 512, "depth": 2}
 
 def depth(rows: pd.DataFrame) -> Figure:
     """Draw success and steps by rows, a line for each depth."""
-    starts = [start_name(sparsity, "sign", 1.0, "auto") for sparsity in rows["sparsity"]]
-    runs = rows.assign(start=starts, train_error=np.nan, test_error=np.nan)
-    found = rates(runs, ("start", "depth", "n_samples"))
+    runs = rows.assign(init="sign", init_scale=1.0, bias_init="auto", train_error=np.nan, test_error=np.nan)
+    found = rates(with_starts(runs), ("start", "depth", "n_samples"))
     return figures.lines(found, "n_samples", "depth", "start", "Hidden layers of 100 neurons")
 
 
