@@ -269,7 +269,7 @@ def test_edges_and_pairs_of_widths_at_the_papers_size_follow_from_the_committed_
     found = rates(runs)
     n_pairs, n_informative = informative_pairs(found)
     drops = violations(found)
-    words = f"of {n_pairs} pairs of widths of a column, of which {n_informative} could differ, {len(drops)} fall"
+    words = f"{n_pairs} pairs of widths of a column, of which {n_informative} could differ: {len(drops)} fall"
     assert words in one_line(PARITY)
     assert not len(drops) or not drops["significant"].any()
     edges = Edges(runs)
@@ -429,6 +429,22 @@ def test_steps_with_few_and_with_many_rows_follow_from_the_committed_runs(paper_
     few, many = (paper_study(paper_runs, width=300, start=TORCH, n_samples=n) for n in (1000, 6000))
     words = f"width 300, dense: {median_steps(few)} steps with 1000 rows, {median_steps(many)} with 6000"
     assert words in one_line(PARITY)
+
+
+def test_more_inputs_and_a_higher_degree_are_those_of_the_committed_runs(paper_runs):
+    hundred = paper_study(paper_runs, n_features=100)
+    assert (hundred["succeeded"] == 1).all()
+    for start, words in (
+        (TORCH, "dense takes {} steps with 10 000 rows and {} on fresh ones"),
+        (SPARSE, "{} and {}"),
+    ):
+        runs = [paper_study(paper_runs, n_features=100, width=300, start=start, n_samples=n) for n in (10_000, 0)]
+        p = stats.mannwhitneyu(*map(steps, runs)).pvalue
+        assert f"{words.format(*map(median_steps, runs))} (p = {p:.1g})" in one_line(PARITY)
+    runs = [paper_study(paper_runs, n_informative=4, width=300, start=s, n_samples=0) for s in (SPARSE, TORCH)]
+    p = stats.mannwhitneyu(*map(steps, runs)).pvalue
+    words = "sparse {}, dense {}".format(*map(median_steps, runs))
+    assert f"{words} (p = {p:.1g})" in one_line(PARITY)
 
 
 def test_success_falls_from_many_rows_to_fresh_ones_as_the_page_says(paper_runs):
