@@ -447,6 +447,16 @@ def test_more_inputs_and_a_higher_degree_are_those_of_the_committed_runs(paper_r
     assert f"{words} (p = {p:.1g})" in one_line(PARITY)
 
 
+def test_errors_on_parities_of_relus_follow_from_the_committed_runs(paper_runs):
+    runs = paper_study(paper_runs, target="relu_parity", max_steps=20_000, width=300)
+    assert not runs["succeeded"].any()
+    errors = runs.groupby(["start", "n_samples"], observed=True)["test_error"].mean().map("{:.2f}".format)
+    sparse, dense = ([errors[start, n] for n in (1000, 3000, 10_000)] for start in (SPARSE, TORCH))
+    page = one_line(DETAILS)
+    assert "sparse start are {}, {} and {} with 1000, 3000 and 10 000 rows".format(*sparse) in page
+    assert "those of the dense one {}, {} and {}.".format(*dense) in page
+
+
 def test_success_falls_from_many_rows_to_fresh_ones_as_the_page_says(paper_runs):
     words = []
     for start, name in ((TORCH, "dense"), (SPARSE, "sparse")):

@@ -139,7 +139,7 @@ class _Places:
         if self.are_words:
             axes.set_xticks(range(len(self.values)), self.values, rotation=30, ha="right")
         elif self.name in LOGARITHMIC:
-            axes.set_xscale("log")
+            style.log_x(axes)
         if self.name == "n_samples" and 0 in self.place:
             powers = [10**e for e in range(1, 8) if min(self.place.values()) <= 10**e < self.place[0]]
             axes.set_xticks([*powers, self.place[0]], [*map(str, powers), "fresh"])
