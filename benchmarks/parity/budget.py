@@ -14,13 +14,13 @@ from sparsemlp.frontier import Run, Setting, make_batches, train_runs
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Seconds of a step and run by the number of first-layer weights, as measured at some of the sizes.
+    """Seconds of a step and run by its size, first-layer weights times rows of a batch, measured at some sizes.
 
     Attributes
     ----------
     sizes, seconds : list of float
         In the order of the sizes. Between them seconds are interpolated; beyond the largest they grow as the
-        number of weights.
+        size.
     """
 
     sizes: list[float]
@@ -44,7 +44,7 @@ class StepTimes:
 
 
 def _size(setting: Setting) -> float:
-    return float(setting.width * setting.n_features)
+    return float(setting.width * setting.n_features * setting.batch_size)
 
 
 class Budget:
@@ -111,9 +111,7 @@ def _hours(runs: Sequence[Run], times: StepTimes) -> str:
 def cost(settings: Sequence[Setting], n_runs: int, times: StepTimes, device: torch.device) -> str:
     """Say what a grid costs on this machine."""
     seconds = n_runs * sum(map(times.of, settings))
-    n_operations = sum(
-        n_runs * setting.max_steps * 4 * setting.batch_size * _size(setting) for setting in settings
-    )
+    n_operations = sum(n_runs * setting.max_steps * 4 * _size(setting) for setting in settings)
     return (
         f"{len(settings) * n_runs} runs of {len(settings)} settings. On this machine ({torch.get_num_threads()} "
         f"threads, {device.type}) at most {seconds / 3600:,.0f} hours, from steps measured now at "

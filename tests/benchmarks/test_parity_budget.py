@@ -13,7 +13,8 @@ from benchmarks.results.store import Store
 from sparsemlp.frontier import Run, Setting
 
 CPU = torch.device("cpu")
-TIMES = StepTimes([500.0, 5000.0], [1e-5, 1e-4])
+#: nets of 50 inputs, 10 and 100 neurons, in batches of 32 rows
+TIMES = StepTimes([16_000.0, 160_000.0], [1e-5, 1e-4])
 SMALL = "--n-features 10 --n-informative 2 --max-steps 500 --rows 50 200 --sparsities 2 --widths 10 5 --runs 2"
 
 
@@ -64,6 +65,10 @@ def test_cheap_runs_are_first_and_of_equal_ones_those_with_the_most_rows():
         [(100, None, 0)],
         [(100, 1000, 0), (100, 300, 0)],
     ]
+
+
+def test_larger_batches_cost_more():
+    assert TIMES.of(Setting(width=10, batch_size=320)) == TIMES.of(Setting(width=100))
 
 
 def test_fewer_steps_are_cheaper_than_fewer_neurons():
