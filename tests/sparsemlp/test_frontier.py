@@ -236,7 +236,10 @@ def test_chosen_members_compute_what_they_did():
         ({"max_steps": -5}, "max_steps=-5 is too small"),
         ({"batch_size": 0}, "batch_size=0 is too small"),
         ({"loss": "log"}, "loss='log' is unknown; choose 'hinge', 'cross_entropy' or 'squared'"),
-        ({"target": "xor"}, "target='xor' is unknown; choose 'parity', 'staircase', 'polynomial' or"),
+        (
+            {"target": "xor"},
+            "target='xor' is unknown; choose 'parity', 'staircase', 'polynomial', 'interval_parity' or",
+        ),
         ({"init": "zeros"}, "init='zeros' is unknown; choose 'sign', 'ones', 'normal' or 'uniform'"),
         ({"bias_init": "data"}, "bias_init='data' is unknown; choose 'auto', 'zeros' or 'uniform'"),
         ({"decay": "none"}, "decay='none' is unknown; choose 'coupled' or 'uncoupled'"),
