@@ -348,7 +348,7 @@ def test_errors_on_polynomials_from_trees_follow_from_the_committed_rows():
 
 #: difference -> column, its two values
 ON_TABLES = {
-    "width 2048 less 128": ("width", 2048, 128),
+    "width 512 less 128": ("width", 512, 128),
     "s = 2 less s = 4": ("sparsity", 2, 4),
     "s = 2 less dense": ("sparsity", 2, 0),
     "s = 2 less s = 1": ("sparsity", 2, 1),

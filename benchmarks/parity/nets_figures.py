@@ -62,7 +62,7 @@ def tables(rows: pd.DataFrame) -> Figure:
         differences = from_reference(rows[rows["n_rows"] == n_rows])
         for n_layers, axes in zip(depths, line, strict=True):
             _by_width(axes, differences[differences.index.get_level_values("depth") == n_layers])
-            axes.set_title(f"{n_rows} rows, {n_layers} hidden layer{'s' * (n_layers > 1)}", fontsize=8)
+            axes.set_title(f"{n_rows} rows, {n_layers} hidden layer{'s' if n_layers > 1 else ''}", fontsize=8)
             axes.axhline(0, color=style.BLACK, lw=0.6)
             axes.set_xscale("log", base=2)
             axes.set_xticks(sorted(rows["width"].unique()), map(str, sorted(rows["width"].unique())))

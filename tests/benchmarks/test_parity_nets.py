@@ -75,6 +75,24 @@ def test_a_stopped_experiment_goes_on_and_writes_every_row_once(tmp_path, monkey
     assert (tmp_path / "nets-depth.png").exists()
 
 
+def test_the_figure_of_tables_has_a_panel_for_each_size_and_depth_and_a_line_for_each_sparsity():
+    settings = [s for s in nets.table_settings() if s["task"] in nets.OPENML_NAMES[:3]]
+    rows = pd.DataFrame(settings).assign(accuracy=np.linspace(0.5, 0.9, len(settings)))
+    figure = nets_figures.tables(rows)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == [
+        f"{m} rows, {d} hidden layer{'' if d == 1 else 's'}" for m in nets.TABLE_STEPS for d in (1, 2, 3)
+    ]
+    assert all(len(axes.containers) == 4 for axes in figure.axes)
+
+
+def test_the_figure_of_trees_has_the_share_of_nets_that_learned():
+    rows = pd.DataFrame(nets.tree_settings())
+    figure = nets_figures.trees(rows.assign(test_error=np.where(rows["sampling"] == "trees", 0.05, 0.3)))
+    for axes in figure.axes:
+        assert [list(line.get_ydata()) for line in axes.lines] == [[0, 0, 0], [1, 1, 1]]
+
+
 def test_the_grid_of_tables_is_whole_and_starts_with_the_narrow_nets():
     settings = nets.table_settings()
     assert len(settings) == 16 * 2 * 3 * 3 * 4
