@@ -46,7 +46,7 @@ def to_onnx(estimator: BaseSparseInitMLP, path: str | PathLike | IO[bytes]) -> N
     TypeError
         If the estimator is another one, such as a pipeline.
     ValueError
-        If categories or classes are of types that ONNX does not have.
+        If categories are of a type that ONNX does not have.
 
     Examples
     --------

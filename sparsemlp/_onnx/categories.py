@@ -12,6 +12,9 @@ from sparsemlp._onnx.graph import DOUBLE, ML, Graph
 from sparsemlp._onnx.lookup import SortedTables
 from sparsemlp.preprocessing import in_float32
 
+#: a missing text, and what onnxruntime makes of Python's objects for it
+MISSING = ("", "None", "nan", "<NA>")
+
 
 def is_text(name: str, categories: Sequence[Any]) -> bool:
     """Say whether categories are text; they may also be numbers, and ValueError is raised if they are neither."""
@@ -33,13 +36,14 @@ def category_index(graph: Graph, column: str, name: str, categories: Sequence[An
     """
     n = len(categories)
     if is_text(name, categories):
-        keys = [*categories] if "" in categories else [*categories, ""]
+        missing = [text for text in MISSING if text not in categories]
+        keys = [*categories, *missing]
         index = graph.add(
             "LabelEncoder",
             column,
             domain=ML,
             keys_strings=keys,
-            values_int64s=list(range(len(keys))),
+            values_int64s=[*range(n), *[n] * len(missing)],
             default_int64=n + 1,
         )
         return graph.add("Reshape", index, np.array([-1]))

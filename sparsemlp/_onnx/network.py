@@ -103,16 +103,7 @@ def add_classification(graph: Graph, estimator: Any, output: str) -> None:
 
 
 def _classes(classes: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return classes as an ONNX tensor holds them, and its type; ValueError if they are of another one."""
-    if classes.dtype.kind in "iu":
-        return classes.astype(np.int64), INT64
-    if classes.dtype.kind == "b":
-        return classes, BOOL
-    if classes.dtype.kind == "f":
-        return classes.astype(np.float64), DOUBLE
-    if all(isinstance(label, str) for label in classes.tolist()):
-        return classes.astype(object), STRING
-    raise ValueError(
-        f"classes_={classes.tolist()} are neither numbers nor text, which an ONNX graph has; fit with "
-        "sklearn.preprocessing.LabelEncoder().fit_transform(y)"
-    )
+    """Return classes as an ONNX tensor holds them, and its type."""
+    kinds = {"i": (np.int64, INT64), "u": (np.int64, INT64), "b": (np.bool_, BOOL), "f": (np.float64, DOUBLE)}
+    dtype, kind = kinds.get(classes.dtype.kind, (object, STRING))
+    return classes.astype(dtype), kind
