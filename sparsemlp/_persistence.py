@@ -62,7 +62,7 @@ def restore_module(state: dict[str, Any], device: torch.device) -> SparseInitMLP
 
 def _without_unseen(weight: np.ndarray) -> list[Any]:
     """Return which columns each member sees, (n_members, n_features), and its weights of those alone."""
-    seen = weight.any(axis=1)
+    seen: np.ndarray = (weight != 0).any(axis=1)
     return [seen, *(own[:, columns] for own, columns in zip(weight, seen, strict=True))]
 
 

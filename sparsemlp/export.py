@@ -1,7 +1,7 @@
 """Export of fitted estimators as ONNX, for machines without Python, torch or sparsemlp.
 
-The graph is written node by node with ``onnx.helper``. ``torch.onnx`` could trace the network alone: scaling, ranks,
-categories and labels are computed by NumPy and scikit-learn, and are most of the graph.
+The graph is written node by node with ``onnx.helper``. ``torch.onnx`` could trace the network alone. Most of the
+graph is what NumPy and scikit-learn compute: scaling, ranks, categories and labels.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ def to_onnx(estimator: BaseSparseInitMLP, path: str | PathLike | IO[bytes]) -> N
 
     Inputs and outputs have the names and types that skl2onnx gives them:
 
-    - Input "X", float32 of shape (None, n_features), NaN where missing. Where a column has categories that are text,
-      there is an input of shape (None, 1) for every column instead, with the column's name (without names "x0",
-      "x1", ...): text, "" where missing, for those, and float32 for the others.
-    - Outputs of a classifier: "label" of shape (None,), and "probabilities", float32 of shape (None, n_classes). With
-      several labels a row both have shape (None, n_labels). Where the loss has no probabilities the second one is
-      "scores", the decision values of the classes.
+    - Input "X", float32 of shape (None, n_features), NaN where missing. Codes of categories are numbers, too.
+    - If some column has categories that are text, an input of shape (None, 1) for every column instead. It has the
+      column's name, or is "x0", "x1" and so on without names. Text is "" where it is missing.
+    - Outputs of a classifier: "label" of shape (None,), and "probabilities", float32 of shape (None, n_classes).
+      With several labels a row both have the shape (None, n_labels). If the loss has no probabilities, the second
+      output is "scores": decision values, a column for each class.
     - Output of a regressor: "variable", float32 of shape (None, n_targets).
 
-    Values are scaled in float64, as the estimator does; the network computes in float32. Predictions differ by
-    rounding errors. What float32 cannot tell apart, such as two times of day in seconds since 1970, the graph cannot
-    either: subtract an offset before ``fit``.
+    Values are scaled in float64, as by the estimator, and the network computes in float32: predictions differ from
+    the estimator's by rounding errors, of which the largest is that of the inputs. Two times in seconds since 1970
+    can be the same number in float32; subtract an offset from such columns before ``fit``.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def to_onnx(estimator: BaseSparseInitMLP, path: str | PathLike | IO[bytes]) -> N
 
 def _refusal(estimator: Any) -> str:
     return (
-        f"to_onnx takes a fitted SparseInitMLPClassifier or SparseInitMLPRegressor, got {type(estimator).__name__}. "
+        f"to_onnx takes a SparseInitMLPClassifier or SparseInitMLPRegressor, not {type(estimator).__name__}. "
         "Of a pipeline, convert the steps before the estimator with skl2onnx, and join the two models with "
         "onnx.compose.merge_models. Scaling, missing values and categories need no steps before"
     )

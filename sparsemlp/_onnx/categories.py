@@ -52,8 +52,8 @@ def category_index(graph: Graph, column: str, name: str, categories: Sequence[An
     rounded = in_float32(numbers[order])
     if (np.diff(rounded) == 0).any():
         raise ValueError(
-            f"column {name!r} has categories that are the same number in float32, which the graph computes in; make "
-            f"them text before fit: X[{name!r}] = X[{name!r}].astype('string')"
+            f"column {name!r} has categories that are the same number in float32, which the graph computes in; "
+            f"make them text before fit: X[{name!r}] = X[{name!r}].astype('string')"
         )
     x = graph.cast(column, DOUBLE)
     tables = SortedTables([rounded])

@@ -17,6 +17,9 @@ ML, ML_OPSET = "ai.onnx.ml", 3
 FLOAT, DOUBLE, INT64 = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64
 BOOL, STRING = TensorProto.BOOL, TensorProto.STRING
 
+#: the name of a tensor, or a constant
+Tensor = str | np.ndarray | np.generic
+
 
 class Graph:
     """Nodes and constants; tensors are known by their names."""
@@ -37,7 +40,7 @@ class Graph:
         self.nodes.append(helper.make_node("Identity", [tensor], [name]))
         self.outputs.append(helper.make_tensor_value_info(name, kind, [None, *n_columns]))
 
-    def add(self, operator: str, *inputs: str | np.ndarray | np.generic, domain: str = "", **attributes: Any) -> str:
+    def add(self, operator: str, *inputs: Tensor, domain: str = "", **attributes: Any) -> str:
         """Add a node; inputs are names of tensors, or arrays. Return the name of its output."""
         names = [value if isinstance(value, str) else self.constant(value) for value in inputs]
         output = f"{operator}/{len(self.nodes)}"
@@ -61,7 +64,9 @@ class Graph:
     def model(self, name: str) -> onnx.ModelProto:
         """Return the checked model."""
         graph = helper.make_graph(self.nodes, name, self.inputs, self.outputs, self.constants)
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
+        opsets = [helper.make_opsetid("", OPSET)]
+        if any(node.domain == ML for node in self.nodes):  # models of several versions of it cannot be joined
+            opsets.append(helper.make_opsetid(ML, ML_OPSET))
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
         model.producer_name, model.producer_version = "sparsemlp", __version__
         onnx.checker.check_model(model)

@@ -147,10 +147,8 @@ def _scaled(graph: Graph, scalers: Sequence[Any], x: str, factor: np.ndarray) ->
     return graph.add("Div", z, root)
 
 
-def _mid_ranks(
-    graph: Graph, x: str, quantiles: list[np.ndarray], ranks: np.ndarray, factor: np.ndarray
-) -> str:
-    """Return the ranks of values, of mean 0 and variance 1: those of tied values, and interpolated ones between."""
+def _mid_ranks(graph: Graph, x: str, quantiles: list[np.ndarray], ranks: np.ndarray, factor: np.ndarray) -> str:
+    """Return centred ranks: those of the training values where these are met, interpolated ones between them."""
     values, at, after, slopes, edges = [], [], [], [], []
     for column, size in zip(quantiles, factor, strict=True):
         value, first, count = np.unique(column, return_index=True, return_counts=True)

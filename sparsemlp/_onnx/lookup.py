@@ -35,7 +35,7 @@ class SortedTables:
         return table.ravel()
 
     def find(self, graph: Graph, x: str) -> str:
-        """Return the place of the last value that is not above `x`, of shape (n_rows, n_columns), in each column."""
+        """Return the place of the last value that is not above `x`, which has the shape (n_rows, n_columns)."""
         place = graph.constant(np.arange(0, len(self.values), self.size)[np.newaxis])
         step = self.size // 2
         while step:

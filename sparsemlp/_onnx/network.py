@@ -8,7 +8,7 @@ import numpy as np
 
 from sparsemlp._activations import blocks
 from sparsemlp._onnx.graph import BOOL, DOUBLE, FLOAT, INT64, STRING, Graph
-from sparsemlp.module import MemberLinear, SparseInitMLP
+from sparsemlp.module import SparseInitMLP
 
 
 def member_outputs(graph: Graph, estimator: Any, x: str, order: np.ndarray) -> str:
