@@ -22,7 +22,7 @@ def to_onnx(estimator: BaseSparseInitMLP, path: str | PathLike | IO[bytes]) -> N
 
     - Input "X", float32 of shape (None, n_features), NaN where missing. Codes of categories are numbers, too.
     - If some column has categories that are text, an input of shape (None, 1) for every column instead. It has the
-      column's name, or is "x0", "x1" and so on without names. Text is "" where it is missing.
+      column's name, or is "x0", "x1" and so on without names. Text is "" where it is missing; numbers are float32.
     - Outputs of a classifier: "label" of shape (None,), and "probabilities", float32 of shape (None, n_classes).
       With several labels a row both have the shape (None, n_labels). If the loss has no probabilities, the second
       output is "scores": decision values, a column for each class.
@@ -46,7 +46,7 @@ def to_onnx(estimator: BaseSparseInitMLP, path: str | PathLike | IO[bytes]) -> N
     TypeError
         If the estimator is another one, such as a pipeline.
     ValueError
-        If categories are of a type that ONNX does not have.
+        If categories are of a type that ONNX does not have, or a column has the name of an output.
 
     Examples
     --------

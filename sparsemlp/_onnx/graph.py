@@ -37,6 +37,8 @@ class Graph:
 
     def output(self, name: str, tensor: str, kind: int, *n_columns: int) -> None:
         """Make a tensor of shape (n_rows, *n_columns) an output."""
+        if name in [value.name for value in self.inputs]:
+            raise ValueError(f"X has a column {name!r}, which is the name of an output; rename it before fit")
         self.nodes.append(helper.make_node("Identity", [tensor], [name]))
         self.outputs.append(helper.make_tensor_value_info(name, kind, [None, *n_columns]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate, groupby, pairwise
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ def scaled_inputs(graph: Graph, estimator: Any) -> tuple[str, np.ndarray]:
         scaled, order_of_scaled = _numeric_columns(graph, scaler, _numbers(graph, scaler, columns, index))
         parts, order = scaled, [order_of_scaled, *order]
     for feature, encoded in scaler.categories_.items():
-        table = encoded.transform(_codes(encoded.n_codes))
+        table = encoded.transform(_codes(len(columns.categories[feature])))
         parts.append(graph.add("Gather", table, index[feature], axis=0))
     return graph.concat(parts, axis=1), np.concatenate(order)
 
@@ -117,17 +117,14 @@ def _numeric_columns(graph: Graph, scaler: InputScaler, x: str) -> tuple[list[st
         ]
     # filled after scaling: a median can be a value that the graph knows in float32 only
     parts = [graph.cast(graph.add("Where", is_missing, fill, values), FLOAT) for values, fill in scaled]
-    order: list[list[int]] = [[] for _ in range(len(parts) + 1)]
+    n_kinds = len(parts)
     if indicator.any():
-        of_some = graph.add("Compress", is_missing, indicator, axis=1)
-        parts.append(graph.cast(of_some, FLOAT))
-    column = 0
-    for block in blocks:
-        sizes = [block.stop - block.start] * (len(order) - 1) + [int(block.indicator_.sum())]
-        for places, (start, stop) in zip(order, pairwise(accumulate(sizes, initial=column)), strict=True):
-            places += range(start, stop)
-        column += sum(sizes)
-    return parts, np.concatenate([np.array(places, dtype=int) for places in order])
+        parts.append(graph.cast(graph.add("Compress", is_missing, indicator, axis=1), FLOAT))
+    places = [
+        np.repeat(np.arange(n_kinds + 1), [block.stop - block.start] * n_kinds + [block.indicator_.sum()])
+        for block in blocks
+    ]
+    return parts, np.argsort(np.concatenate(places), kind="stable")
 
 
 def _scaled(graph: Graph, scalers: Sequence[Any], x: str, factor: np.ndarray) -> str:
@@ -149,22 +146,23 @@ def _scaled(graph: Graph, scalers: Sequence[Any], x: str, factor: np.ndarray) ->
 
 def _mid_ranks(graph: Graph, x: str, quantiles: list[np.ndarray], ranks: np.ndarray, factor: np.ndarray) -> str:
     """Return centred ranks: those of the training values where these are met, interpolated ones between them."""
-    values, at, after, slopes, edges = [], [], [], [], []
+    edges, at, slopes, intercepts = [], [], [], []
     for column, size in zip(quantiles, factor, strict=True):
         value, first, count = np.unique(column, return_index=True, return_counts=True)
         low, high = (_centred(ranks[place]) for place in (first, first + count - 1))
-        values.append(value)
         at.append((low + high) / 2)
-        after.append(high)
-        slopes.append(np.append((low[1:] - high[:-1]) / np.diff(value), 0.0))
+        with np.errstate(over="ignore", invalid="ignore"):  # no number lies between denormal ones
+            slope = np.append((low[1:] - high[:-1]) / np.diff(value), 0.0)
+            slopes.append(slope)
+            intercepts.append(high - slope * value)
+        # tied values as the graph sees them, so that it knows them again
         edge = np.where(count > 1, in_float32(value / size) * size, value)
         edges.append(np.maximum.accumulate(edge))
     tables = SortedTables(edges)
     place = tables.find(graph, x)
-    start = graph.add("Gather", tables.padded(values, 0.0), place)
-    slope = graph.add("Gather", tables.padded(slopes, 0.0), place)
-    high_rank = graph.add("Gather", tables.padded(after, _centred(0.0)), place)
-    between = graph.add("Add", high_rank, graph.add("Mul", graph.add("Sub", x, start), slope))
+    slope_there = graph.add("Gather", tables.padded(slopes, 0.0), place)
+    intercept = graph.add("Gather", tables.padded(intercepts, _centred(0.0)), place)
+    between = graph.add("Add", graph.add("Mul", x, slope_there), intercept)
     exactly = graph.add("Gather", tables.padded(at, 0.0), place)
     return graph.add("Where", tables.equals(graph, x, place), exactly, between)
 

@@ -203,6 +203,14 @@ def test_text_categories_are_inputs_of_their_own(kind, scaling):
     assert [tuple(node.shape) for node in session_of(fitted).get_inputs()] == [(None, 1)] * 5
 
 
+def test_categories_that_are_in_held_out_rows_alone_are_unknown():
+    frame = mixed_frame()
+    frame["colour"] = np.where(np.arange(200) < 190, "always", [f"once {i:03}" for i in range(200)])
+    fitted = small_classifier(early_stopping=True, max_epochs=2, random_state=1).fit(frame, frame["size"] > 0)
+    assert fitted.scaler_.categories_[0].n_codes < frame["colour"].nunique()
+    assert_same_predictions(fitted, frame, columns_of(frame))
+
+
 def test_a_missing_text_is_none_or_the_empty_text():
     frame = mixed_frame()
     fitted = small_classifier().fit(frame, frame["colour"] == "red")
@@ -252,6 +260,13 @@ def test_categories_that_float32_cannot_tell_apart_are_refused():
     X = np.column_stack([2**24 + np.arange(120) % 3, np.arange(120.0)])
     fitted = small_classifier(categorical_features=[0]).fit(X, X[:, 1] > 60)
     with pytest.raises(ValueError, match=r"column 'x0' has categories that are the same number in float32"):
+        to_onnx(fitted, io.BytesIO())
+
+
+def test_a_column_with_the_name_of_an_output_is_refused():
+    frame = mixed_frame().rename(columns={"colour": "label"})
+    fitted = small_classifier(max_epochs=1).fit(frame, frame["size"] > 0)
+    with pytest.raises(ValueError, match="X has a column 'label', which is the name of an output; rename it"):
         to_onnx(fitted, io.BytesIO())
 
 
