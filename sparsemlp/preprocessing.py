@@ -122,6 +122,10 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             estimator = QuantileTransformer(**options).fit(X)
             self.quantiles_, self.ranks_ = estimator.quantiles_, estimator.references_
         self.quantiles_ = np.asfortranarray(self.quantiles_)  # read by the column
+        is_tied = self.quantiles_[1:] == self.quantiles_[:-1]
+        inexact = is_tied & (self.quantiles_[1:] != in_float32(self.quantiles_[1:]))
+        #: columns with tied values that are others in float32
+        self.inexact_ = np.flatnonzero(inexact.any(axis=0))
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
@@ -145,12 +149,12 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         0.1 is another number in float32 and would have the rank above all that are 0.1.
         """
         X = X.astype(np.float64)
-        for values, quantiles in zip(X.T, self.quantiles_.T, strict=True):
-            tied = np.unique(quantiles[1:][np.diff(quantiles) == 0])
+        for column in self.inexact_:
+            values, quantiles = X[:, column], self.quantiles_[:, column]
+            tied = np.unique(quantiles[1:][quantiles[1:] == quantiles[:-1]])
             rounded = in_float32(tied)
-            if not np.array_equal(rounded, tied):
-                place = np.minimum(np.searchsorted(rounded, values), len(tied) - 1)
-                np.copyto(values, tied[place], where=rounded[place] == values)
+            place = np.minimum(np.searchsorted(rounded, values), len(tied) - 1)
+            np.copyto(values, tied[place], where=rounded[place] == values)
         return X
 
 
