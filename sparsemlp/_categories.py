@@ -114,6 +114,6 @@ def _shrunk_means(index: np.ndarray, target: np.ndarray, weight: np.ndarray, n: 
         within = np.average((y - mean[j] - deviation[index]) ** 2, weights=weight) * n_rows / (n_rows - n_seen)
         variance = (between - within) / typical_size
         if variance > 0:
-            # no rows of a category, and none that differ from their category's mean: 0 / 0
-            result[:, j] += deviation * size / np.where(size > 0, size + within / variance, 1)
+            noise = within / variance
+            result[:, j] += np.divide(deviation * size, size + noise, out=np.zeros(n), where=size > 0)
     return result

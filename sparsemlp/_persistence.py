@@ -10,10 +10,10 @@ import torch
 from sparsemlp._training.optimizers import laid_out_like
 from sparsemlp.module import SparseInitMLP
 
-#: increases with every change in the meaning of the saved values
-FORMAT = 4
 #: the parameter of which every member has columns of zeros, where it does not see them
 FIRST = "input_layer.weight"
+#: increases with every change in the meaning of the saved values
+FORMAT = 4
 
 
 def net_state(net: Any) -> dict[str, Any]:
