@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 # Nothing was found if the out-of-fold loss was never below this share of the loss of a constant prediction.
 FOUND = 0.99
 # The second network is kept only if its loss was below this share. Its members have few out-of-fold rows: where
-# columns say hardly anything, the smallest loss of many epochs is below FOUND by chance. What a search finds is far
-# below.
+# columns say hardly anything, the smallest loss of many epochs is below FOUND by chance. What a search finds is
+# far below.
 SURELY_FOUND = 0.9
 # A part was found if it was hardly below, while one member's loss ends below a small share of it: that member has
 # found what the others have not. Single members of tables with noise do not differ so much.
