@@ -22,15 +22,16 @@ from sparsemlp.init import s_hot_
 FeatureSampling = Literal["trees", "uniform"]
 FEATURE_SAMPLINGS: tuple[str, ...] = get_args(FeatureSampling)
 #: trees of a member; fewer for many columns, so that growing them takes about as long as for MANY_COLUMNS
-N_TREES, FEWEST_TREES = 60, 10
+N_TREES, FEWEST_TREES = 30, 8
 MANY_COLUMNS = 1000
 #: no more rows than these grow trees
 MAX_ROWS = 10_000
 #: a full tree has this many rows a leaf, but is at least SMALLEST_DEPTH deep
 ROWS_A_LEAF, SMALLEST_DEPTH = 256, 3
-LEARNING_RATE = 0.1
+LEARNING_RATE = 0.2
 MIN_LEAF = 5
-MAX_BINS = 255
+#: a column has a bin for so many rows, but from FEWEST_BINS to MOST_BINS bins: of few rows, more bins take time alone
+ROWS_A_BIN, FEWEST_BINS, MOST_BINS = 16, 64, 255
 #: so many classes are predicted one by one; more are divided into two halves, at random, so many times
 MAX_DIVISIONS = 4
 #: share of the probability that is the same for all features, for those that matter only together
@@ -82,7 +83,7 @@ class TreePaths(NamedTuple):
     ) -> Self | None:
         """Grow trees that predict targets from columns; None where these have nothing to split.
 
-        They are scikit-learn's ``HistGradientBoostingRegressor``, with squared loss: 60 trees, fewer from 1000
+        They are scikit-learn's ``HistGradientBoostingRegressor``, with squared loss: 30 trees, fewer from 1000
         columns on and with fewer rows, of depth 3, or 4 from 4096 rows and 5 from 8192 rows on. Up to four
         classes have trees of their own; more are divided into two halves at random, four times, for the trees to
         tell these apart.
@@ -293,6 +294,7 @@ def _grow(
     is_categorical = n_categories > 0
     n_rows, n_columns = columns.shape
     n_trees = min(n_rows, int(np.clip(N_TREES * MANY_COLUMNS // n_columns, FEWEST_TREES, N_TREES)))
+    n_bins = int(np.clip(n_rows // ROWS_A_BIN, FEWEST_BINS, MOST_BINS))
     goals = divisions(target, rng)
     parts: list[np.ndarray] = []
     sets: list[np.ndarray] = []
@@ -304,7 +306,7 @@ def _grow(
             max_leaf_nodes=None,
             max_depth=max(SMALLEST_DEPTH, int(np.log2(max(1.0, n_rows / ROWS_A_LEAF)))),
             min_samples_leaf=smallest_leaf(n_rows),
-            max_bins=max(2, min(MAX_BINS, n_rows), int(n_categories.max(initial=0))),
+            max_bins=max(2, min(n_bins, n_rows), int(n_categories.max(initial=0))),
             categorical_features=is_categorical if is_categorical.any() else None,
             early_stopping=False,
             random_state=0,  # nothing is random here; None would read numpy's global generator
