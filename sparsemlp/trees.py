@@ -31,7 +31,7 @@ ROWS_A_LEAF, SMALLEST_DEPTH = 256, 3
 LEARNING_RATE = 0.2
 MIN_LEAF = 5
 #: a column has a bin for so many rows, but from FEWEST_BINS to MOST_BINS bins: of few rows, more bins take time alone
-ROWS_A_BIN, FEWEST_BINS, MOST_BINS = 16, 64, 255
+ROWS_A_BIN, FEWEST_BINS, MOST_BINS = 16, 128, 255
 #: so many classes are predicted one by one; more are divided into two halves, at random, so many times
 MAX_DIVISIONS = 4
 #: share of the probability that is the same for all features, for those that matter only together
