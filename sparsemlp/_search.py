@@ -73,7 +73,7 @@ def search_if_little_was_found(
     if has_found_something:
         return
     _warn_that_nothing_was_found(
-        f", also not in a second training of search_steps={estimator.search_steps}",
+        f", also not in a second training of at most search_steps={estimator.search_steps}",
         " search_steps=0 leaves the second training out.",
     )
 

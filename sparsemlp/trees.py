@@ -9,12 +9,13 @@ neural networks*, arXiv:2209.15283; Biau, Scornet and Welbl 2019, *Neural Random
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import torch
 from sklearn.ensemble import HistGradientBoostingRegressor
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from sparsemlp.init import s_hot_
@@ -22,16 +23,15 @@ from sparsemlp.init import s_hot_
 FeatureSampling = Literal["trees", "uniform"]
 FEATURE_SAMPLINGS: tuple[str, ...] = get_args(FeatureSampling)
 #: trees of a member; fewer for many columns, so that growing them takes about as long as for MANY_COLUMNS
-N_TREES, FEWEST_TREES = 30, 8
+N_TREES, FEWEST_TREES = 60, 10
 MANY_COLUMNS = 1000
 #: no more rows than these grow trees
 MAX_ROWS = 10_000
 #: a full tree has this many rows a leaf, but is at least SMALLEST_DEPTH deep
 ROWS_A_LEAF, SMALLEST_DEPTH = 256, 3
-LEARNING_RATE = 0.2
+LEARNING_RATE = 0.1
 MIN_LEAF = 5
-#: a column has a bin for so many rows, but from FEWEST_BINS to MOST_BINS bins: of few rows, more bins take time alone
-ROWS_A_BIN, FEWEST_BINS, MOST_BINS = 16, 128, 255
+MAX_BINS = 255
 #: so many classes are predicted one by one; more are divided into two halves, at random, so many times
 MAX_DIVISIONS = 4
 #: share of the probability that is the same for all features, for those that matter only together
@@ -83,7 +83,7 @@ class TreePaths(NamedTuple):
     ) -> Self | None:
         """Grow trees that predict targets from columns; None where these have nothing to split.
 
-        They are scikit-learn's ``HistGradientBoostingRegressor``, with squared loss: 30 trees, fewer from 1000
+        They are scikit-learn's ``HistGradientBoostingRegressor``, with squared loss: 60 trees, fewer from 1000
         columns on and with fewer rows, of depth 3, or 4 from 4096 rows and 5 from 8192 rows on. Up to four
         classes have trees of their own; more are divided into two halves at random, four times, for the trees to
         tell these apart.
@@ -294,7 +294,6 @@ def _grow(
     is_categorical = n_categories > 0
     n_rows, n_columns = columns.shape
     n_trees = min(n_rows, int(np.clip(N_TREES * MANY_COLUMNS // n_columns, FEWEST_TREES, N_TREES)))
-    n_bins = int(np.clip(n_rows // ROWS_A_BIN, FEWEST_BINS, MOST_BINS))
     goals = divisions(target, rng)
     parts: list[np.ndarray] = []
     sets: list[np.ndarray] = []
@@ -306,13 +305,13 @@ def _grow(
             max_leaf_nodes=None,
             max_depth=max(SMALLEST_DEPTH, int(np.log2(max(1.0, n_rows / ROWS_A_LEAF)))),
             min_samples_leaf=smallest_leaf(n_rows),
-            max_bins=max(2, min(n_bins, n_rows), int(n_categories.max(initial=0))),
+            max_bins=max(2, min(MAX_BINS, n_rows), int(n_categories.max(initial=0))),
             categorical_features=is_categorical if is_categorical.any() else None,
             early_stopping=False,
             random_state=0,  # nothing is random here; None would read numpy's global generator
         )
         # Of several threads, each waits for the slowest at every node: 100 times as long beside a busy process.
-        with threadpool_limits(1, user_api="openmp"):
+        with _libraries().limit(limits=1, user_api="openmp"):
             trees.fit(columns, goal, sample_weight=weight)
         for (tree,) in trees._predictors:
             nodes = tree.nodes.copy()
@@ -324,6 +323,12 @@ def _grow(
             parts.append(nodes)
             offset += len(nodes)
     return np.concatenate(parts), np.array(sets) if sets else np.zeros((0, 0), dtype=bool)
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Return the loaded libraries that have threads: finding them takes as long as growing several trees."""
+    return ThreadpoolController()
 
 
 def _sets(trees: Any, tree: Any, nodes: np.ndarray, n_categories: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ def test_a_parity_is_found_by_the_second_training():
 
 def test_targets_of_a_parity_are_found_by_the_regressor_too():
     X, y, X_new, y_new = parity()
-    found = small_regressor(**OWN, width=128, max_epochs=2).fit(X, 2.0 * y)
+    found = small_regressor(**OWN, width=128).fit(X, 2.0 * y)
     assert found.score(X_new, 2.0 * y_new) > 0.9
 
 
