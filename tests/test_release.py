@@ -1,5 +1,6 @@
 """What a release needs agrees with itself: archives, changelog, conda recipe, pre-commit's checks, workflows."""
 
+import itertools
 import re
 import shlex
 import tarfile
@@ -96,7 +97,9 @@ def test_pre_commit_runs_the_checks_of_make_lint_from_the_environment_of_constra
     assert {hook["language"] for hook in hooks} == {"system"}, "another language would install versions of its own"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.stem
+)
 def test_workflows_run_targets_of_the_makefile_and_nothing_else(path):
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values():
@@ -115,9 +118,9 @@ def test_every_pin_satisfies_its_lower_bound_in_the_project():
         for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
         if "==" in line
     )
-    extras = PROJECT["project"]["optional-dependencies"].values()
-    needed = [*PROJECT["build-system"]["requires"], *PROJECT["project"]["dependencies"], *sum(extras, [])]
-    for line in needed:
+    groups = [PROJECT["build-system"]["requires"], PROJECT["project"]["dependencies"]]
+    groups += PROJECT["project"]["optional-dependencies"].values()
+    for line in itertools.chain(*groups):
         name, _, bound = line.lower().replace("_", "-").partition(">=")
         pinned, least = ([int(part) for part in re.findall(r"\d+", text)] for text in (pins[name], bound))
         assert pinned >= least, line
