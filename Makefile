@@ -81,7 +81,7 @@ release-check: dist
 
 types: dist $(VENV)/.installed-tests
 	cd $(VENV_WHEEL) && cp ../tests/types_of_users.py . && \
-	  ../$(BIN)/python -m mypy --python-executable bin/python --ignore-missing-imports types_of_users.py && \
+	  ../$(BIN)/python -m mypy --python-executable bin/python --strict --ignore-missing-imports types_of_users.py && \
 	  ../$(BIN)/python -m pyright --pythonpath bin/python types_of_users.py
 
 # --- documentation: built from nothing, so that no page of a former build hides a broken link

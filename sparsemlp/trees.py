@@ -13,7 +13,6 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import torch
-from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -290,6 +289,8 @@ def _grow(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the nodes of all trees in one array, in which children and sets are numbered, and the sets."""
+    from sklearn.ensemble import HistGradientBoostingRegressor  # most of the time that sparsemlp takes to import
+
     is_categorical = n_categories > 0
     n_rows, n_columns = columns.shape
     n_trees = min(n_rows, int(np.clip(N_TREES * MANY_COLUMNS // n_columns, FEWEST_TREES, N_TREES)))
