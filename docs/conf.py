@@ -58,12 +58,13 @@ html_css_files = ["sparsemlp.css"]
 html_logo = html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_theme_options = {
-    "logo": {"text": f"sparsemlp {version}"},
+    "logo": {"text": "sparsemlp"},
+    "navbar_start": ["navbar-logo", "version"],
     "navbar_center": [],  # the sidebar has all pages
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
-    "footer_end": [],
+    "footer_end": ["version"],
 }
 html_sidebars = {"**": ["sidebar-pages"]}
 
