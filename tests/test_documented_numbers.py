@@ -61,7 +61,9 @@ COMPARED = {
 }
 
 
-@pytest.mark.parametrize("row", [row for row in cells(COMPARISON) if row[0] in COMPARED and "±" in row[1]], ids=str)
+@pytest.mark.parametrize(
+    "row", [row for row in cells(COMPARISON) if row[0] in COMPARED and "±" in row[1]], ids=str
+)
 def test_every_number_of_the_comparison_follows_from_the_committed_scores(row):
     scores = pd.read_csv(RESULTS / "tables" / "scores.csv").query("not tuned")
     by_split = scores.pivot_table(index=["task", "seed", "size"], columns="model", values="score")
@@ -73,7 +75,7 @@ def test_every_number_of_the_comparison_follows_from_the_committed_scores(row):
     assert written == [round(seconds[size], n) for size, n in zip(README_ROWS.values(), n_digits, strict=True)]
 
 
-def test_the_comparison_has_a_row_for_each_model():
+def test_the_comparison_has_a_row_for_each_model_and_the_leads_of_the_sparse_start():
     rows = {row[0] for row in cells(COMPARISON) if "±" in row[1]}
     assert rows == set(COMPARED)
     text = " ".join(COMPARISON.read_text(encoding="utf-8").split())
