@@ -40,14 +40,17 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 # --- checks
 
+# Two processes, each of which takes whole files: the examples of a page need those before them.
+PARALLEL := -n 2 --dist loadfile
+
 test: $(VENV)/.installed-benchmarks $(VENV)/.installed-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-slow: $(VENV)/.installed-benchmarks $(VENV)/.installed-tests
 	$(BIN)/python -m pytest -m slow
 
 test-oldest: $(VENV_OLDEST)/.installed
-	$(VENV_OLDEST)/bin/python -m pytest
+	$(VENV_OLDEST)/bin/python -m pytest $(PARALLEL)
 
 $(VENV_OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 	$(PYTHON) -m venv $(VENV_OLDEST)
