@@ -13,7 +13,7 @@ from sybil.parsers.rest import DocTestParser
 # Threads that spin at every barrier make small tests several times slower on a machine that does anything else.
 # OpenMP reads this when torch is imported, which is after this file.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# `make test` runs two processes side by side, which fill two cores with a thread each. Tests that need more set them.
+# `make test` runs two processes side by side, with a thread each on two cores. Tests that need more set them.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
