@@ -22,6 +22,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "mathml",
+    "plus_minus",
 ]
 html_math_renderer = "mathml"
 myst_enable_extensions = ["dollarmath"]
