@@ -6,9 +6,10 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from benchmarks.report import render
-from benchmarks.report.document import Best, CsvFile, Document, Section, Table
+from benchmarks.report.document import Best, CsvFile, Document, Picture, Section, Table
 from benchmarks.report.style import GREY
 
 LIGHT, DARK = "#ffffff", "#121212"  # Canvas in both schemes
@@ -45,6 +46,12 @@ class Tables(HTMLParser):
             self.cell = None
 
 
+def picture(name):
+    figure = Figure(figsize=(3, 2))
+    figure.subplots().plot([0, 1], [0, 1], "o-")
+    return Picture(name, f"The {name} one.", figure)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     rows = [
@@ -57,10 +64,11 @@ def folder(tmp_path_factory):
     second = Section(
         "More & more",
         tables=[Table("A long one.", ["rows", "what", "value"], again, words=(1,), long=True)],
+        figures=[picture("first"), picture("second")],
         files=[CsvFile("scores.csv", "every score", pd.DataFrame({"score": [0.5]}))],
     )
     folder = tmp_path_factory.mktemp("report")
-    render.write(Document(first, [second]), folder)
+    render.write(Document(first, [second]), folder, with_svg=True)
     return folder
 
 
@@ -82,10 +90,27 @@ def test_the_tables_of_the_page_are_those_of_the_markdown_and_a_repeated_first_c
 def test_the_headline_comes_first_and_every_link_leads_somewhere(folder):
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert page.index("The headline.") < page.index("<table>") < page.index("Contents")
-    links = [html.unescape(link) for link in re.findall(r'href="([^"]*)"', page)]
-    assert links == ["#more-more", "scores.csv"]
-    assert 'id="more-more"' in page
+    links = [html.unescape(link) for link in re.findall(r' href="([^"]*)"', page)]
+    assert [link for link in links if not re.match("#(first|second)-", link)] == ["#more-more", "scores.csv"]
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids)), "also those inside the two figures"
+    assert set(re.findall(r'(?:href="#|url\(#)([^")]*)', page)) <= set(ids)
     assert pd.read_csv(folder / "scores.csv")["score"].tolist() == [0.5]
+
+
+def test_figures_are_in_the_page_and_files_that_the_markdown_refers_to(folder):
+    assert (folder / "index.html").read_text(encoding="utf-8").count("<svg") == 2
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    assert re.findall(r"\]\(([^)]*\.png)\)", text) == ["first.png", "second.png"]
+    for name in ("first", "second"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (folder / f"{name}.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_svg_files_are_written_on_request_only(tmp_path):
+    document = Document(Section("Results", figures=[picture("first")]), [])
+    render.write(document, tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["first.png", "index.html", "report.md"]
 
 
 def test_what_is_wide_scrolls_by_itself_and_can_be_reached_by_keyboard(folder):
