@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+import sklearn.ensemble
 import torch
 from helpers.small import labelled_rows, numbered_rows, small_classifier
 from scipy import sparse
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-import sparsemlp.trees
 from sparsemlp import SparseInitMLP
 from sparsemlp._data import SampledRows
 from sparsemlp._training.out_of_fold import assign_members
@@ -44,7 +44,7 @@ def test_paths_are_those_of_the_trees_from_leaf_to_root(monkeypatch):
             grown.append(super().fit(*args, **kwargs))
             return self
 
-    monkeypatch.setattr(sparsemlp.trees, "HistGradientBoostingRegressor", Recorded)
+    monkeypatch.setattr(sklearn.ensemble, "HistGradientBoostingRegressor", Recorded)
     paths = grow(*rows_of_a_box())
     expected = [path for (tree,) in grown[0]._predictors for path in paths_by_recursion(tree.nodes) if path]
     total = sum(gain for path in expected for _, _, gain in path)
