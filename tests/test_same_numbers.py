@@ -45,7 +45,7 @@ def test_runs_of_a_frontier(bias_init, first):
         10,
         sparsity=(2, None),
         n_runs=3,
-        max_steps=1500,
+        max_steps=1250,  # at 1500 a run is at the edge of success, on which side depends on the processor
         bias_init=bias_init,  # "auto" is "zeros" for sparse starts; dense ones then have torch's own biases
         batch_size=8,
         device="cpu",
