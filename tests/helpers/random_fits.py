@@ -212,7 +212,7 @@ def wrong_calibration(estimator, X):
 def main(n_trials, first_seed=0):
     """Run trials; print what goes wrong, and how often."""
     counts, start = Counter(), time.monotonic()
-    trials = itertools.product(itertools.count(first_seed), (False, True))
+    trials = ((seed, more) for seed in itertools.count(first_seed) for more in (False, True))
     for seed, more in itertools.islice(trials, n_trials):
         wrong, done = what_goes_wrong(seed, more)
         counts["wrong" if wrong else "right"] += 1
