@@ -297,10 +297,11 @@ class SparseInitMLP(nn.Module):
 
     def _forward(self, x: Tensor, members: slice, buffers: Sequence[Tensor] | None = None) -> Tensor:
         first, *hidden, output_layer = self.layers
-        size = None if buffers is None else members.stop - members.start
-        first_out, *hidden_outs = [None if b is None else b[:size] for b in buffers or [None] * (len(hidden) + 1)]
-        x = sparse_layer_activation(self.activation, first(x, members, first_out))
-        for layer, out in zip(hidden, hidden_outs, strict=True):
+        outs: list[Tensor | None] = [None] * (1 + len(hidden))
+        if buffers is not None:
+            outs = [buffer[: members.stop - members.start] for buffer in buffers]
+        x = sparse_layer_activation(self.activation, first(x, members, outs[0]))
+        for layer, out in zip(hidden, outs[1:], strict=True):
             # hooks of modules, as explainers set them, allow no change of what a layer returns to autograd
             x = F.relu(layer(x, members, out), inplace=not torch.is_grad_enabled())
         x = output_layer(x, members)

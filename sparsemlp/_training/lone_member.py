@@ -1,8 +1,8 @@
 """Batched products of one member, computed as if it were one of several.
 
 Libraries compute a batch of one product with a vector by another kernel than a batch of several, which adds up in
-another order. Such a product is therefore done for the member and a twin of it, whose operands are the same memory.
-Results need memory of their own; what the twin's are is of no interest.
+another order. Such a product is therefore done for the member and a twin of it, whose operands are the same
+memory. Results need memory of their own; what the twin's are is of no interest.
 """
 
 from __future__ import annotations

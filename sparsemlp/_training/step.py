@@ -157,8 +157,8 @@ class TrainingStep:
         What hidden layers' products are computed in, on copies of the weights. Default: the weights' own.
     independent : bool, default=False
         Whether a member trains to the same bits among any other members, and alone. This holds for networks of one
-        output, plain SGD and one thread on a CPU, and where `members` are all. Batches of a single member then have a
-        members dimension too.
+        output, plain SGD and one thread on a CPU, and where `members` are all. Batches of a single member then
+        have a members dimension too.
     """
 
     def __init__(

@@ -105,8 +105,8 @@ def success_frontier(
     DataFrame
         A row per run: n_features, n_informative, n_samples (NaN online), width, sparsity (NaN for dense), run,
         succeeded, steps_to_success (NaN where not), train_error and test_error at the end of the run (on
-        up to 10000 training rows; NaN online), device ("cpu", "cuda", ...). With ``with_curves=True`` also curve, an array of shape
-        (n_evaluations, 3) of steps, train errors (on up to 1000 rows) and test errors.
+        up to 10000 training rows; NaN online), device ("cpu", "cuda", ...). With ``with_curves=True`` also
+        curve, an array of shape (n_evaluations, 3) of steps, train errors (on up to 1000 rows) and test errors.
 
     Raises
     ------

@@ -163,10 +163,10 @@ def test_models_are_timed_alone_and_beside_a_busy_process():
     assert all(row["alone"] > 0 and row["beside"] > 0 for row in found)
 
 
-FAILING = '''
+FAILING = """
 import json, sys, time
 print(json.dumps({"what": "fit", "alone": 1.0, "beside": 2.0}), flush=True)
-'''
+"""
 
 
 @on_linux

@@ -1,7 +1,7 @@
 """Random parameters on odd tables: what goes wrong with a message about nothing that the user gave, or silently.
 
-``python -m helpers.random_fits 1000`` in the folder tests, with the number of trials and the first seed. Every seed is
-tried twice: in a plain fit, and with more of what a user may do.
+``python -m helpers.random_fits 1000`` in the folder tests, with the number of trials and the first seed. Every seed
+is tried twice: in a plain fit, and with more of what a user may do.
 """
 
 import itertools
@@ -14,10 +14,6 @@ from collections import Counter
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import _safe_indexing, gen_batches
-
 from helpers.random_tables import (
     other_rows,
     random_column,
@@ -27,6 +23,10 @@ from helpers.random_tables import (
     several_targets,
     with_categories,
 )
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import _safe_indexing, gen_batches
+
 from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor
 
 PARAMETERS = {
@@ -58,7 +58,17 @@ LOSSES = {
     SparseInitMLPRegressor: ["squared", "squared", "absolute_error", "huber"],
 }
 #: what a user gives besides
-ARGUMENTS = ["loss", "class_weight", "classes", "categorical_features", "X", "y", "sample_weight", "X_val", "y_val"]
+ARGUMENTS = [
+    "loss",
+    "class_weight",
+    "classes",
+    "categorical_features",
+    "X",
+    "y",
+    "sample_weight",
+    "X_val",
+    "y_val",
+]
 #: what an error may be about
 GIVEN = re.compile(rf"\b({'|'.join([*PARAMETERS, *ARGUMENTS, 'coverage', 'partial_fit'])})\b")
 TOO_LARGE = "too large for float32|so large that the outputs"

@@ -189,7 +189,9 @@ def test_many_chunks_are_scaled_at_once_and_give_the_same_bits(n_threads, monkey
     monkeypatch.setattr(sparsemlp._prediction, "MAX_SHARED_ROWS", 32)
     one_by_one = clf.predict_proba(many)
     sizes, rows, transform = [], [], type(clf.scaler_).transform
-    monkeypatch.setattr(type(clf.scaler_), "transform", lambda *args: sizes.append(len(args[1])) or transform(*args))
+    monkeypatch.setattr(
+        type(clf.scaler_), "transform", lambda *args: sizes.append(len(args[1])) or transform(*args)
+    )
     forward = SparseInitMLP.forward
     monkeypatch.setattr(SparseInitMLP, "forward", lambda self, x: rows.append(len(x)) or forward(self, x))
     monkeypatch.setattr(sparsemlp._prediction, "rows_to_share", lambda module: 32)
