@@ -336,12 +336,12 @@ def _grow(
 def _binned(columns: np.ndarray, numeric: np.ndarray, n_bins: int) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """Return numeric columns as the numbers of their values' bins, and the edges between the bins of each.
 
-    The bins are those that scikit-learn makes of rows without weights. With weights it searches for each bin, which
-    takes many times as long as growing the trees.
+    The bins are those that scikit-learn makes of rows without weights. With weights it makes them one by one,
+    which takes many times as long as growing the trees.
     """
     columns, edges = columns.copy(), {}
     for j in numeric:
-        values = np.unique(columns[:, j]).astype(np.float64)
+        values = np.unique(columns[:, j])
         if len(values) <= n_bins:
             edges[j] = (values[1:] + values[:-1]) / 2
         else:
