@@ -209,6 +209,14 @@ def test_both_starts_with_few_rows_at_width_300_are_those_of_the_committed_runs(
             assert f"{found} (p = {p:.1g})" in page
 
 
+def test_no_run_learns_from_50_rows():
+    runs = pd.read_csv(RESULTS / "parity-paper" / "fifty-rows.csv")
+    assert runs.groupby(["width", "sparsity"]).size().to_dict() == {
+        (r, s): 5 for r in (10, 100, 300) for s in (0, 2)
+    }
+    assert not runs["succeeded"].any()
+
+
 def test_steps_with_few_and_with_many_rows_follow_from_the_committed_runs(paper_runs):
     few, many = (paper_study(paper_runs, width=300, start=TORCH, n_samples=n) for n in (1000, 6000))
     words = f"width 300, dense: {median_steps(few)} steps with 1000 rows, {median_steps(many)} with 6000"
