@@ -88,8 +88,8 @@ class CategoryColumns:
 
     def _index(self, codes: np.ndarray) -> np.ndarray:
         """Return codes as integers; the last but one stands for missing values, the last for unknown ones."""
-        index = np.where(np.isnan(codes), self.n_codes, codes)
-        return np.where((index < 0) | (index > self.n_codes), self.n_codes + 1, index).astype(np.int64)
+        index = np.where((codes < 0) | (codes >= self.n_codes), self.n_codes + 1, codes)
+        return np.where(np.isnan(codes), self.n_codes, index).astype(np.int64)
 
     def _columns(self, index: np.ndarray, means: np.ndarray) -> np.ndarray:
         columns = np.zeros((len(index), self.n_columns), dtype=np.float32)

@@ -109,7 +109,7 @@ def test_an_estimator_that_is_not_fitted_stays_so(way):
 def test_a_network_in_another_format_is_refused():
     state = small_classifier().fit(X, Y).__getstate__()
     state["net_"].pop("format")
-    with pytest.raises(ValueError, match="saved in format 1 and this version of sparsemlp reads 3; load it with"):
+    with pytest.raises(ValueError, match="saved in format 1 and this version of sparsemlp reads 4; load it with"):
         small_classifier().__setstate__(state)
 
 
@@ -169,6 +169,27 @@ def test_a_pickle_holds_no_training_data():
     options = {"max_epochs": 1, "scaling": "squash", "batch_size": 4096}
     sizes = [len(pickle.dumps(small_classifier(**options).fit(wide[:n], np.arange(n) % 2))) for n in (200, 20_000)]
     assert sizes[1] < sizes[0] + 1000
+
+
+@pytest.mark.parametrize(
+    ("make", "n_features"),
+    [(small_classifier, 20), (small_classifier, 1200), (small_regressor, 60)],
+    ids=["all columns", "columns that members do not see", "columns that the second network does not see"],
+)
+def test_a_pickle_holds_weights_once_and_little_else(make, n_features):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50, n_features))
+    options = {"width": (400, 100), "feature_sampling": "trees", "early_stopping": "out_of_fold", "max_epochs": 3}
+    fitted = make(**options, search_steps=0).fit(X, (X[:, 0] > 0).astype(int))
+    data = pickle.dumps(fitted)
+    parameters = [parameter.detach().numpy() for parameter in fitted.net_.module_.parameters()]
+    seen = parameters[0].any(axis=1).sum() * parameters[0].shape[1]
+    n_bytes = 4 * (seen + sum(values.size for values in parameters[1:]))
+    quantiles = sum(scaler.quantiles_.nbytes for block in fitted.scaler_.blocks_ for scaler in block.scalers_[1:])
+    assert len(data) < 1.1 * n_bytes + quantiles + 30_000
+    np.testing.assert_array_equal(pickle.loads(data).predict(X), fitted.predict(X))
+    if n_features > len(X):
+        assert seen < parameters[0].size / 2
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "xpu", "mps"])

@@ -87,7 +87,7 @@ PREDICT_WIDE = """
 import resource, sys
 import numpy as np
 from tests.helpers.small import small_classifier
-X = np.random.default_rng(0).standard_normal((20_000, 10))
+X = np.random.default_rng(0).standard_normal((10_000, 10))
 clf = small_classifier(width=100_000, activation=sys.argv[1], n_members=1, max_epochs=1, batch_size=64)
 clf.fit(X[:128], X[:128, 0] > 0)
 clf.predict(X)
@@ -97,7 +97,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform ==
 
 @pytest.mark.parametrize("activation", ["relu", "mixed"])
 def test_width_1e5_predicts_within_two_gib(request, activation):
-    # all activations at once would be 8 GB
+    # all activations at once would be 4 GB
     pytest.importorskip("resource", reason="Windows does not tell the peak of memory")
     command = [sys.executable, "-c", PREDICT_WIDE, activation]
     done = subprocess.run(command, cwd=request.config.rootpath, capture_output=True, text=True, check=True)
