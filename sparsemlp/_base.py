@@ -37,6 +37,7 @@ from sparsemlp._training.optimizers import OPTIMIZERS, optimizer_options
 from sparsemlp._training.out_of_fold import StopWhenLongEnough, assign_members, fit_temperature
 from sparsemlp._training.schedules import Schedule, resume
 from sparsemlp._training.session import PRECISIONS
+from sparsemlp._training.time_limit import StopAtTimeLimit, TimeLimit
 from sparsemlp._training.threads import compute_threads, settle_threads
 from sparsemlp._user_callbacks import check_monitors, without_tensors
 from sparsemlp._validation import check_richness
@@ -74,6 +75,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
         "early_stopping": ["boolean", StrOptions({"out_of_fold"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "search_steps": [Interval(Integral, 0, None, closed="left")],
@@ -166,13 +168,15 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         MemoryError
             If there is not enough memory; the message says what the first layer needs, and what to lower.
         """
+        limit = TimeLimit()
         with self._explained_memory_errors(X):
             dataset, validation = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
+            limit.seconds, self.net_.time_limit = self.max_seconds, limit
             self._temperature = 1.0  # callbacks predict with it, also after a warm start
             try:
                 start = None if dataset.strong is None else copy.deepcopy(self.net_.module_)
                 self._train(dataset, validation, self.max_epochs)
-                if start is not None:
+                if start is not None and not self.net_.time_limit.is_over():
                     try_strong_columns(self, start, dataset, validation)
                 search_if_little_was_found(self, dataset, validation)
                 warn_if_cut_off(self, dataset)
@@ -477,7 +481,11 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     def _callbacks(self) -> list:
         bar = [("_progress", Progress())] if self.verbose else []
         keep_best = KeepBest()
-        stop = [("_stop", StopWhenExhausted(keep_best)), ("_long_enough", StopWhenLongEnough(self._min_epochs))]
+        stop = [
+            ("_stop", StopWhenExhausted(keep_best)),
+            ("_long_enough", StopWhenLongEnough(self._min_epochs)),
+            ("_time_limit", StopAtTimeLimit(keep_best)),
+        ]
         return [*bar, ("_keep_best", keep_best), *(self.callbacks or []), *stop]
 
     def _check_monitors(self, way_out: str) -> None:
@@ -503,8 +511,12 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         keep_best = dict(net.callbacks_)["_keep_best"]
         patience = self.n_iter_no_change if self._holds_out else None
         n_steps = -(-len(dataset) // self.batch_size)
-        every = 1 if patience is not None else max(1, STEPS_BETWEEN_COPIES // n_steps)
-        keep_best.configure(net.monitors if patience is not None else [("train_loss", -1)], patience, every)
+        monitors, every = [("train_loss", -1)], max(1, STEPS_BETWEEN_COPIES // n_steps)
+        if patience is not None:
+            monitors, every = net.monitors, 1
+        elif net.time_limit.seconds is not None and dataset.fold is not None:
+            monitors, every = [("out_of_fold_loss", -1)], 1
+        keep_best.configure(monitors, patience, every)
         try:
             with torch_as_it_comes():
                 net.partial_fit(dataset, epochs=epochs)

@@ -102,6 +102,12 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         Largest number of rows in a step; the rows are shared evenly among ceil(n / batch_size) steps.
     max_epochs : int, default=40
         Largest number of passes over the training rows.
+    max_seconds : float or None, default=None
+        Largest number of seconds that ``fit`` trains, counted from its call; None: no limit. Training ends in the
+        middle of an epoch, with the weights of the epoch, or part of one, with the smallest out-of-fold loss;
+        without out-of-fold rows, with the latest. The first batches are trained in any case, and scaling and trees
+        are not cut short. No warning follows; ``verbose=1`` says it. Results of a fit that ends so depend on the
+        speed of the machine; a fit that ends before is the same as without the limit. ``partial_fit`` ignores it.
     early_stopping : {"out_of_fold"} or bool, default="out_of_fold"
         "out_of_fold": the rows (at most 10000 of them) are partitioned among the members, and each member trains
         on all rows but its own part. The out-of-fold loss is that of each row under the one member that does not
@@ -223,6 +229,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         weight_decay: float = 0.01,
         batch_size: int = 256,
         max_epochs: int = 40,
+        max_seconds: float | None = None,
         early_stopping: bool | Literal["out_of_fold"] = "out_of_fold",
         validation_fraction: float = 0.15,
         search_steps: int = 10_000,
@@ -253,6 +260,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
+        self.max_seconds = max_seconds
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.search_steps = search_steps
