@@ -36,8 +36,16 @@ def test_a_regressor():
     assert regressor.n_iter_ == 100
 
 
-@pytest.mark.parametrize(("bias_init", "first"), [("zeros", 250), ("auto", 750)])
-def test_runs_of_a_frontier(bias_init, first):
+SPARSE_40, SPARSE_100 = [0.4567, 0.3633, 0.4073], [0.4662, 0.3248, 0.4151]
+DENSE = {  # "auto" is "zeros" for sparse starts; dense ones then have torch's own biases
+    "zeros": ([0.2270, 0.4067, 0.2818], [0.1192, 0.3080, 0.1592]),
+    "auto": ([0.4660, 0.3756, 0.3714], [0.4020, 0.3150, 0.3813]),
+}
+
+
+@pytest.mark.parametrize("bias_init", DENSE)
+def test_runs_of_a_frontier(bias_init):
+    # few steps: after a thousand, rounding on another processor has grown into another outcome
     runs = success_frontier(
         12,
         2,
@@ -45,14 +53,14 @@ def test_runs_of_a_frontier(bias_init, first):
         10,
         sparsity=(2, None),
         n_runs=3,
-        max_steps=1500,
-        bias_init=bias_init,  # "auto" is "zeros" for sparse starts; dense ones then have torch's own biases
+        max_steps=60,
+        bias_init=bias_init,
         batch_size=8,
         device="cpu",
     )
-    steps = [first, 250, 750] + [250] * 6
-    assert runs.succeeded.tolist() == [False] * 3 + [True] * 9
-    assert runs.steps_to_success.dropna().tolist() == steps
+    dense_40, dense_100 = DENSE[bias_init]
+    expected = [*SPARSE_40, *dense_40, *SPARSE_100, *dense_100]
+    np.testing.assert_allclose(runs.test_error, expected, atol=ROUNDING)
 
 
 def test_the_first_suggestions_of_a_tuned_study():

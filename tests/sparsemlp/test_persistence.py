@@ -219,10 +219,10 @@ def test_a_user_callback_does_not_stop_a_fitted_estimator_from_being_pickled():
 @pytest.mark.parametrize(
     ("there", "expected"),
     [
-        ({"cuda", "xpu", "mps", "cpu"}, "cuda"),
-        ({"xpu", "mps", "cpu"}, "xpu"),
-        ({"mps", "cpu"}, "mps"),
-        ({"cpu"}, "cpu"),
+        (("cuda", "xpu", "mps", "cpu"), "cuda"),
+        (("xpu", "mps", "cpu"), "xpu"),
+        (("mps", "cpu"), "mps"),
+        (("cpu",), "cpu"),
     ],
     ids=str,
 )
