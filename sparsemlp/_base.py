@@ -25,6 +25,7 @@ from sparsemlp._data import CheckedRows, EncodedRows, check_rows, check_table, h
 from sparsemlp._equal_rows import equal_rows
 from sparsemlp._first_layer_start import FirstLayerStart
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
+from sparsemlp._many_rows import resolve
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk, rows_to_share
 from sparsemlp._screening import is_wide, screen, strong_columns, try_strong_columns
@@ -37,8 +38,8 @@ from sparsemlp._training.optimizers import OPTIMIZERS, optimizer_options
 from sparsemlp._training.out_of_fold import StopWhenLongEnough, assign_members, fit_temperature
 from sparsemlp._training.schedules import Schedule, resume
 from sparsemlp._training.session import PRECISIONS
-from sparsemlp._training.time_limit import StopAtTimeLimit, TimeLimit
 from sparsemlp._training.threads import compute_threads, settle_threads
+from sparsemlp._training.time_limit import StopAtTimeLimit, TimeLimit
 from sparsemlp._user_callbacks import check_monitors, without_tensors
 from sparsemlp._validation import check_richness
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
@@ -66,15 +67,15 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         "richness": "no_validation",  # by check_richness, which says more
         "scaling": [StrOptions({name for name in SCALINGS if name}), None],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
-        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "n_members": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "lr_schedule": [StrOptions(set(LR_SCHEDULES))],
         "weight_averaging": ["boolean"],
         "precision": [StrOptions(set(PRECISIONS))],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
         "early_stopping": ["boolean", StrOptions({"out_of_fold"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -89,6 +90,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     #: with out-of-fold rows, training does not end before
     _min_epochs: ClassVar[int] = 1
+    #: what max_epochs="auto" is for tables that are not very large
+    _most_epochs: ClassVar[int]
 
     # -- what a subclass adds ---------------------------------------------------------------------------------
 
@@ -175,7 +178,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             self._temperature = 1.0  # callbacks predict with it, also after a warm start
             try:
                 start = None if dataset.strong is None else copy.deepcopy(self.net_.module_)
-                self._train(dataset, validation, self.max_epochs)
+                self._train(dataset, validation, self._resolved["max_epochs"])
                 if start is not None and not self.net_.time_limit.is_over():
                     try_strong_columns(self, start, dataset, validation)
                 search_if_little_was_found(self, dataset, validation)
@@ -196,6 +199,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         rows = self._check_rows(X, y, sample_weight, reset=not goes_on)
         if goes_on:
             self._check_same_network("warm_start=True", "set warm_start=False")
+        self._resolve(len(rows.y), first=not goes_on)
         self._check_y(rows.y, learn=not goes_on)
         if not goes_on:
             self._seed()
@@ -231,6 +235,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         rows = self._check_rows(X, y, sample_weight, reset=first)
         if not first:
             self._check_same_network("partial_fit", "call fit, or partial_fit on a clone,")
+        self._resolve(0, first=first)  # the number of rows in all chunks is not known
         self._check_y(rows.y, learn=first and is_regressor(self))
         self._check_monitors("call fit with X_val and y_val, ")
         rows = self._with_class_weights(rows)
@@ -261,9 +266,10 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             if not is_out_of_memory(error):
                 raise
             n_columns = np.shape(X)[1] * (2 if self.scaling == "both" else 1)
-            n_bytes = 4 * WEIGHT_COPIES * self.n_members * self._widths()[0] * n_columns
+            n_members = resolve(self, np.shape(X)[0])["n_members"]
+            n_bytes = 4 * WEIGHT_COPIES * n_members * self._widths()[0] * n_columns
             raise MemoryError(
-                f"{type(self).__name__} ran out of memory. Its first layer has n_members={self.n_members} times "
+                f"{type(self).__name__} ran out of memory. Its first layer has n_members={n_members} times "
                 f"width={self._widths()[0]} weights for each of {n_columns} input columns; training holds "
                 f"{WEIGHT_COPIES} copies of them, {n_bytes / 2**30:.2g} GiB. Lower width or n_members, select "
                 "columns before, or pass scaling='squash' if scaling is 'both', which has two inputs a column"
@@ -344,11 +350,12 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     def _folds(self, rows: CheckedRows) -> np.ndarray | None:
         """Return which of several members does not train on a row, -1 where all do; None if rows are too few."""
-        if self.n_members == 1:
+        n_members = self._resolved["n_members"]
+        if n_members == 1:
             return None
-        equal = equal_rows(rows.X, largest=len(rows.y) / (2 * self.n_members))
+        equal = equal_rows(rows.X, largest=len(rows.y) / (2 * n_members))
         seed, stratified = self._seeds["split"], self._is_stratified(rows.y)
-        fold = assign_members(rows.y, self.n_members, seed, stratified=stratified, equal=equal)
+        fold = assign_members(rows.y, n_members, seed, stratified=stratified, equal=equal)
         return fold if (fold >= 0).any() else None
 
     def _check_architecture(self, n_features: int) -> None:
@@ -365,12 +372,19 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     def _network(self) -> dict[str, Any]:
         """Return the parameters that a fitted network cannot change."""
-        names = ("n_members", "activation", "richness", "scaling", "loss")
-        return {"width": self._widths()} | {name: getattr(self, name) for name in names}
+        names = ("activation", "richness", "scaling", "loss")
+        own = {"width": self._widths(), "n_members": self._resolved["n_members"]}
+        return own | {name: getattr(self, name) for name in names}
+
+    def _resolve(self, n_rows: int, *, first: bool) -> None:
+        """Settle what "auto" means for a fit on so many rows; a fitted network keeps its number of members."""
+        self._resolved = resolve(self, n_rows)
+        if not first:
+            self._resolved["n_members"] = self.net_.module_.n_members
 
     def _check_same_network(self, caller: str, way_out: str) -> None:
-        for name, asked in self._network().items():
-            if (its := self._fitted_network[name]) != asked:
+        for name, asked in (self._network() | {"n_members": self.n_members}).items():
+            if (its := self._fitted_network[name]) != asked != "auto":
                 raise ValueError(
                     f"{caller} goes on with the fitted network of {name}={its!r}, "
                     f"but the parameters say {asked!r}; {way_out} to start again"
@@ -425,7 +439,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             sample = rows.sample(generator)
             inputs = sample.inputs
             if by_trees:
-                paths = sample.grow_trees(fold, self.n_members, groups, one_hot, generator)
+                paths = sample.grow_trees(fold, self._resolved["n_members"], groups, one_hot, generator)
                 if rows.is_screened:
                     rows.strong = strong_columns(paths, self.scaler_.column_features_)
         module = SparseInitMLP(
@@ -437,7 +451,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             bias_init=self.bias_init,
             activation=self.activation,
             richness=self.richness,
-            n_members=self.n_members,
+            n_members=self._resolved["n_members"],
             data=inputs,
             column_groups=groups,
             one_hot=one_hot,
@@ -455,11 +469,11 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         net = self._skorch_net(
             module=module,
             batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
+            max_epochs=self._resolved["max_epochs"],
             lr_schedule=self.lr_schedule,
             weight_averaging=self.weight_averaging,
             precision=self.precision,
-            **optimizer_options(self.optimizer, module, self.learning_rate, self.weight_decay),
+            **optimizer_options(self.optimizer, module, self._resolved["learning_rate"], self.weight_decay),
             train_split=None,
             callbacks=self._callbacks(),
             device=str(module.input_layer.weight.device),  # safetensors takes no torch.device
@@ -528,9 +542,10 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         self._batch_state = net.batch_generator.get_state().numpy()
         self.best_epoch_ = keep_best.best_epoch_
         if keep_best.diverged_:
+            rate = self._resolved["learning_rate"]
             warnings.warn(
                 f"The loss became infinite or NaN; the weights of epoch {self.best_epoch_} were restored. "
-                f"Lower learning_rate={self.learning_rate}, or choose scaling='squash' if scaling is None.",
+                f"Lower learning_rate={rate}, or choose scaling='squash' if scaling is None.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -579,8 +594,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         if self._out_of_fold is None:
             raise ValueError(
                 f"{method} compares with rows that a member has not trained on. There are none after partial_fit "
-                f"or a fit with early_stopping={self.early_stopping!r} and n_members={self.n_members}; call fit, "
-                "and pass early_stopping='out_of_fold' and n_members of at least 2"
+                f"or a fit with early_stopping={self.early_stopping!r} and n_members={self.n_members!r}; call "
+                "fit, and pass early_stopping='out_of_fold' and n_members of at least 2"
             )
         return self._out_of_fold
 

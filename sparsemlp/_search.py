@@ -90,7 +90,7 @@ def _search(
         init="sign",
         bias_init="zeros" if sparsity is not None else "uniform",
         activation="relu",
-        n_members=min(N_MEMBERS, estimator.n_members),
+        n_members=min(N_MEMBERS, estimator._resolved["n_members"]),
         column_groups=estimator.scaler_.column_groups(),
         one_hot=list(estimator.scaler_.one_hot_columns()),
         generator=torch.Generator().manual_seed(estimator._seeds["init"]),
@@ -118,6 +118,7 @@ def train_another(
     other = object.__new__(type(estimator))  # a copy would copy the fitted net
     for name, value in (vars(estimator) | parameters).items():
         setattr(other, name, value)
+    other._resolved = estimator._resolved | parameters
     other.net_ = other._make_net(module, [])
     other.net_.time_limit = estimator.net_.time_limit
     dict(other.net_.callbacks_)["_long_enough"].goal = goal

@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 import pytest
 from helpers.small import labelled_rows, numbered_rows, small_classifier, small_regressor
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, EpochScoring
 
@@ -74,16 +76,18 @@ OVERFITS = OWN | {
     "learning_rate": 0.01,
     "lr_schedule": "constant",
     "width": 100,
-    "max_epochs": 50,
+    "search_steps": 0,
 }
 
 
 def test_the_weights_and_their_temperature_are_those_of_the_smallest_out_of_fold_loss(clock, monkeypatch):
     X, y = labelled_rows(300)
     noise = np.random.default_rng(0).permutation(y)
-    expected = small_classifier(**OVERFITS | {"max_epochs": 1}).fit(X, noise)
+    with pytest.warns(ConvergenceWarning, match="nothing was found"):
+        expected = small_classifier(**OVERFITS, max_epochs=1).fit(X, noise)
     monkeypatch.setattr(SparseInitMLPClassifier, "_min_epochs", 50)  # it would end by itself
-    net = small_classifier(**OVERFITS, max_seconds=1e5, callbacks=[SetsClock(clock, 3)]).fit(X, noise)
+    net = small_classifier(**OVERFITS, max_epochs=50, max_seconds=1e5, callbacks=[SetsClock(clock, 3)])
+    net.fit(X, noise)
     losses = net.history_[:, "out_of_fold_loss"]
     assert len(losses) == 3
     assert net.best_epoch_ == 1 + int(np.argmin(losses)) == 1
@@ -160,7 +164,7 @@ def test_verbose_says_it_in_one_line(options, expected, clock, capfd):
 def test_without_out_of_fold_rows_the_latest_weights_are_kept(clock):
     X, y = labelled_rows()
     weights = Weights()
-    net = small_classifier(early_stopping=False, max_seconds=1e5, callbacks=[weights, SetsClock(clock, 3)]).fit(X, y)
+    net = small_classifier(max_seconds=1e5, callbacks=[weights, SetsClock(clock, 3)]).fit(X, y)
     assert net.best_epoch_ == net.n_iter_ == 3
     assert (net.net_.module_.input_layer.weight == weights.of_epochs[-1]).all()
 
@@ -171,7 +175,8 @@ def test_partial_fit_and_the_next_fit_have_time_of_their_own(clock):
     net.partial_fit(X, y, classes=[0, 1]).partial_fit(X, y)
     assert net.n_iter_ == 2
     assert net.history_[-1]["train_batch_count"] == -(-len(X) // net.batch_size)
-    again = small_classifier(**OWN, warm_start=True, max_epochs=2, max_seconds=1e5, callbacks=[SetsClock(clock, 1)])
+    net.set_params(warm_start=True, max_epochs=2, max_seconds=1e5, callbacks=[SetsClock(clock, 1)])
+    again = clone(net)
     assert again.fit(X, y).n_iter_ == 1
     assert again.fit(X, y).n_iter_ == 3
 
