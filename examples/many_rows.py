@@ -4,10 +4,11 @@
 
 Both train on the same rows, one after the other, in one process. A row of the file has the seconds of a fit and of
 the processor, the number of epochs, and the score (accuracy or R²) and log loss on at most 20,000 other rows. Run
-it in a clone of the repository; what the file has already is left out. Words after the file choose tables.
+it in a clone of the repository; what the file has already is left out. Words after the file choose tables, and
+--precision that of both fits.
 """
 
-import sys
+import argparse
 import time
 import warnings
 from pathlib import Path
@@ -59,7 +60,7 @@ def rows_of(table: str, seed: int) -> tuple[Any, np.ndarray]:
     return np.asarray(data.X)[order], data.y[order]
 
 
-def measure(table: str, seed: int) -> list[dict[str, Any]]:
+def measure(table: str, seed: int, precision: str) -> list[dict[str, Any]]:
     """Return a row for each way to train; odd seeds have them in the other order."""
     X, y = rows_of(table, seed)
     n_train = N_TRAIN[table]
@@ -68,7 +69,7 @@ def measure(table: str, seed: int) -> list[dict[str, Any]]:
     measured = []
     for name, options in [("as small", as_small), ("auto", {})][:: 1 - 2 * (seed % 2)]:
         started, started_cpu = time.perf_counter(), time.process_time()
-        net = estimator(random_state=seed, **options).fit(X[:n_train], y[:n_train])
+        net = estimator(random_state=seed, precision=precision, **options).fit(X[:n_train], y[:n_train])
         seconds, cpu = time.perf_counter() - started, time.process_time() - started_cpu
         loss = log_loss(y[n_train:], net.predict_proba(X[n_train:])) if is_classifier(net) else np.nan
         measured.append(
@@ -77,6 +78,7 @@ def measure(table: str, seed: int) -> list[dict[str, Any]]:
                 "rows": n_train,
                 "columns": X.shape[1],
                 "seed": seed,
+                "precision": precision,
                 "training": name,
                 "seconds": round(seconds, 1),
                 "cpu_seconds": round(cpu, 1),
@@ -92,13 +94,18 @@ def measure(table: str, seed: int) -> list[dict[str, Any]]:
 def main() -> None:
     """Append rows to the file that the command names."""
     warnings.simplefilter("ignore")
-    path, tables = Path(sys.argv[1]), sys.argv[2:] or list(N_TRAIN)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("path", type=Path)
+    parser.add_argument("tables", nargs="*", default=list(N_TRAIN))
+    parser.add_argument("--precision", default="float32")
+    options = parser.parse_args()
+    path, precision = options.path, options.precision
     rows: list[dict[Any, Any]] = pd.read_csv(path).to_dict("records") if path.exists() else []
     SparseInitMLPClassifier(max_epochs=1).fit([[0.0], [1.0]] * 20, [0, 1] * 20)  # what a process does once
     for seed in SEEDS:
-        for table in tables:
-            if (table, seed) not in {(row["table"], row["seed"]) for row in rows}:
-                rows += measure(table, seed)
+        for table in options.tables:
+            if (table, seed, precision) not in {(row["table"], row["seed"], row["precision"]) for row in rows}:
+                rows += measure(table, seed, precision)
                 pd.DataFrame(rows).to_csv(path, index=False)
 
 
