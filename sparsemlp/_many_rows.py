@@ -18,8 +18,8 @@ FEW_ROWS = 20_000
 #: (rows, members of larger tables), the first that fits
 MEMBERS = ((50_000, 4), (FEW_ROWS, 6), (0, 8))
 LEARNING_RATE, LARGEST_RATE = 2e-3, 5e-3
-#: a member sees no more rows than these, in all epochs together: about three minutes on two cores
-MAX_SEEN = 12_000_000
+#: a member sees no more rows than these, in all epochs together: less than three minutes on two cores
+MAX_SEEN = 10_000_000
 
 
 def resolve(estimator: BaseSparseInitMLP, n_rows: int) -> dict[str, Any]:

@@ -110,8 +110,8 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     batch_size : int, default=256
         Largest number of rows in a step; the rows are shared evenly among ceil(n / batch_size) steps.
     max_epochs : int or "auto", default="auto"
-        Largest number of passes over the training rows. "auto" is 100, but of more than 120,000 rows no
-        more than see 12 million rows in all: 12 of a million.
+        Largest number of passes over the training rows. "auto" is 100, but of more than 100,000 rows no
+        more than see ten million rows in all: ten of a million.
     max_seconds : float or None, default=None
         Largest number of seconds that ``fit`` trains, counted from its call; None: no limit. Training ends in the
         middle of an epoch, with the weights of the epoch, or part of one, with the smallest out-of-fold loss;

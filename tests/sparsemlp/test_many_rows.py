@@ -28,7 +28,7 @@ def test_training_changes_step_by_step_with_the_number_of_rows():
     rates = np.array([each["learning_rate"] for each in found])
     np.testing.assert_allclose(rates[n_rows < 125_000], 0.002 * np.sqrt(n_rows[n_rows < 125_000] / 20_000))
     seen = np.array([each["max_epochs"] for each in found]) * n_rows
-    assert (seen[n_rows <= 12e6] <= 12e6).all()
+    assert (seen[n_rows <= 10e6] <= 10e6).all()
 
 
 def test_what_is_given_stays_as_it_is():
