@@ -11,7 +11,7 @@ from sparsemlp._training.optimizers import laid_out_like
 from sparsemlp.module import SparseInitMLP
 
 #: increases with every change in the meaning of the saved values
-FORMAT = 3
+FORMAT = 4
 
 
 def net_state(net: Any) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class KeepBest(Callback):
         self.diverged_ = self.diverged_ or not _has_finite_outputs(net.module_, X)
         if self.diverged_ or self.restores_:
             self._copy(net.module_, restore=True)
-            net.out_of_fold_ = self.out_of_fold_
+            net.out_of_fold_ = self.out_of_fold_ or net.out_of_fold_
         else:
             self.best_epoch_ = len(net.history)
         self.copies_.clear()

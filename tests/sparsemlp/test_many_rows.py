@@ -43,7 +43,7 @@ AUTO = {"n_members": "auto", "learning_rate": "auto", "max_epochs": "auto", "ear
 def _few_are_many(monkeypatch):
     """Let 20 and 50 rows be as 20,000 and 50,000 are."""
     monkeypatch.setattr("sparsemlp._many_rows.FEW_ROWS", 20)
-    monkeypatch.setattr("sparsemlp._many_rows.MEMBERS", ((50, 4), (20, 6), (0, 8)))
+    monkeypatch.setattr("sparsemlp._many_rows.MANY_ROWS", 50)
     monkeypatch.setattr("sparsemlp._many_rows.MAX_SEEN", 2400)
 
 
@@ -62,12 +62,12 @@ def test_a_fit_on_many_rows_is_that_of_the_parameters_that_auto_stands_for(make,
 def test_a_fitted_network_keeps_its_number_of_members():
     X, y = labelled_rows(120)
     clf = small_classifier(**AUTO | {"max_epochs": 2}, warm_start=True).fit(X[:40], y[:40])
-    assert clf.net_.module_.n_members == 6
+    assert clf.net_.module_.n_members == 8
     clf.fit(X, y)
-    assert (clf.net_.module_.n_members, clf.n_iter_) == (6, 4)
+    assert (clf.net_.module_.n_members, clf.n_iter_) == (8, 4)
     clf.partial_fit(X, y)
-    assert clf.net_.module_.n_members == 6
-    with pytest.raises(ValueError, match="fitted network of n_members=6, but the parameters say 4"):
+    assert clf.net_.module_.n_members == 8
+    with pytest.raises(ValueError, match="fitted network of n_members=8, but the parameters say 4"):
         clf.set_params(n_members=4).fit(X, y)
 
 
