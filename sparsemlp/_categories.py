@@ -85,8 +85,8 @@ class CategoryColumns:
 
     def _index(self, codes: np.ndarray) -> np.ndarray:
         """Return codes as integers; the last but one stands for missing values, the last for unknown ones."""
-        index = np.where(np.isnan(codes), self.n_codes, codes)
-        return np.where((index < 0) | (index > self.n_codes), self.n_codes + 1, index).astype(np.int64)
+        index = np.where((codes < 0) | (codes >= self.n_codes), self.n_codes + 1, codes)
+        return np.where(np.isnan(codes), self.n_codes, index).astype(np.int64)
 
     def _columns(self, index: np.ndarray, means: np.ndarray) -> np.ndarray:
         columns = np.zeros((len(index), self.n_columns), dtype=np.float32)
@@ -114,5 +114,6 @@ def _shrunk_means(index: np.ndarray, target: np.ndarray, weight: np.ndarray, n: 
         within = np.average((y - mean[j] - deviation[index]) ** 2, weights=weight) * n_rows / (n_rows - n_seen)
         variance = (between - within) / typical_size
         if variance > 0:
-            result[:, j] += deviation * size / (size + within / variance)
+            noise = within / variance
+            result[:, j] += np.divide(deviation * size, size + noise, out=np.zeros(n), where=size > 0)
     return result

@@ -10,6 +10,8 @@ import torch
 from sparsemlp._training.optimizers import laid_out_like
 from sparsemlp.module import SparseInitMLP
 
+#: the parameter of which every member has columns of zeros, where it does not see them
+FIRST = "input_layer.weight"
 #: increases with every change in the meaning of the saved values
 FORMAT = 4
 
@@ -25,6 +27,7 @@ def net_state(net: Any) -> dict[str, Any]:
         "start": _plain(net.start_),
         "schedule": None if net.schedule is None else list(net.schedule),
     }
+    state["parameters"][FIRST] = _without_unseen(state["parameters"][FIRST])
     if net.can_train():
         saved = net.optimizer_.state_dict()
         state["optimizer"] = [_plain(saved["state"].get(i, {})) for i in range(len(state["parameters"]))]
@@ -38,7 +41,7 @@ def restore_module(state: dict[str, Any], device: torch.device) -> SparseInitMLP
             f"this network was saved in format {state.get('format', 1)} and this version of sparsemlp reads "
             f"{FORMAT}; load it with the version that saved it, or fit it again"
         )
-    arrays = state["parameters"]
+    arrays = state["parameters"] | {FIRST: _with_unseen(*state["parameters"][FIRST])}
     shapes = [values.shape for name, values in arrays.items() if name.endswith("weight")]
     n_members, _, n_features = shapes[0]
     module = SparseInitMLP(
@@ -55,6 +58,19 @@ def restore_module(state: dict[str, Any], device: torch.device) -> SparseInitMLP
     # copies here and below: joblib maps large arrays to files, which training must not write to
     module.load_state_dict({name: torch.tensor(values) for name, values in arrays.items()})
     return module.to(device)
+
+
+def _without_unseen(weight: np.ndarray) -> list[Any]:
+    """Return which columns each member sees, (n_members, n_features), and its weights of those alone."""
+    seen: np.ndarray = (weight != 0).any(axis=1)
+    return [seen, *(own[:, columns] for own, columns in zip(weight, seen, strict=True))]
+
+
+def _with_unseen(seen: np.ndarray, *weights: np.ndarray) -> np.ndarray:
+    whole = np.zeros((len(seen), len(weights[0]), seen.shape[1]), dtype=np.float32)
+    for own, columns, values in zip(whole, seen, weights, strict=True):
+        own[:, columns] = values
+    return whole
 
 
 def restore_optimizer(net: Any, state: dict[str, Any]) -> None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 # Nothing was found if the out-of-fold loss was never below this share of the loss of a constant prediction.
 FOUND = 0.99
+# The second network is kept only if its loss was below this share. Its members have few out-of-fold rows: where
+# columns say hardly anything, the smallest loss of many epochs is below FOUND by chance. What a search finds is
+# far below.
+SURELY_FOUND = 0.9
 # A part was found if it was hardly below, while one member's loss ends below a small share of it: that member has
 # found what the others have not. Single members of tables with noise do not differ so much.
 LITTLE, ONE_MEMBERS = 0.75, 0.25
@@ -63,7 +67,7 @@ def search_if_little_was_found(
         return
     goal = min(FOUND * constant, smallest)
     second = _search(estimator, dataset, validation, goal)
-    if keep_if_better(estimator, second, goal):
+    if keep_if_better(estimator, second, min(SURELY_FOUND * constant, smallest)):
         return
     if second.interrupts.happened:
         warn_of_interrupt(second, -(-estimator.search_steps // -(-len(dataset) // BATCH_SIZE)))
@@ -71,7 +75,7 @@ def search_if_little_was_found(
     if has_found_something or second.time_limit.is_over():
         return
     _warn_that_nothing_was_found(
-        f", also not in a second training of search_steps={estimator.search_steps}",
+        f", also not in a second training of at most search_steps={estimator.search_steps}",
         " search_steps=0 leaves the second training out.",
     )
 
@@ -141,8 +145,8 @@ def keep_if_better(estimator: BaseSparseInitMLP, second: Any, goal: float = math
 
 def _warn_that_nothing_was_found(where: str, more: str = "") -> None:
     warnings.warn(
-        f"The out-of-fold loss was never below that of a constant prediction{where}: nothing was found. More rows "
-        f"help most; so may a larger width, search_steps, or another sparsity.{more}",
+        f"The out-of-fold loss was never clearly below that of a constant prediction{where}: nothing was found. "
+        f"More rows help most; so may a larger width, search_steps, or another sparsity.{more}",
         ConvergenceWarning,
         stacklevel=4,
     )

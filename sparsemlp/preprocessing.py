@@ -122,6 +122,10 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             estimator = QuantileTransformer(**options).fit(X)
             self.quantiles_, self.ranks_ = estimator.quantiles_, estimator.references_
         self.quantiles_ = np.asfortranarray(self.quantiles_)  # read by the column
+        is_tied = self.quantiles_[1:] == self.quantiles_[:-1]
+        inexact = is_tied & (self.quantiles_[1:] != in_float32(self.quantiles_[1:]))
+        #: columns with tied values that are others in float32
+        self.inexact_ = np.flatnonzero(inexact.any(axis=0))
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
@@ -138,6 +142,20 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             ranks[order] = highest - lowest
         out /= 2
         return out
+
+    def unrounded(self, X: np.ndarray) -> np.ndarray:
+        """Return values that float32 has rounded as float64; those of tied training values as these values.
+
+        0.1 is another number in float32 and would have the rank above all that are 0.1.
+        """
+        X = X.astype(np.float64)
+        for column in self.inexact_:
+            values, quantiles = X[:, column], self.quantiles_[:, column]
+            tied = np.unique(quantiles[1:][quantiles[1:] == quantiles[:-1]])
+            rounded = in_float32(tied)
+            place = np.minimum(np.searchsorted(rounded, values), len(tied) - 1)
+            np.copyto(values, tied[place], where=rounded[place] == values)
+        return X
 
 
 class InputScaler(TransformerMixin, BaseEstimator):
@@ -395,11 +413,18 @@ class _ColumnBlock(BaseEstimator):
 
     def transform(self, X: np.ndarray) -> list[np.ndarray]:
         """Return the blocks of columns that the raw columns become, in order."""
+        is_rounded = X.dtype == np.float32
         X = self._of_usual_size(X)
+        for scaler in self.scalers_ if is_rounded else ():
+            if isinstance(scaler, MidRankScaler):
+                X = scaler.unrounded(X)
         missing = np.isnan(X)
         filled = np.where(missing, self.median_, X) if missing.any() else X
-        blocks = [self._scaled(scaler, filled) for scaler in self.scalers_] or [filled]
-        return [*blocks, missing[:, self.indicator_]]
+        return [*(self.scaled(filled) or [filled]), missing[:, self.indicator_]]
+
+    def scaled(self, X: np.ndarray) -> list[np.ndarray]:
+        """Return what each scaler makes of columns without missing values."""
+        return [self._scaled(scaler, X) for scaler in self.scalers_]
 
     def _of_usual_size(self, X: np.ndarray) -> np.ndarray:
         return X if (self.factor_ == 1).all() else X * self.factor_
@@ -421,6 +446,12 @@ class _ColumnBlock(BaseEstimator):
         n_indicators = int(self.indicator_.sum())
         ignored = [self.constant_] * len(self.scalers_) or [np.zeros_like(self.constant_)]
         return np.concatenate([*ignored, np.zeros(n_indicators, dtype=bool)])
+
+
+def in_float32(values: np.ndarray) -> np.ndarray:
+    """Return float64 values rounded to float32; infinite where they are too large."""
+    with np.errstate(over="ignore", under="ignore"):
+        return values.astype(np.float32).astype(np.float64)
 
 
 def _target_of_means(

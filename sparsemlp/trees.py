@@ -9,12 +9,13 @@ neural networks*, arXiv:2209.15283; Biau, Scornet and Welbl 2019, *Neural Random
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import torch
 from sklearn.ensemble import HistGradientBoostingRegressor
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from sparsemlp.init import s_hot_
@@ -310,7 +311,7 @@ def _grow(
             random_state=0,  # nothing is random here; None would read numpy's global generator
         )
         # Of several threads, each waits for the slowest at every node: 100 times as long beside a busy process.
-        with threadpool_limits(1, user_api="openmp"):
+        with _libraries().limit(limits=1, user_api="openmp"):
             trees.fit(columns, goal, sample_weight=weight)
         for (tree,) in trees._predictors:
             nodes = tree.nodes.copy()
@@ -322,6 +323,12 @@ def _grow(
             parts.append(nodes)
             offset += len(nodes)
     return np.concatenate(parts), np.array(sets) if sets else np.zeros((0, 0), dtype=bool)
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Return the loaded libraries that have threads: finding them takes as long as growing several trees."""
+    return ThreadpoolController()
 
 
 def _sets(trees: Any, tree: Any, nodes: np.ndarray, n_categories: np.ndarray) -> np.ndarray:

@@ -342,6 +342,22 @@ def test_trees_know_the_categories_of_a_member_whose_rows_lack_some():
 # -- fitting and what comes after --------------------------------------------------------------------------------
 
 
+def test_categories_of_held_out_rows_alone_are_unknown_and_not_missing():
+    codes = np.repeat([0.0, 1.0, np.nan], 40)
+    columns = CategoryColumns().fit(codes, codes[:, np.newaxis] == 1, np.ones(120))
+    unseen, unknown, missing = columns.transform(np.array([2.0, -1.0, np.nan]))
+    np.testing.assert_array_equal(unseen, unknown)
+    assert (unseen != missing).any()
+
+
+def test_a_category_that_says_all_leaves_missing_ones_with_the_mean():
+    codes = np.arange(120.0) % 5
+    columns = CategoryColumns().fit(codes, (codes > 2).astype(float)[:, np.newaxis], np.ones(120))
+    means = columns.transform(np.array([0.0, 4.0, np.nan, -1.0]))[:, -1]
+    assert np.isfinite(means).all()
+    assert means[0] < means[2] == means[3] == 0 < means[1]
+
+
 def test_missing_and_unknown_categories_are_neither_an_error_nor_a_crash():
     X, y = mixed_table()
     clf = small_classifier().fit(X, y)

@@ -171,6 +171,27 @@ def test_a_pickle_holds_no_training_data():
     assert sizes[1] < sizes[0] + 1000
 
 
+@pytest.mark.parametrize(
+    ("make", "n_features"),
+    [(small_classifier, 20), (small_classifier, 1200), (small_regressor, 60)],
+    ids=["all columns", "columns that members do not see", "columns that the second network does not see"],
+)
+def test_a_pickle_holds_weights_once_and_little_else(make, n_features):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50, n_features))
+    options = {"width": (400, 100), "feature_sampling": "trees", "early_stopping": "out_of_fold", "max_epochs": 3}
+    fitted = make(**options, search_steps=0).fit(X, (X[:, 0] > 0).astype(int))
+    data = pickle.dumps(fitted)
+    parameters = [parameter.detach().numpy() for parameter in fitted.net_.module_.parameters()]
+    seen = parameters[0].any(axis=1).sum() * parameters[0].shape[1]
+    n_bytes = 4 * (seen + sum(values.size for values in parameters[1:]))
+    quantiles = sum(scaler.quantiles_.nbytes for block in fitted.scaler_.blocks_ for scaler in block.scalers_[1:])
+    assert len(data) < 1.1 * n_bytes + quantiles + 30_000
+    np.testing.assert_array_equal(pickle.loads(data).predict(X), fitted.predict(X))
+    if n_features > len(X):
+        assert seen < parameters[0].size / 2
+
+
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "xpu", "mps"])
 def test_an_estimator_fitted_on_a_missing_device_loads_and_predicts_on_the_cpu(device, monkeypatch):
     fitted = small_classifier().fit(X, Y)

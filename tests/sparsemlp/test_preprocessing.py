@@ -216,6 +216,14 @@ def test_values_beyond_float32_are_an_error_where_standard_scaling_leaves_them()
         scaler.transform(np.full((1, 4), 1e39))
 
 
+@pytest.mark.parametrize("scaling", ["quantile", "both"])
+@pytest.mark.parametrize("n_samples", [200, 3000])
+def test_float32_rows_keep_the_ranks_of_tied_values_in_float64(n_samples, scaling):
+    X = raw_table(n_samples).round(1)
+    scaler = InputScaler(scaling).fit(X)
+    np.testing.assert_allclose(scaler.transform(X.astype(np.float32)), scaler.transform(X), atol=1e-4)
+
+
 @pytest.mark.parametrize("value", [1e200, np.finfo(float).max])
 def test_the_largest_numbers_are_squashed_to_the_bound(value):
     scaler = SquashingScaler().fit(random_table())

@@ -1,5 +1,6 @@
 """The second training of a fit that has found nothing."""
 
+import contextlib
 import warnings
 from types import SimpleNamespace
 
@@ -151,3 +152,23 @@ def test_a_second_training_follows_where_one_member_alone_has_found_something(
     assert bool(searched) == is_searched
     if searched:
         assert searched[0] <= min(np.mean(member_losses), 0.99 * np.log(2)) + 1e-6
+
+
+@pytest.mark.parametrize(("share", "is_kept"), [(0.85, True), (0.95, False)])
+def test_a_second_net_is_kept_only_if_it_has_surely_found_something(share, is_kept, monkeypatch):
+    def net(loss_of_an_epoch, n_epochs):
+        history = [{"out_of_fold_loss": loss_of_an_epoch}] * n_epochs
+        interrupts = SimpleNamespace(happened=False)
+        return SimpleNamespace(criterion_=criterion, history=history, interrupts=interrupts, release=lambda: None)
+
+    criterion = SimpleNamespace(loss=make_loss("cross_entropy", 2))
+    target = (torch.arange(400) % 2).float().unsqueeze(1)
+    dataset = TabularDataset(DeviceRows(torch.zeros(400, 1)), target[:, 0], target, fold=torch.arange(400) % 4)
+    first, second = net(np.log(2), 2), net(share * np.log(2), 3)
+    estimator = SimpleNamespace(net_=first, richness=None, search_steps=1, warm_start=False, best_epoch_=2)
+    monkeypatch.setattr(_search, "_best_members_loss", lambda net: np.log(2))
+    monkeypatch.setattr(_search, "_search", lambda *args: second)
+    with contextlib.nullcontext() if is_kept else pytest.warns(ConvergenceWarning, match="nothing was found"):
+        _search.search_if_little_was_found(estimator, dataset, None)
+    assert (estimator.net_ is second) == is_kept
+    assert estimator.best_epoch_ == (3 if is_kept else 2)

@@ -107,7 +107,11 @@ def test_labels_may_be_a_sparse_matrix_and_come_in_chunks():
     X, Y = labels()
     expected = small_classifier().fit(X, Y).predict_proba(X)
     np.testing.assert_array_equal(small_classifier().fit(X, sparse.csr_matrix(Y)).predict_proba(X), expected)
-    chunked = small_classifier().partial_fit(X[:100], Y[:100], classes=[0, 1, 2])
+    chunked, of_sparse = (
+        small_classifier().partial_fit(X[:100], kind(Y[:100]), classes=[0, 1, 2])
+        for kind in (np.array, sparse.csr_array)
+    )
+    np.testing.assert_array_equal(of_sparse.predict_proba(X), chunked.predict_proba(X))
     chunked.partial_fit(X[100:], Y[100:])
     assert chunked.predict(X).shape == Y.shape
     with pytest.raises(ValueError, match="y has one label a row, but the network has learned 3"):

@@ -1,0 +1,1 @@
+"""Parts of an estimator's ONNX graph."""
