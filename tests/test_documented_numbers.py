@@ -229,7 +229,7 @@ def test_times_of_many_rows_follow_from_the_committed_fits():
         small, now = mean.loc["as small"], mean.loc["auto"]
         assert documented[table] == [
             table,
-            f"{rows.rows.iloc[0]:,} × {rows['columns'].iloc[0]}",
+            f"{rows.rows.iloc[0]:,} x {rows['columns'].iloc[0]}",
             str(len(rows) // 2),
             f"{now.cpu_seconds / small.cpu_seconds:.2f}",
             f"{small.epochs:.0f}",

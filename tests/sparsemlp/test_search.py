@@ -158,8 +158,14 @@ def test_a_second_training_follows_where_one_member_alone_has_found_something(
 def test_a_second_net_is_kept_only_if_it_has_surely_found_something(share, is_kept, monkeypatch):
     def net(loss_of_an_epoch, n_epochs):
         history = [{"out_of_fold_loss": loss_of_an_epoch}] * n_epochs
-        interrupts = SimpleNamespace(happened=False)
-        return SimpleNamespace(criterion_=criterion, history=history, interrupts=interrupts, release=lambda: None)
+        return SimpleNamespace(
+            criterion_=criterion,
+            history=history,
+            callbacks_=[("_keep_best", SimpleNamespace(best_epoch_=n_epochs))],
+            interrupts=SimpleNamespace(happened=False),
+            time_limit=TimeLimit(),
+            release=lambda: None,
+        )
 
     criterion = SimpleNamespace(loss=make_loss("cross_entropy", 2))
     target = (torch.arange(400) % 2).float().unsqueeze(1)
