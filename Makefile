@@ -19,7 +19,7 @@ help:
 	@echo "make test-oldest  the tests with the oldest supported torch, scikit-learn and skorch (large download)"
 	@echo "make lint         ruff and mypy"
 	@echo "make types        mypy and pyright on a user's script, against the installed wheel"
-	@echo "make release-check  what must hold before a release: sdist, wheel, README in a fresh environment"
+	@echo "make release-check  what must hold before a release: sdist, wheel, conda recipe, README in a fresh environment"
 	@echo "make format       let ruff format the code"
 	@echo "make docs         the documentation -> docs/_build/html/index.html"
 	@echo "make venv         the virtual environment with everything in it"
@@ -40,14 +40,17 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 # --- checks
 
+# Two processes, each of which takes whole files: the examples of a page need those before them.
+PARALLEL := -n 2 --dist loadfile
+
 test: $(VENV)/.installed-benchmarks $(VENV)/.installed-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-slow: $(VENV)/.installed-benchmarks $(VENV)/.installed-tests
 	$(BIN)/python -m pytest -m slow
 
 test-oldest: $(VENV_OLDEST)/.installed
-	$(VENV_OLDEST)/bin/python -m pytest
+	$(VENV_OLDEST)/bin/python -m pytest $(PARALLEL)
 
 $(VENV_OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 	$(PYTHON) -m venv $(VENV_OLDEST)
@@ -76,14 +79,12 @@ dist: $(VENV)/.installed-release
 	$(WHEEL_PYTHON) -m pip install --disable-pip-version-check -q -c constraints.txt dist/*.whl
 
 release-check: dist
-	@test -z "$(TAG)" || test "$(TAG)" = "v$$($(WHEEL_PYTHON) -I -c 'import sparsemlp; print(sparsemlp.__version__)')" || \
-	  { echo "the tag $(TAG) is not the version of pyproject.toml" >&2; exit 1; }
-	grep -q "^## \[$$($(WHEEL_PYTHON) -I -c 'import sparsemlp; print(sparsemlp.__version__)')\]" CHANGELOG.md
+	$(BIN)/python tests/helpers/release_check.py . $(TAG)
 	cd $(VENV_WHEEL) && bin/python -I ../tests/helpers/readme_blocks.py ../README.md
 
 types: dist $(VENV)/.installed-tests
 	cd $(VENV_WHEEL) && cp ../tests/types_of_users.py . && \
-	  ../$(BIN)/python -m mypy --python-executable bin/python --ignore-missing-imports types_of_users.py && \
+	  ../$(BIN)/python -m mypy --python-executable bin/python --strict --ignore-missing-imports types_of_users.py && \
 	  ../$(BIN)/python -m pyright --pythonpath bin/python types_of_users.py
 
 # --- documentation: built from nothing, so that no page of a former build hides a broken link

@@ -13,6 +13,9 @@ from sybil.parsers.rest import DocTestParser
 # Threads that spin at every barrier make small tests several times slower on a machine that does anything else.
 # OpenMP reads this when torch is imported, which is after this file.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# `make test` runs two processes side by side, with a thread each on two cores. Tests that need more set them.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def enter_empty_folder(namespace: dict[str, Any]) -> None:

@@ -11,7 +11,8 @@ sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent / "
 project = "sparsemlp"
 author = "The sparsemlp developers"
 copyright = "The sparsemlp developers"
-version = release = installed_version("sparsemlp")
+release = installed_version("sparsemlp")
+version = release.partition("+")[0]  # without the commit, which development versions name
 
 extensions = [
     "myst_parser",
@@ -21,6 +22,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "mathml",
+    "plus_minus",
 ]
 html_math_renderer = "mathml"
 myst_enable_extensions = ["dollarmath"]
@@ -57,12 +59,13 @@ html_css_files = ["sparsemlp.css"]
 html_logo = html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_theme_options = {
-    "logo": {"text": f"sparsemlp {release}"},
+    "logo": {"text": "sparsemlp"},
+    "navbar_start": ["navbar-logo", "version"],
     "navbar_center": [],  # the sidebar has all pages
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
-    "footer_end": [],
+    "footer_end": ["version"],
 }
 html_sidebars = {"**": ["sidebar-pages"]}
 

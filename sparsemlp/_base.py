@@ -50,6 +50,8 @@ from sparsemlp.trees import FEATURE_SAMPLINGS
 # Training has so many copies of the weights at a time: parameters, gradients, AdamW's two moments, the average,
 # what it is the average of, and the best so far.
 WEIGHT_COPIES = 7
+# ... and of a batch's neurons: values, their gradients, what the backward pass needs of them.
+BATCH_COPIES = 3
 # Keep a copy of the weights for divergence at most once in this many steps.
 STEPS_BETWEEN_COPIES = 16
 
@@ -246,6 +248,13 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             self._mean_weight = float(rows.weight.mean()) or 1.0
             self._fit_scales(rows, may_change=True)
             self._warn_of_a_poor_first_chunk(rows)
+        with np.errstate(over="ignore"):
+            ratio = rows.weight.max() / self._mean_weight
+        if ratio > np.finfo(np.float32).max:
+            raise ValueError(
+                f"sample_weight, with class_weight, is up to {rows.weight.max():.3g} in this chunk, too large "
+                f"beside {self._mean_weight:.3g}, the mean of the first chunk of partial_fit, which all are divided by"
+            )
         fitted = None if first else self.net_
         dataset = self._start(rows, fitted, is_new=not first)
         if fitted is not None and type(fitted.optimizer_) is type(self.net_.optimizer_):  # fit lets go of its own
@@ -265,15 +274,28 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            n_columns = np.shape(X)[1] * (2 if self.scaling == "both" else 1)
-            n_members = resolve(self, np.shape(X)[0])["n_members"]
-            n_bytes = 4 * WEIGHT_COPIES * n_members * self._widths()[0] * n_columns
-            raise MemoryError(
-                f"{type(self).__name__} ran out of memory. Its first layer has n_members={n_members} times "
-                f"width={self._widths()[0]} weights for each of {n_columns} input columns; training holds "
-                f"{WEIGHT_COPIES} copies of them, {n_bytes / 2**30:.2g} GiB. Lower width or n_members, select "
-                "columns before, or pass scaling='squash' if scaling is 'both', which has two inputs a column"
-            ) from error
+            raise MemoryError(f"{type(self).__name__} ran out of memory. {self._what_needs_memory(X)}") from error
+
+    def _what_needs_memory(self, X: Any) -> str:
+        """Say what takes most of the memory of a fit, and which parameters lower it."""
+        n_rows, n_features = np.shape(X)[:2]
+        n_columns = n_features * (2 if self.scaling == "both" else 1)
+        n_members = resolve(self, n_rows)["n_members"]
+        n_neurons, n_batch = n_members * sum(self._widths()), min(self.batch_size, n_rows)
+        of_weights = 4 * WEIGHT_COPIES * n_members * self._widths()[0] * n_columns
+        of_batch = 4 * BATCH_COPIES * n_neurons * n_batch
+        if of_batch > of_weights:
+            return (
+                f"A batch of batch_size={n_batch} rows has a value for each of {n_neurons} neurons of "
+                f"n_members={n_members} networks; training holds {BATCH_COPIES} copies of them, "
+                f"{of_batch / 2**30:.2g} GiB. Lower batch_size, width or n_members"
+            )
+        return (
+            f"Its first layer has n_members={n_members} times width={self._widths()[0]} weights for each of "
+            f"{n_columns} input columns; training holds {WEIGHT_COPIES} copies of them, "
+            f"{of_weights / 2**30:.2g} GiB. Lower width or n_members, select columns before, or pass "
+            "scaling='squash' if scaling is 'both', which has two inputs a column"
+        )
 
     def _warn_of_a_poor_first_chunk(self, rows: CheckedRows) -> None:
         """Say what the first chunk taught nothing about, which stays so."""

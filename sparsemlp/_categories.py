@@ -75,6 +75,9 @@ class CategoryColumns:
         means = np.empty(target.shape)
         for number in range(int(fold.max()) + 1):
             own, others = fold == number, fold != number
+            if not weight[others].any():
+                means[own] = self.mean[-1]
+                continue
             table = _shrunk_means(index[others], target[others], weight[others], len(self.place))
             means[own] = table[index[own]]
         return self._columns(index, means)
@@ -108,6 +111,8 @@ def _shrunk_means(index: np.ndarray, target: np.ndarray, weight: np.ndarray, n: 
         return result
     size = total * (n_rows / total.sum())  # weights of mean one, so that they count rows
     typical_size = (n_rows - (size**2).sum() / n_rows) / (n_seen - 1)
+    if typical_size <= 0:  # one category has all the weight, but for what rounding leaves
+        return result
     for j, y in enumerate(target.T):
         deviation = np.bincount(index, weight * (y - mean[j]), minlength=n) / np.where(total > 0, total, 1)
         between = (size * deviation**2).sum() / (n_seen - 1)

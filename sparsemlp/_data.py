@@ -105,7 +105,8 @@ def check_table(estimator: Any, X: Any, *y: Any, reset: bool = False) -> Any:
     if reset:
         estimator._categories.fit(X)
     X = estimator._categories.transform(X)
-    return check_X_y(X, *y, **X_OPTIONS, **options) if y else X
+    with reading(X):
+        return check_X_y(X, *y, **X_OPTIONS, **options) if y else X
 
 
 def check_rows(
@@ -200,7 +201,7 @@ class EncodedRows:
         elif is_new:
             self.inputs = DeviceRows(torch.from_numpy(scaler.transform(rows.X)))
         else:
-            scaled = scaler.transform_training_rows(rows.X, self.target, rows.weight)
+            scaled = scaler.transform_training_rows(rows.X, self.target, of_order_one(rows.weight))
             self.inputs = DeviceRows(torch.from_numpy(scaled))
         #: which columns each member sees, (n_members, n_columns); None: all
         self.columns: torch.Tensor | None = None

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 
 from sparsemlp.inspection import feature_importances
 
 Estimator = TypeVar("Estimator")
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def all_or_nothing(
@@ -35,6 +37,11 @@ def all_or_nothing(
             raise
 
     return wrapped
+
+
+def only_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
+    """Return scikit-learn's ``available_if``, with the type of the method for editors."""
+    return available_if(check)
 
 
 class FittedAttributes:

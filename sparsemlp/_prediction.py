@@ -16,6 +16,7 @@ import torch
 from sklearn.utils import gen_batches
 from torch import Tensor
 
+from sparsemlp._training.devices import is_out_of_memory
 from sparsemlp._training.threads import ComputePool, compute_threads
 from sparsemlp.module import GROUP_VALUES, SparseInitMLP
 
@@ -25,6 +26,10 @@ CPU_CHUNK_BYTES = 2**24
 MAX_ROWS = 2**16
 # Threads have more than this many rows to share, even if a network is small: scaling them takes its time, too.
 MAX_SHARED_ROWS = 2**12
+# Where rows are many, threads take several chunks at a time, which are scaled and merged at once: at most so many
+# values of them, and at least so many shares a thread, which end at about the same time.
+MAX_SHARED_VALUES = 2**22
+MIN_SHARES = 8
 # Chunks are padded with zero rows to a multiple of this: products of very few rows go through other kernels, which
 # round differently: results would differ in the last digits.
 ROW_MULTIPLE = 32
@@ -75,21 +80,28 @@ def predict_in_chunks(
     transform : callable
         Scales a chunk of rows to float32.
     n_rows : int
-        Rows a chunk. Halved, and the chunk done again, whenever the device runs out of memory.
+        Rows a chunk. Halved, and the chunk done again, whenever memory runs out.
 
     Returns
     -------
     ndarray of shape (n_samples, n_columns), float64
     """
-    chunks = list(gen_batches(X.shape[0], n_rows))
-    on_cpu = module.input_layer.weight.device.type == "cpu"
-    with compute_threads(min(len(chunks), torch.get_num_threads()) if on_cpu else 1, 1) as compute:
+    n_threads = torch.get_num_threads() if module.input_layer.weight.device.type == "cpu" else 1
+    shares = list(gen_batches(X.shape[0], n_rows * _chunks_a_share(X, n_rows, n_threads)))
+    with compute_threads(min(len(shares), n_threads), 1) as compute:
         predictor = _Predictor(module, merge, transform, n_rows, compute)
-        return np.concatenate(compute.map([partial(predictor, X, chunk) for chunk in chunks]))
+        return np.concatenate(compute.map([partial(predictor, X, share) for share in shares]))
+
+
+def _chunks_a_share(X: Any, n_rows: int, n_threads: int) -> int:
+    """Return how many chunks of `n_rows` a thread should take at a time."""
+    n_chunks = -(-X.shape[0] // n_rows)
+    most = min(MAX_SHARED_ROWS, MAX_SHARED_VALUES // X.shape[1])
+    return max(1, min(n_chunks // (MIN_SHARES * n_threads), most // n_rows))
 
 
 class _Predictor:
-    """What threads do with their chunks; after the device has run out of memory, all continue with fewer rows."""
+    """What threads do with their shares; after the device has run out of memory, all continue with fewer rows."""
 
     def __init__(
         self,
@@ -105,33 +117,30 @@ class _Predictor:
         self.n_rows = n_rows
         self.compute = compute
 
-    def __call__(self, X: Any, chunk: slice) -> np.ndarray:
-        """Predict the rows of a chunk."""
-        parts, start = [], chunk.start
-        while start < chunk.stop:
+    @torch.no_grad()  # which holds for the thread that it is called in
+    def __call__(self, X: Any, share: slice) -> np.ndarray:
+        """Predict the rows of a share."""
+        rows, outputs, start = self._scaled(X[share]), [], 0
+        while start < len(rows):
             self.compute.raise_if_cancelled()
-            stop, n_rows = min(start + self.n_rows, chunk.stop), self.n_rows
+            n_rows = self.n_rows
             try:
-                parts.append(self._predict(X[start:stop]))
-            except torch.OutOfMemoryError:
-                if n_rows <= ROW_MULTIPLE:
+                outputs.append(self.module(rows[start : start + n_rows].to(self.module.input_layer.weight.device)))
+            except (RuntimeError, MemoryError) as error:
+                if n_rows <= ROW_MULTIPLE or not is_out_of_memory(error):
                     raise
                 self.n_rows = _whole_multiple(n_rows // 2, MAX_ROWS)
                 continue
-            start = stop
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            start += n_rows
+        predicted: np.ndarray = self.merge(outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)).numpy()
+        return predicted[: share.stop - share.start]
 
-    @torch.no_grad()  # which holds for the thread that it is called in
-    def _predict(self, X: Any) -> np.ndarray:
+    def _scaled(self, X: Any) -> Tensor:
+        """Return scaled rows, padded."""
         torch.set_flush_denormal(False)  # columns of tiny numbers are scaled as in fit
         try:
-            rows = _padded(self.transform(X))
+            rows = self.transform(X)
         finally:
             torch.set_flush_denormal(True)
-        predicted: np.ndarray = self.merge(self.module(rows.to(self.module.input_layer.weight.device))).numpy()
-        return predicted[: X.shape[0]]
-
-
-def _padded(rows: np.ndarray) -> Tensor:
-    missing = -len(rows) % ROW_MULTIPLE
-    return torch.from_numpy(np.pad(rows, ((0, missing), (0, 0))) if missing else rows)
+        missing = -len(rows) % ROW_MULTIPLE
+        return torch.from_numpy(np.pad(rows, ((0, missing), (0, 0))) if missing else rows)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, Unpack
 
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags, compute_class_weight
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
 from sparsemlp._conformal import cv_plus_sets
-from sparsemlp._fitted import all_or_nothing
+from sparsemlp._fitted import all_or_nothing, only_if
+from sparsemlp._paper_options import PaperOptions
 from sparsemlp._search import PAPER
 from sparsemlp._tables import read_targets
 from sparsemlp._training.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Criterion, Loss, make_loss
@@ -205,6 +205,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     True
     """
 
+    classes_: np.ndarray
+
     _parameter_constraints: ClassVar[dict[str, list | str]] = {
         **BaseSparseInitMLP._parameter_constraints,
         "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
@@ -368,7 +370,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             raise AttributeError(f"probabilities are not available for loss={loss!r}")
         return True
 
-    @available_if(_has_probabilities)
+    @only_if(_has_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the members' averaged class probabilities; for ``loss="cross_entropy"`` only.
 
@@ -383,7 +385,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         """
         return self._predict(X, lambda output: self.net_.criterion_.loss.class_columns(self._combine(output)))
 
-    @available_if(_has_probabilities)
+    @only_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithms of the class probabilities; for ``loss="cross_entropy"`` only.
 
@@ -407,7 +409,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 
         return self._predict(X, log_probabilities)
 
-    @available_if(_has_probabilities)
+    @only_if(_has_probabilities)
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """Return sets of classes that hold the class of a share `coverage` of the rows; for cross-entropy only.
 
@@ -564,7 +566,9 @@ def _class_columns(loss: Loss, output: torch.Tensor) -> torch.Tensor:
     return loss.class_columns(loss.combine(output))
 
 
-def paper_net(width: int = 1000, sparsity: int | None = 2, **overrides: Any) -> SparseInitMLPClassifier:
+def paper_net(
+    width: int = 1000, sparsity: int | None = 2, **overrides: Unpack[PaperOptions]
+) -> SparseInitMLPClassifier:
     """Return a classifier with every option of the paper's net pinned, whatever the defaults are.
 
     One hidden ReLU layer, +-1 sparse weights, zero biases, hinge loss, plain SGD with learning rate 0.1 and
@@ -614,5 +618,6 @@ def paper_net(width: int = 1000, sparsity: int | None = 2, **overrides: Any) -> 
         "search_steps": 0,
         "warm_start": False,
         "class_weight": None,
+        **overrides,
     }
-    return SparseInitMLPClassifier(width, sparsity, **(options | overrides))
+    return SparseInitMLPClassifier(width, sparsity, **options)

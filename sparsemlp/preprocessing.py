@@ -8,7 +8,8 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.preprocessing import QuantileTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import resample
 from sklearn.utils.validation import check_is_fitted
 
 from sparsemlp._categories import N_FOLDS, CategoryColumns
@@ -18,7 +19,7 @@ Scaling = Literal["squash", "quantile", "both", "standard"]
 SCALINGS: tuple[str | None, ...] = (*get_args(Scaling), None)
 # Fitted and transformed this many values at a time, so that a large table is never copied in float64.
 BLOCK_VALUES = 2**18
-N_QUANTILES = 1000
+N_QUANTILES, MAX_QUANTILE_ROWS = 1000, 10_000
 # Beyond this the clipped value is 3 to the last digit; the square of larger values would overflow.
 LARGEST = 1e100
 #: no more mean targets of a category than these, those of the first outputs
@@ -84,8 +85,8 @@ class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Replace values by their ranks among the training rows, from 0 to 1; tied values have the mean rank.
 
-    scikit-learn's ``QuantileTransformer``, which estimates the quantiles of more than 1000 rows here, maps the
-    smallest value to 0 and the largest to 1 however often they occur. A count that is nearly always 0 then spreads
+    scikit-learn's ``QuantileTransformer``, whose estimates of the quantiles of more than 1000 rows are used, maps
+    the smallest value to 0 and the largest to 1 however often they occur. A count that is nearly always 0 then spreads
     as much as any other column. Here its zeros are near 0.5, and its few other values near 1.
 
     Parameters
@@ -118,9 +119,10 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if len(X) <= N_QUANTILES:  # all of them, not rounded by interpolation, so that ties stay ties
             self.quantiles_, self.ranks_ = np.sort(X, axis=0), np.linspace(0, 1, len(X))
         else:
-            options = {"n_quantiles": N_QUANTILES, "subsample": 10_000, "random_state": self.random_state}
-            estimator = QuantileTransformer(**options).fit(X)
-            self.quantiles_, self.ranks_ = estimator.quantiles_, estimator.references_
+            if len(X) > MAX_QUANTILE_ROWS:
+                X = resample(X, replace=False, n_samples=MAX_QUANTILE_ROWS, random_state=self.random_state)
+            self.ranks_ = np.linspace(0, 1, N_QUANTILES)
+            self.quantiles_ = _quantiles(np.sort(X, axis=0), self.ranks_)
         self.quantiles_ = np.asfortranarray(self.quantiles_)  # read by the column
         is_tied = self.quantiles_[1:] == self.quantiles_[:-1]
         inexact = is_tied & (self.quantiles_[1:] != in_float32(self.quantiles_[1:]))
@@ -156,6 +158,21 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             place = np.minimum(np.searchsorted(rounded, values), len(tied) - 1)
             np.copyto(values, tied[place], where=rounded[place] == values)
         return X
+
+
+def _quantiles(rows: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Return quantiles of sorted columns, to the bit those of ``numpy.percentile``, which selects each on its own.
+
+    Selecting a thousand of some thousand values takes at least twenty times as long as sorting them.
+    """
+    place = (len(rows) - 1) * (ranks * 100 / 100)  # as percentages, which round
+    before = np.floor(place).astype(np.intp)
+    low, high = rows[before], rows[np.minimum(before + 1, len(rows) - 1)]
+    share, difference = (place - before)[:, None], high - low
+    values = low + difference * share
+    np.subtract(high, difference * (1 - share), out=values, where=share >= 0.5)
+    quantiles: np.ndarray = np.maximum.accumulate(values)  # rounding must not change their order
+    return quantiles
 
 
 class InputScaler(TransformerMixin, BaseEstimator):

@@ -14,7 +14,6 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import torch
-from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
@@ -291,9 +290,15 @@ def _grow(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the nodes of all trees in one array, in which children and sets are numbered, and the sets."""
+    from sklearn.ensemble import HistGradientBoostingRegressor  # most of the time that sparsemlp takes to import
+
     is_categorical = n_categories > 0
     n_rows, n_columns = columns.shape
     n_trees = min(n_rows, int(np.clip(N_TREES * MANY_COLUMNS // n_columns, FEWEST_TREES, N_TREES)))
+    n_bins = max(2, min(MAX_BINS, n_rows))
+    edges = None
+    if weight is not None:
+        columns, edges = _binned(columns, np.flatnonzero(~is_categorical), n_bins)
     goals = divisions(target, rng)
     parts: list[np.ndarray] = []
     sets: list[np.ndarray] = []
@@ -305,7 +310,7 @@ def _grow(
             max_leaf_nodes=None,
             max_depth=max(SMALLEST_DEPTH, int(np.log2(max(1.0, n_rows / ROWS_A_LEAF)))),
             min_samples_leaf=smallest_leaf(n_rows),
-            max_bins=max(2, min(MAX_BINS, n_rows), int(n_categories.max(initial=0))),
+            max_bins=max(n_bins, int(n_categories.max(initial=0))),
             categorical_features=is_categorical if is_categorical.any() else None,
             early_stopping=False,
             random_state=0,  # nothing is random here; None would read numpy's global generator
@@ -320,9 +325,30 @@ def _grow(
             if is_categorical.any():
                 sets.extend(_sets(trees, tree, nodes, n_categories))
                 nodes["bitset_idx"] += np.uint32(len(sets) - len(tree.raw_left_cat_bitsets))
+            if edges is not None:
+                for i in np.flatnonzero((nodes["is_leaf"] == 0) & (nodes["is_categorical"] == 0)):
+                    nodes["num_threshold"][i] = edges[nodes["feature_idx"][i]][int(nodes["num_threshold"][i])]
             parts.append(nodes)
             offset += len(nodes)
     return np.concatenate(parts), np.array(sets) if sets else np.zeros((0, 0), dtype=bool)
+
+
+def _binned(columns: np.ndarray, numeric: np.ndarray, n_bins: int) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    """Return numeric columns as the numbers of their values' bins, and the edges between the bins of each.
+
+    The bins are those that scikit-learn makes of rows without weights. With weights it makes them one by one,
+    which takes many times as long as growing the trees.
+    """
+    columns, edges = columns.copy(), {}
+    for j in numeric:
+        values = np.unique(columns[:, j])
+        if len(values) <= n_bins:
+            edges[j] = (values[1:] + values[:-1]) / 2
+        else:
+            shares = np.linspace(0, 1, n_bins + 1)[1:-1]
+            edges[j] = np.unique(np.quantile(columns[:, j], shares, method="averaged_inverted_cdf"))
+        columns[:, j] = np.searchsorted(edges[j], columns[:, j])
+    return columns, edges
 
 
 @cache

@@ -31,6 +31,15 @@ def workers_in_threads(monkeypatch):
 
 
 @pytest.fixture
+def undrawn(monkeypatch):
+    """Figures of reports are made and not drawn, which is most of the time that a report takes."""
+    from benchmarks.report import style
+
+    monkeypatch.setattr(style, "save", lambda figure, folder, name: None)
+    monkeypatch.setattr(style, "svg", lambda figure: '<svg viewBox="0 0 1 1"></svg>')
+
+
+@pytest.fixture
 def registries():
     """Competitors and tasks may be added; afterwards they are as they were."""
     from benchmarks.data.tasks import TASKS

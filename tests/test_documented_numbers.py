@@ -14,6 +14,7 @@ from benchmarks.parity.success import Edges, rates, with_starts
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 PARITY = ROOT / "docs" / "parity.md"
+COMPARISON = ROOT / "docs" / "comparison.md"
 TORCH = "dense, torch's biases"
 SHORT = {"width": 300, "max_steps": 10_000}
 
@@ -48,6 +49,41 @@ def test_readmes_table_follows_from_the_committed_scores(head):
     seconds = scores.groupby("model")["fit_seconds"].mean()
     assert row[7] == ", ".join(f"{seconds[model]:.1f}" for model in ("sparse_mlp", "rf", "catboost"))
     assert row[8] == str(scores["seed"].nunique())
+
+
+COMPARED = {
+    "sparsemlp": "sparse_mlp",
+    "CatBoost": "catboost",
+    "LightGBM": "lightgbm",
+    "XGBoost": "xgboost",
+    "scikit-learn's boosted trees": "hgb",
+    "dense start of the same net": "dense_mlp",
+}
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in cells(COMPARISON) if row[0] in COMPARED and "±" in row[1]], ids=str
+)
+def test_every_number_of_the_comparison_follows_from_the_committed_scores(row):
+    scores = pd.read_csv(RESULTS / "tables" / "scores.csv").query("not tuned")
+    by_split = scores.pivot_table(index=["task", "seed", "size"], columns="model", values="score")
+    ahead = (by_split[COMPARED[row[0]]] - by_split["rf"]).groupby(["size", "task"]).mean()
+    assert row[1:4] == [interval(100 * ahead[size]) for size in README_ROWS.values()]
+    seconds = scores[scores["model"] == COMPARED[row[0]]].groupby("size")["fit_seconds"].mean()
+    written = [float(text) for text in row[4].split(", ")]
+    n_digits = [len(text.partition(".")[2]) for text in row[4].split(", ")]
+    assert written == [round(seconds[size], n) for size, n in zip(README_ROWS.values(), n_digits, strict=True)]
+
+
+def test_the_comparison_has_a_row_for_each_model_and_the_leads_of_the_sparse_start():
+    rows = {row[0] for row in cells(COMPARISON) if "±" in row[1]}
+    assert rows == set(COMPARED)
+    text = " ".join(COMPARISON.read_text(encoding="utf-8").split())
+    scores = pd.read_csv(RESULTS / "tables" / "scores.csv").query("not tuned")
+    by_split = scores.pivot_table(index=["task", "seed", "size"], columns="model", values="score")
+    leads = (by_split["sparse_mlp"] - by_split["dense_mlp"]).groupby(["size", "task"]).mean()
+    first, second, third = (interval(100 * leads[size]).lstrip("+") for size in README_ROWS.values())
+    assert f"ahead of the dense one by {first}, {second} and {third} points" in text
 
 
 SUITES = {"classification, with categories": 334, "regression, with categories": 335, "regression, numbers": 336}

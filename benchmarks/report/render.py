@@ -1,6 +1,9 @@
 """Write a document: one HTML page that stands on its own, Markdown with PNG files, and text for a terminal."""
 
+import itertools
 import re
+from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import jinja2
@@ -46,6 +49,7 @@ def write(document: Document, folder: Path, *, with_svg: bool = False) -> None:
         lstrip_blocks=True,
     )
     environment.filters["anchor"] = _anchor
+    environment.filters["alike"] = _alike
     environment.tests["best"] = lambda cell: isinstance(cell, Best)
     for template, name in PAGES.items():
         text = environment.get_template(template).render(document=document, drawn=drawn)
@@ -63,6 +67,11 @@ def for_terminal(document: Document) -> str:
 
 def _all_sections(document: Document) -> list[Section]:
     return [document.summary, *document.sections]
+
+
+def _alike(rows: Sequence[Sequence[str]]) -> list[tuple[str, list[Sequence[str]]]]:
+    """Return the rows in groups that follow one another and share the first cell, which is then written once."""
+    return [(head, list(group)) for head, group in itertools.groupby(rows, key=itemgetter(0))]
 
 
 def _anchor(title: str) -> str:

@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 # Colours that can be told apart with any colour vision (Okabe and Ito 2008), but their yellow, too pale on white.
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK = "#E69F00", "#56B4E9", "#000000"
-GREY, LIGHT_GREY = "#777777", "#dddddd"
+GREY, LIGHT_GREY = "#757575", "#dddddd"
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY)
 MARKERS = "oDs^vPX*<"  # one more than colours: 72 pairs before one comes again
 

@@ -117,6 +117,9 @@ def _harness(repeats: int) -> list[dict[str, Any]]:
 
 def _over_alone(case: str, found: dict[str, Any], key: str, contender: str) -> list[dict[str, Any]]:
     """Return the rows of something done alone, and in another way, whose seconds are under `key`."""
+    if "failure" in found:
+        untimed = {"unit": "s", "value": None, "ratio": None, "floor": None, "grows_with": None}
+        return [{"case": case, "contender": contender, **untimed, "failure": found["failure"]}]
     return [
         {
             "case": case,

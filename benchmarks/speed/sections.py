@@ -40,6 +40,9 @@ def tables(measured: dict[str, Any]) -> list[Table]:
         title = row["case"] if row["case"] != last else ""
         last = row["case"]
         contender = mark(row["contender"], row["contender"] == OURS)
+        if row["value"] is None:
+            lines.append([title, contender, f"failed: {row['failure']}", "", ""])
+            continue
         lines.append([title, contender, f"{row['value']:.4g} {row['unit']}", f"{row['ratio']:.2f}", floor])
     slopes = [
         [row["what"], row["contender"], f"{row['from']:g} to {row['to']:g}", f"{row['power']:.2f}"]

@@ -120,8 +120,9 @@ def _has_finite_outputs(module: Any, dataset: Any) -> bool:
     bound = 1.0  # of a layer's values, for inputs of order one
     for layer, weight, bias in zip(module.layers, largest[::2], largest[1::2], strict=True):
         bound = bound * weight * layer.weight.shape[-1] + bias
-    if bound * max(1.0, module.output_scale) < LARGE:
-        return True
+    bound *= max(1.0, module.output_scale)
+    if bound < LARGE or bound > torch.finfo(torch.float32).max:  # then rows to come can be where these are not
+        return bound < LARGE
     rows = torch.arange(min(len(dataset), 1000), device=dataset.target.device)
     x = dataset.target.new_empty(len(rows), dataset.X.n_columns)
     dataset.X.take(rows, out=x)

@@ -6,6 +6,7 @@ number a row, summed over the outputs; the training objective is the weighted me
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -103,9 +104,10 @@ class HingeLoss(Loss):
 
     def gradient_(self, output: Tensor, target: Tensor, out: Tensor) -> None:
         """Write -target where the margin is below one."""
-        torch.mul(target, output, out=out)
-        torch.lt(out, 1, out=out)
-        out.mul_(target).neg_()
+        margin = torch.mul(target, output, out=out)
+        # torch's name for the target where the margin is below one and 0 elsewhere
+        torch.ops.aten.hardtanh_backward.grad_input(target, margin, -math.inf, 1.0, grad_input=out)
+        out.neg_()
 
 
 class BinaryCrossEntropy(Loss):

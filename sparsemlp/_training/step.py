@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sparsemlp._activations import n_saved, relu_backward, sparse_layer_backward_calls, sparse_layer_calls
-from sparsemlp._training.lone_member import as_among_others
+from sparsemlp._training.lone_member import LoneMember
 from sparsemlp._training.losses import Loss
 from sparsemlp._training.optimizers import FusedAdamW, is_plain_sgd, rate_of, set_learning_rate
 from sparsemlp.module import SparseInitMLP
@@ -157,7 +157,8 @@ class TrainingStep:
         What hidden layers' products are computed in, on copies of the weights. Default: the weights' own.
     independent : bool, default=False
         Whether a member trains to the same bits among any other members, and alone. This holds for networks of one
-        output, plain SGD and one thread on a CPU. Batches of a single member then have a members dimension too.
+        output, plain SGD and one thread on a CPU, and where `members` are all. Batches of a single member then
+        have a members dimension too.
     """
 
     def __init__(
@@ -184,6 +185,11 @@ class TrainingStep:
         full = module.input_layer.weight.dtype
         dtype = full if dtype is None else dtype
         self.is_low_precision = dtype != full
+        #: None among others
+        self.lone = LoneMember() if independent and module.n_members == 1 else None
+        if self.lone is not None:
+            for parameter in module.parameters():
+                self.lone.move_(parameter)
         self._make_layers(module, members, dtype, buffers)
         self._make_buffers(buffers)
         self._choose_products(n_members=len(range(module.n_members)[members]))
@@ -274,9 +280,7 @@ class TrainingStep:
     def _record(self, batch: BatchBuffers) -> list[Callable[[], Any]]:
         copies = (call for layer in self.layers for call in layer.copies())
         calls = [*copies, *self._forward(batch), *self._output_delta(batch), *self._backward(batch)]
-        if self.independent and len(batch.x) == 1:
-            return [part for call in calls for part in as_among_others(call)]
-        return calls
+        return calls if self.lone is None else [part for call in calls for part in self.lone.as_among_others(call)]
 
     def _forward(self, batch: BatchBuffers) -> Iterator[Callable[[], Any]]:
         x = batch.x

@@ -211,9 +211,8 @@ def train_to_success(
                 continue
             n_over += max_steps - training.n_steps
             errors = training.train_error(i), test_error
-            outcomes[run] = Outcome(
-                run, succeeded, training.n_steps, *errors, curves[run] if with_curves else None
-            )
+            curve = curves[run] if with_curves else None
+            outcomes[run] = Outcome(run, succeeded, training.n_steps, *errors, curve, training.device.type)
             if on_leave is not None:
                 on_leave(run, select_members(training.module, [i]))
         training.keep(kept)

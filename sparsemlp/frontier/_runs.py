@@ -168,6 +168,9 @@ class Outcome(NamedTuple):
         At the end; the first on up to 10000 training rows with their labels as they are, NaN online.
     curve : list of (int, float, float) or None
         Step, train error and test error at every evaluation, where that was asked for.
+    device : str
+        Kind of device that the run was trained on. Outcomes of "cpu" are equal to the bit whatever runs train
+        together; on others rounding depends on them.
 
     Examples
     --------
@@ -185,3 +188,4 @@ class Outcome(NamedTuple):
     train_error: float
     test_error: float
     curve: list[tuple[int, float, float]] | None
+    device: str = "cpu"

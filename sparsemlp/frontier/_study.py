@@ -48,7 +48,8 @@ def success_frontier(
     dense initialisation, plain SGD, and success at a test error of at most 10 % on 10000 fresh rows, evaluated
     every 250 steps. A run is defined by its own seed alone: it has the same data, initialisation and
     batches whatever `n_runs` and whichever other settings are asked for. On a CPU its row is equal to the bit,
-    also for another number of threads; on a GPU rounding depends on the runs that train together.
+    also for another number of threads; on a GPU rounding depends on the runs that train together. The column
+    ``device`` says which of the two holds.
 
     Runs that share `n_features` and width train as members of one network, however much data they have and
     whatever their initialisation. They leave it when they have succeeded, or diverged to NaN, which is a failure.
@@ -104,8 +105,8 @@ def success_frontier(
     DataFrame
         A row per run: n_features, n_informative, n_samples (NaN online), width, sparsity (NaN for dense), run,
         succeeded, steps_to_success (NaN where not), train_error and test_error at the end of the run (on
-        up to 10000 training rows; NaN online). With ``with_curves=True`` also curve, an array of shape
-        (n_evaluations, 3) of steps, train errors (on up to 1000 rows) and test errors.
+        up to 10000 training rows; NaN online), device ("cpu", "cuda", ...). With ``with_curves=True`` also
+        curve, an array of shape (n_evaluations, 3) of steps, train errors (on up to 1000 rows) and test errors.
 
     Raises
     ------
@@ -182,6 +183,7 @@ def _row(outcome: Outcome) -> dict[str, Any]:
         "steps_to_success": float(outcome.n_steps) if outcome.succeeded else np.nan,
         "train_error": outcome.train_error,
         "test_error": outcome.test_error,
+        "device": outcome.device,
     }
     return row if outcome.curve is None else row | {"curve": np.array(outcome.curve)}
 

@@ -88,7 +88,7 @@ def ticket_experiment(
         Three rows a run: n_features, n_informative, n_samples (NaN online), width (of this net), sparsity (NaN
         for dense), run, net ("full", "ticket" or "random re-initialisation"), n_lucky (neurons that started with
         as many hidden inputs as they could hold), succeeded, steps_to_success (NaN where not), train_error (NaN
-        online) and test_error (at the end).
+        online) and test_error (at the end), device ("cpu", "cuda", ...).
 
     Raises
     ------
@@ -161,7 +161,7 @@ def _described(net: str, outcomes: list[Outcome], n_neurons: int, n_lucky: list[
     table = table_of(outcomes).assign(net=net, n_lucky=n_lucky)
     if net != "full":
         table["width"] = n_neurons
-    results = ["succeeded", "steps_to_success", "train_error", "test_error"]
+    results = ["succeeded", "steps_to_success", "train_error", "test_error", "device"]
     return table[[name for name in table if name not in results] + results]
 
 

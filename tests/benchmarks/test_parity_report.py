@@ -19,6 +19,8 @@ from sparsemlp import SparseInitMLP
 from sparsemlp.frontier import Outcome, Run, Setting
 from sparsemlp.theory import sq_lower_bound
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SPARSE, DENSE = "sparse, s = 2", "dense, torch's biases"
 
 
@@ -342,8 +344,7 @@ def test_the_bound_in_the_figure_is_that_of_the_theory(results, monkeypatch):
 
 def test_a_figure_of_runs_none_of_which_succeeds_is_drawn(tmp_path):
     from benchmarks.parity import figures
-    from benchmarks.report import style
 
     found = rates(frame(*(outcomes(0, n_samples=m, width=30) for m in (100, 300))))
-    style.save(figures.lines(found, "n_samples", "width", "start", "none"), tmp_path, "none")
+    figures.lines(found, "n_samples", "width", "start", "none").savefig(tmp_path / "none.png")
     assert (tmp_path / "none.png").stat().st_size > 0

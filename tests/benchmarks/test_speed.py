@@ -109,22 +109,29 @@ def test_a_run_writes_its_rows_machine_and_command(tmp_path, monkeypatch, capsys
 
     monkeypatch.setattr(cases, "cases", tiny_cases)
     monkeypatch.setattr(cases, "MEMORY_SIZES", ())
-    found = {"what": "fit of 9 rows", "model": "mine", "alone": 2.0, "beside": 3.0}
-    monkeypatch.setattr(neighbour, "beside_a_busy_process", lambda *args: [found])
+    found = [
+        {"what": "fit of 9 rows", "model": "mine", "alone": 2.0, "beside": 3.0},
+        {"what": "prediction", "model": "mine", "failure": "took too long"},
+    ]
+    monkeypatch.setattr(neighbour, "beside_a_busy_process", lambda *args: found)
     threads = torch.get_num_threads()
     try:
         assert main(["speed", "--profile", "smoke", "--threads", "1", "--results", str(tmp_path)]) == 0
     finally:
         torch.set_num_threads(threads)
     written = json.loads((tmp_path / speed.FILE).read_text())
-    ours, floor, alone, beside, *fits = written["rows"]
+    ours, floor, alone, beside, failed, *fits = written["rows"]
+    assert (failed["value"], failed["failure"]) == (None, "took too long")
     assert (alone["value"], beside["value"], beside["ratio"]) == (2.0, 3.0, 1.5)
     assert [fit["contender"] for fit in fits] == 2 * ["alone", "through the harness"]
     assert all(fit["value"] > 0 for fit in fits)
     assert (ours["contender"], ours["ratio"], floor["floor"]) == ("sparsemlp", 1.0, 1.0)
     assert ours["floor"] == pytest.approx(ours["value"] / floor["value"])
     assert written["machine"]["threads"] == 1
-    assert "tiny" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "tiny" in printed
+    (line,) = [line for line in printed.splitlines() if "failed: took too long" in line]
+    assert line.startswith("| prediction, mine")
 
 
 @pytest.mark.parametrize("option", ["--repeats", "--threads"])
@@ -143,9 +150,37 @@ def test_memory_of_a_fit_covers_its_data_and_weights():
     assert found["peak"] >= 4 * 50_000 * 20
 
 
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="this system does not bind processes to cores")
+
+
+@on_linux
 def test_models_are_timed_alone_and_beside_a_busy_process():
-    found = neighbour.beside_a_busy_process(1, 100, 100, ["sparsemlp", "MLPClassifier"])
-    if sys.platform != "linux":
-        pytest.skip("this system does not bind processes to cores")
-    assert len(found) == 4
+    found = neighbour.beside_a_busy_process(1, 100, 100, ["sparsemlp", "HistGradientBoostingClassifier"])
+    assert [row["model"] for row in found] == [
+        *2 * ["sparsemlp, 2 threads"],
+        *2 * ["HistGradientBoostingClassifier, 1 thread"],
+    ]
     assert all(row["alone"] > 0 and row["beside"] > 0 for row in found)
+
+
+FAILING = """
+import json, sys, time
+print(json.dumps({"what": "fit", "alone": 1.0, "beside": 2.0}), flush=True)
+"""
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("end", "limit", "reason"),
+    [
+        ("raise MemoryError('none left')", 60.0, "MemoryError: none left"),
+        ("sys.exit(3)", 60.0, "exit status 3"),
+        ("time.sleep(600)", 5.0, "took more than 5 s"),
+    ],
+)
+def test_what_cannot_be_timed_is_a_row_with_the_reason(end, limit, reason, monkeypatch):
+    monkeypatch.setattr(neighbour, "SCRIPT", FAILING + end)
+    monkeypatch.setattr(neighbour, "TIME_LIMIT", limit)
+    fit, prediction = neighbour.beside_a_busy_process(1, 100, 100, ["MLPClassifier"])
+    assert (fit["what"], fit["alone"]) == ("fit", 1.0)
+    assert prediction == {"model": "MLPClassifier, 2 threads", "what": "prediction", "failure": reason}

@@ -432,3 +432,33 @@ def test_a_random_column_of_many_categories_costs_little():
         for table in (X, X.assign(id=id_))
     )
     assert beside > without - 0.015
+
+
+@pytest.mark.parametrize("heavy", ["a category", "a row", "a fold"])
+def test_mean_targets_are_finite_where_few_rows_have_weight(heavy):
+    rng = np.random.default_rng(0)
+    codes, target, weight = rng.integers(3, size=60).astype(float), rng.normal(size=(60, 2)), np.zeros(60)
+    fold = np.arange(60) % N_FOLDS
+    weight[{"a category": codes == 0, "a row": slice(1), "a fold": fold == 1}[heavy]] = 1.0
+    columns = CategoryColumns().fit(codes, target, weight)
+    unseen = np.append(codes, [np.nan, -1.0])
+    for values in (columns.transform(unseen), columns.cross_fit(codes, target, weight, fold)):
+        assert np.isfinite(values).all()
+
+
+def test_exact_targets_of_categories_are_finite_for_categories_without_rows():
+    codes = np.repeat([0.0, 1.0, 3.0], 20)  # 2 is missing, and nothing varies within the others
+    columns = CategoryColumns().fit(codes, codes[:, None], np.ones(60))
+    values = columns.transform(np.array([0.0, 1.0, 2.0, 3.0]))[:, -1]
+    assert np.isfinite(values).all()
+    assert values[0] < values[1] < values[3]
+
+
+def test_huge_weights_and_numbers_beside_categories_are_used_without_a_warning():
+    X, y = mixed_table(60)
+    X["length"] = np.where(X["length"] > 0, 1.7e308, -1.7e308)
+    weight = np.random.default_rng(0).random(60)
+    predicted = [
+        small_classifier().fit(X, y, sample_weight=factor * weight).predict_proba(X) for factor in (1.0, 2.0**1000)
+    ]
+    np.testing.assert_array_equal(*predicted)

@@ -1,8 +1,11 @@
 """The paper's net: every option pinned, and its experiment in small."""
 
+from typing import get_type_hints
+
 import pytest
 
 from sparsemlp import SparseInitMLPClassifier, paper_net
+from sparsemlp._paper_options import PaperOptions
 from sparsemlp.datasets import make_sparse_parity
 
 PINNED = {
@@ -45,6 +48,13 @@ FREE = {
 def test_every_option_of_the_method_is_what_the_paper_says():
     parameters = paper_net().get_params()
     assert {name: value for name, value in parameters.items() if name not in FREE} == PINNED
+
+
+def test_overrides_have_the_types_of_the_classifiers_parameters():
+    types = get_type_hints(SparseInitMLPClassifier.__init__)
+    assert get_type_hints(PaperOptions) == {
+        name: kind for name, kind in types.items() if name not in {"width", "sparsity", "return"}
+    }
 
 
 def test_no_option_comes_from_the_defaults(monkeypatch):

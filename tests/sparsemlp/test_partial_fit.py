@@ -262,3 +262,12 @@ def test_a_first_chunk_that_teaches_all_is_not_warned_of(scaling):
         warnings.simplefilter("error")
         net = small_classifier(scaling=scaling).partial_fit(X, y, classes=[0, 1])
         net.partial_fit(X[:1], y[:1])
+
+
+def test_weights_that_are_too_large_beside_those_of_the_first_chunk_are_refused():
+    X, y = labelled_rows()
+    clf = small_classifier(class_weight={0: 0.0, 1: 1.0}).partial_fit(X[y == 0], y[y == 0], classes=[0, 1])
+    before = clf.predict_proba(X)
+    with pytest.raises(ValueError, match=r"sample_weight, with class_weight, is up to 1e\+300 in this chunk"):
+        clf.partial_fit(X, y, sample_weight=np.full(len(X), 1e300))
+    np.testing.assert_array_equal(clf.predict_proba(X), before)

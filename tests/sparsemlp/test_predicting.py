@@ -87,7 +87,7 @@ PREDICT_WIDE = """
 import resource, sys
 import numpy as np
 from tests.helpers.small import small_classifier
-X = np.random.default_rng(0).standard_normal((20_000, 10))
+X = np.random.default_rng(0).standard_normal((10_000, 10))
 clf = small_classifier(width=100_000, activation=sys.argv[1], n_members=1, max_epochs=1, batch_size=64)
 clf.fit(X[:128], X[:128, 0] > 0)
 clf.predict(X)
@@ -97,25 +97,32 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform ==
 
 @pytest.mark.parametrize("activation", ["relu", "mixed"])
 def test_width_1e5_predicts_within_two_gib(request, activation):
-    # all activations at once would be 8 GB
+    # all activations at once would be 4 GB
     pytest.importorskip("resource", reason="Windows does not tell the peak of memory")
     command = [sys.executable, "-c", PREDICT_WIDE, activation]
     done = subprocess.run(command, cwd=request.config.rootpath, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 2 * 2**30
 
 
-class OutOfMemory(torch.nn.Module):
-    """A module that fails as a GPU without memory does, above some number of rows."""
+NO_MEMORY = {
+    "cuda": torch.OutOfMemoryError("CUDA out of memory"),
+    "cpu": RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
+}
 
-    def __init__(self, module, max_rows):
+
+class OutOfMemory(torch.nn.Module):
+    """A module that fails as a device without memory does, above some number of rows."""
+
+    def __init__(self, module, max_rows, error=NO_MEMORY["cuda"]):
         super().__init__()
+        self.error = error
         self.module, self.max_rows, self.sizes = module, max_rows, []
         self.input_layer, self.output_layer = module.input_layer, module.output_layer
 
     def forward(self, x):
         self.sizes.append(len(x))
         if len(x) > self.max_rows:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise self.error
         return self.module(x)
 
 
@@ -125,10 +132,11 @@ def predict(module, X, n_rows):
     )
 
 
-def test_running_out_of_memory_halves_the_chunk_and_goes_on():
+@pytest.mark.parametrize("error", NO_MEMORY.values(), ids=NO_MEMORY.keys())
+def test_running_out_of_memory_halves_the_chunk_and_goes_on(error):
     module = SparseInitMLP(6, 1, 16, 2, generator=torch.Generator().manual_seed(0))
     X = labelled_rows(1000)[0]
-    limited = OutOfMemory(module, max_rows=128)
+    limited = OutOfMemory(module, max_rows=128, error=error)
     with torch_threads(1):  # a device has one, too
         np.testing.assert_allclose(predict(limited, X, 512), predict(module, X, 512), rtol=0, atol=1e-6)
     assert limited.sizes[:3] == [512, 256, 128]
@@ -171,6 +179,29 @@ def test_rows_are_scaled_a_chunk_at_a_time(monkeypatch):
     clf.predict(sparse.csr_matrix(X))
     assert sum(sizes) == 300
     assert max(sizes) == 32
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_many_chunks_are_scaled_at_once_and_give_the_same_bits(n_threads, monkeypatch):
+    X, y = labelled_rows(300)
+    clf = small_classifier(width=(64, 16)).fit(X, y)
+    many = np.tile(X, (4, 1))
+    monkeypatch.setattr(sparsemlp._prediction, "MAX_SHARED_ROWS", 32)
+    one_by_one = clf.predict_proba(many)
+    sizes, rows, transform = [], [], type(clf.scaler_).transform
+    monkeypatch.setattr(
+        type(clf.scaler_), "transform", lambda *args: sizes.append(len(args[1])) or transform(*args)
+    )
+    forward = SparseInitMLP.forward
+    monkeypatch.setattr(SparseInitMLP, "forward", lambda self, x: rows.append(len(x)) or forward(self, x))
+    monkeypatch.setattr(sparsemlp._prediction, "rows_to_share", lambda module: 32)
+    monkeypatch.setattr("sparsemlp._base.rows_to_share", lambda module: 32)
+    monkeypatch.setattr(sparsemlp._prediction, "MAX_SHARED_ROWS", 4096)
+    with torch_threads(n_threads):
+        np.testing.assert_array_equal(clf.predict_proba(many), one_by_one)
+    n_chunks = {1: 4, 2: 2}[n_threads]  # of 38, a thread takes at least 8 times
+    assert set(sizes) == {32 * n_chunks, 1200 % (32 * n_chunks)}
+    assert max(rows) == 32
 
 
 METHODS = ("predict", "decision_function", "predict_proba", "predict_log_proba")

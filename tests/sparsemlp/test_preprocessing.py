@@ -93,6 +93,15 @@ def test_quantile_is_scikit_learns_with_unit_variance():
     np.testing.assert_allclose(out, (reference.transform(new) - 0.5) * math.sqrt(12), atol=1e-6)  # no value tied
 
 
+@pytest.mark.parametrize("n_rows", [1001, 3000, 10_001])
+def test_quantiles_are_scikit_learns_to_the_bit(n_rows):
+    X = np.column_stack([random_table(n_rows), np.arange(n_rows) % 4, np.full(n_rows, 3.0)])
+    reference = QuantileTransformer(n_quantiles=1000, subsample=10_000, random_state=5).fit(X)
+    scaler = MidRankScaler(random_state=5).fit(X)
+    np.testing.assert_array_equal(scaler.quantiles_, reference.quantiles_)
+    np.testing.assert_array_equal(scaler.ranks_, reference.references_)
+
+
 @given(st.lists(st.integers(-3, 3), min_size=2, max_size=60))
 def test_tied_values_take_the_middle_of_their_ranks(values):
     column = np.array(values, dtype=float)[:, np.newaxis]

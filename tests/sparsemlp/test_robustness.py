@@ -409,3 +409,15 @@ def test_weights_whose_outputs_overflow_after_the_last_step_are_not_kept(seed):
     with pytest.warns(ConvergenceWarning, match="became infinite or NaN"):
         net.fit(X, y)
     assert np.isfinite(net.predict(X)).all()
+
+
+def test_weights_that_leave_no_finite_output_for_other_rows_count_as_divergence():
+    X, y = np.linspace(-1, 1, 21)[:, np.newaxis], np.arange(21) % 2
+    clf = small_classifier(sparsity=None, bias_init="zeros", class_weight={0: 0.0, 1: 0.0}, weight_decay=0.01)
+    clf.partial_fit(X, y, classes=[0, 1])
+    before = clf.decision_function(X)
+    # without a gradient weights are multiplied by minus learning_rate * weight_decay; rows of medians show nothing
+    clf.set_params(learning_rate=1e30)
+    with pytest.warns(ConvergenceWarning, match="infinite or NaN"):
+        clf.partial_fit(np.zeros((4, 1)), [0, 1, 0, 1])
+    np.testing.assert_array_equal(clf.decision_function(X), before)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+import sklearn.ensemble
 import torch
 from helpers.small import labelled_rows, numbered_rows, small_classifier
 from scipy import sparse
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-import sparsemlp.trees
 from sparsemlp import SparseInitMLP
 from sparsemlp._data import SampledRows
 from sparsemlp._training.out_of_fold import assign_members
@@ -44,7 +44,7 @@ def test_paths_are_those_of_the_trees_from_leaf_to_root(monkeypatch):
             grown.append(super().fit(*args, **kwargs))
             return self
 
-    monkeypatch.setattr(sparsemlp.trees, "HistGradientBoostingRegressor", Recorded)
+    monkeypatch.setattr(sklearn.ensemble, "HistGradientBoostingRegressor", Recorded)
     paths = grow(*rows_of_a_box())
     expected = [path for (tree,) in grown[0]._predictors for path in paths_by_recursion(tree.nodes) if path]
     total = sum(gain for path in expected for _, _, gain in path)
@@ -121,6 +121,16 @@ def test_of_two_scalings_trees_see_one_and_indicators_they_always_see():
         assert not {2, 10} <= used
         seen |= used
     assert {2, 5, 10, 13} <= seen
+
+
+@pytest.mark.parametrize("n_rows", [200, 2000])  # fewer and more different values than bins
+def test_equal_weights_grow_the_trees_of_rows_without_weights(n_rows):
+    X = np.random.default_rng(0).normal(size=(n_rows, 3)).astype(np.float32)
+    X = np.column_stack([X, np.eye(4, dtype=np.float32)[np.arange(n_rows) % 4]])
+    Y = (X[:, [0]] * X[:, [1]] > 0) ^ (np.arange(n_rows)[:, np.newaxis] % 4 == 1)
+    options = {"column_groups": [[0], [1], [2], [3, 4, 5, 6]], "one_hot": [(3, 7)]}
+    for a, b in zip(grow(X, Y, **options), grow(X, Y, np.full(n_rows, 1.0), **options), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_rows_of_weight_zero_grow_nothing_and_a_weight_of_two_is_a_row_twice():
