@@ -252,8 +252,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             ratio = rows.weight.max() / self._mean_weight
         if ratio > np.finfo(np.float32).max:
             raise ValueError(
-                f"sample_weight, with class_weight, is up to {rows.weight.max():.3g} in this chunk, too large "
-                f"beside {self._mean_weight:.3g}, the mean of the first chunk of partial_fit, which all are divided by"
+                f"sample_weight, with class_weight, is up to {rows.weight.max():.3g} in this chunk: too large "
+                f"beside the mean of the first chunk of partial_fit, {self._mean_weight:.3g}; divide it"
             )
         fitted = None if first else self.net_
         dataset = self._start(rows, fitted, is_new=not first)

@@ -86,8 +86,8 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Replace values by their ranks among the training rows, from 0 to 1; tied values have the mean rank.
 
     scikit-learn's ``QuantileTransformer``, whose estimates of the quantiles of more than 1000 rows are used, maps
-    the smallest value to 0 and the largest to 1 however often they occur. A count that is nearly always 0 then spreads
-    as much as any other column. Here its zeros are near 0.5, and its few other values near 1.
+    the smallest value to 0 and the largest to 1 however often they occur. A count that is nearly always 0 then
+    spreads as much as any other column. Here its zeros are near 0.5, and its few other values near 1.
 
     Parameters
     ----------

@@ -77,7 +77,8 @@ def beside_a_busy_process(
     -------
     list of dict
         For each model and each of fit and prediction: ``model`` with its number of threads, ``what``, ``alone``
-        and ``beside`` (median seconds). What could not be timed has ``failure``, the reason, in place of the seconds.
+        and ``beside`` (median seconds). What could not be timed has ``failure``, the reason, in place of the
+        seconds.
     """
     return [row for name in models for row in _timed(name, repeats, n_fit, n_predict)]
 

@@ -1,6 +1,6 @@
 """Random parameters on odd tables: what goes wrong with a message about nothing that the user gave, or silently.
 
-``python -m helpers.random_fits 1000`` in the folder tests, with the number of trials and the first seed. Every seed
+``python -m helpers.random_fits 1000 0`` in the folder tests: the number of trials and the first seed. Every seed
 is tried twice: in a plain fit, and with more of what a user may do.
 """
 

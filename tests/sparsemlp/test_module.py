@@ -217,3 +217,15 @@ def test_column_groups_reach_the_input_layer():
     groups = [[0, 2], [1, 3]]
     weight = SparseInitMLP(4, 1, 200, 2, column_groups=groups, generator=generator()).input_layer.weight[0]
     assert (weight[:, [0, 2]].count_nonzero(dim=1) == 1).all()
+
+
+@torch.no_grad()
+def test_a_hook_may_keep_what_every_member_computes_without_gradients(monkeypatch):
+    monkeypatch.setattr("sparsemlp.module.GROUP_VALUES", 1)
+    net = SparseInitMLP(4, 1, (6, 5), 2, n_members=3, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(7, 4, generator=torch.Generator().manual_seed(1))
+    plain, kept = net(x), []
+    net.hidden_layers[0].register_forward_hook(lambda layer, args, output: kept.append(output))
+    assert torch.equal(net(x), plain)
+    expected = net.hidden_layers[0](torch.relu(net.input_layer(x))).relu()
+    torch.testing.assert_close(torch.cat(kept[:3]), expected)
