@@ -25,6 +25,7 @@ from sparsemlp._data import CheckedRows, EncodedRows, check_rows, check_table, h
 from sparsemlp._equal_rows import equal_rows
 from sparsemlp._first_layer_start import FirstLayerStart
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
+from sparsemlp._many_rows import resolve
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk, rows_to_share
 from sparsemlp._screening import is_wide, screen, strong_columns, try_strong_columns
@@ -38,6 +39,7 @@ from sparsemlp._training.out_of_fold import StopWhenLongEnough, assign_members, 
 from sparsemlp._training.schedules import Schedule, resume
 from sparsemlp._training.session import PRECISIONS
 from sparsemlp._training.threads import compute_threads, settle_threads
+from sparsemlp._training.time_limit import StopAtTimeLimit, TimeLimit
 from sparsemlp._user_callbacks import check_monitors, without_tensors
 from sparsemlp._validation import check_richness
 from sparsemlp.init import BIAS_INITS, WEIGHT_INITS
@@ -67,15 +69,16 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         "richness": "no_validation",  # by check_richness, which says more
         "scaling": [StrOptions({name for name in SCALINGS if name}), None],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
-        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "n_members": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "lr_schedule": [StrOptions(set(LR_SCHEDULES))],
         "weight_averaging": ["boolean"],
         "precision": [StrOptions(set(PRECISIONS))],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
         "early_stopping": ["boolean", StrOptions({"out_of_fold"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "search_steps": [Interval(Integral, 0, None, closed="left")],
@@ -89,6 +92,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     #: with out-of-fold rows, training does not end before
     _min_epochs: ClassVar[int] = 1
+    #: what max_epochs="auto" is for tables that are not very large
+    _most_epochs: ClassVar[int]
 
     # -- what a subclass adds ---------------------------------------------------------------------------------
 
@@ -168,13 +173,15 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         MemoryError
             If there is not enough memory; the message says what the first layer needs, and what to lower.
         """
+        limit = TimeLimit()
         with self._explained_memory_errors(X):
             dataset, validation = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
+            limit.seconds, self.net_.time_limit = self.max_seconds, limit
             self._temperature = 1.0  # callbacks predict with it, also after a warm start
             try:
                 start = None if dataset.strong is None else copy.deepcopy(self.net_.module_)
-                self._train(dataset, validation, self.max_epochs)
-                if start is not None:
+                self._train(dataset, validation, self._resolved["max_epochs"])
+                if start is not None and not self.net_.time_limit.is_over():
                     try_strong_columns(self, start, dataset, validation)
                 search_if_little_was_found(self, dataset, validation)
                 warn_if_cut_off(self, dataset)
@@ -194,6 +201,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         rows = self._check_rows(X, y, sample_weight, reset=not goes_on)
         if goes_on:
             self._check_same_network("warm_start=True", "set warm_start=False")
+        self._resolve(len(rows.y), first=not goes_on)
         self._check_y(rows.y, learn=not goes_on)
         if not goes_on:
             self._seed()
@@ -229,6 +237,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         rows = self._check_rows(X, y, sample_weight, reset=first)
         if not first:
             self._check_same_network("partial_fit", "call fit, or partial_fit on a clone,")
+        self._resolve(0, first=first)  # the number of rows in all chunks is not known
         self._check_y(rows.y, learn=first and is_regressor(self))
         self._check_monitors("call fit with X_val and y_val, ")
         rows = self._with_class_weights(rows)
@@ -271,17 +280,18 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         """Say what takes most of the memory of a fit, and which parameters lower it."""
         n_rows, n_features = np.shape(X)[:2]
         n_columns = n_features * (2 if self.scaling == "both" else 1)
-        n_neurons, n_batch = self.n_members * sum(self._widths()), min(self.batch_size, n_rows)
-        of_weights = 4 * WEIGHT_COPIES * self.n_members * self._widths()[0] * n_columns
+        n_members = resolve(self, n_rows)["n_members"]
+        n_neurons, n_batch = n_members * sum(self._widths()), min(self.batch_size, n_rows)
+        of_weights = 4 * WEIGHT_COPIES * n_members * self._widths()[0] * n_columns
         of_batch = 4 * BATCH_COPIES * n_neurons * n_batch
         if of_batch > of_weights:
             return (
                 f"A batch of batch_size={n_batch} rows has a value for each of {n_neurons} neurons of "
-                f"n_members={self.n_members} networks; training holds {BATCH_COPIES} copies of them, "
+                f"n_members={n_members} networks; training holds {BATCH_COPIES} copies of them, "
                 f"{of_batch / 2**30:.2g} GiB. Lower batch_size, width or n_members"
             )
         return (
-            f"Its first layer has n_members={self.n_members} times width={self._widths()[0]} weights for each of "
+            f"Its first layer has n_members={n_members} times width={self._widths()[0]} weights for each of "
             f"{n_columns} input columns; training holds {WEIGHT_COPIES} copies of them, "
             f"{of_weights / 2**30:.2g} GiB. Lower width or n_members, select columns before, or pass "
             "scaling='squash' if scaling is 'both', which has two inputs a column"
@@ -362,11 +372,12 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     def _folds(self, rows: CheckedRows) -> np.ndarray | None:
         """Return which of several members does not train on a row, -1 where all do; None if rows are too few."""
-        if self.n_members == 1:
+        n_members = self._resolved["n_members"]
+        if n_members == 1:
             return None
-        equal = equal_rows(rows.X, largest=len(rows.y) / (2 * self.n_members))
+        equal = equal_rows(rows.X, largest=len(rows.y) / (2 * n_members))
         seed, stratified = self._seeds["split"], self._is_stratified(rows.y)
-        fold = assign_members(rows.y, self.n_members, seed, stratified=stratified, equal=equal)
+        fold = assign_members(rows.y, n_members, seed, stratified=stratified, equal=equal)
         return fold if (fold >= 0).any() else None
 
     def _check_architecture(self, n_features: int) -> None:
@@ -383,12 +394,19 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     def _network(self) -> dict[str, Any]:
         """Return the parameters that a fitted network cannot change."""
-        names = ("n_members", "activation", "richness", "scaling", "loss")
-        return {"width": self._widths()} | {name: getattr(self, name) for name in names}
+        names = ("activation", "richness", "scaling", "loss")
+        own = {"width": self._widths(), "n_members": self._resolved["n_members"]}
+        return own | {name: getattr(self, name) for name in names}
+
+    def _resolve(self, n_rows: int, *, first: bool) -> None:
+        """Settle what "auto" means for a fit on so many rows; a fitted network keeps its number of members."""
+        self._resolved = resolve(self, n_rows)
+        if not first:
+            self._resolved["n_members"] = self.net_.module_.n_members
 
     def _check_same_network(self, caller: str, way_out: str) -> None:
-        for name, asked in self._network().items():
-            if (its := self._fitted_network[name]) != asked:
+        for name, asked in (self._network() | {"n_members": self.n_members}).items():
+            if (its := self._fitted_network[name]) != asked != "auto":
                 raise ValueError(
                     f"{caller} goes on with the fitted network of {name}={its!r}, "
                     f"but the parameters say {asked!r}; {way_out} to start again"
@@ -443,7 +461,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             sample = rows.sample(generator)
             inputs = sample.inputs
             if by_trees:
-                paths = sample.grow_trees(fold, self.n_members, groups, one_hot, generator)
+                paths = sample.grow_trees(fold, self._resolved["n_members"], groups, one_hot, generator)
                 if rows.is_screened:
                     rows.strong = strong_columns(paths, self.scaler_.column_features_)
         module = SparseInitMLP(
@@ -455,7 +473,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
             bias_init=self.bias_init,
             activation=self.activation,
             richness=self.richness,
-            n_members=self.n_members,
+            n_members=self._resolved["n_members"],
             data=inputs,
             column_groups=groups,
             one_hot=one_hot,
@@ -473,11 +491,11 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         net = self._skorch_net(
             module=module,
             batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
+            max_epochs=self._resolved["max_epochs"],
             lr_schedule=self.lr_schedule,
             weight_averaging=self.weight_averaging,
             precision=self.precision,
-            **optimizer_options(self.optimizer, module, self.learning_rate, self.weight_decay),
+            **optimizer_options(self.optimizer, module, self._resolved["learning_rate"], self.weight_decay),
             train_split=None,
             callbacks=self._callbacks(),
             device=str(module.input_layer.weight.device),  # safetensors takes no torch.device
@@ -499,7 +517,11 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
     def _callbacks(self) -> list:
         bar = [("_progress", Progress())] if self.verbose else []
         keep_best = KeepBest()
-        stop = [("_stop", StopWhenExhausted(keep_best)), ("_long_enough", StopWhenLongEnough(self._min_epochs))]
+        stop = [
+            ("_stop", StopWhenExhausted(keep_best)),
+            ("_long_enough", StopWhenLongEnough(self._min_epochs)),
+            ("_time_limit", StopAtTimeLimit(keep_best)),
+        ]
         return [*bar, ("_keep_best", keep_best), *(self.callbacks or []), *stop]
 
     def _check_monitors(self, way_out: str) -> None:
@@ -525,8 +547,12 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         keep_best = dict(net.callbacks_)["_keep_best"]
         patience = self.n_iter_no_change if self._holds_out else None
         n_steps = -(-len(dataset) // self.batch_size)
-        every = 1 if patience is not None else max(1, STEPS_BETWEEN_COPIES // n_steps)
-        keep_best.configure(net.monitors if patience is not None else [("train_loss", -1)], patience, every)
+        monitors, every = [("train_loss", -1)], max(1, STEPS_BETWEEN_COPIES // n_steps)
+        if patience is not None:
+            monitors, every = net.monitors, 1
+        elif net.time_limit.seconds is not None and dataset.fold is not None:
+            monitors, every = [("out_of_fold_loss", -1)], 1
+        keep_best.configure(monitors, patience, every)
         try:
             with torch_as_it_comes():
                 net.partial_fit(dataset, epochs=epochs)
@@ -538,9 +564,10 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         self._batch_state = net.batch_generator.get_state().numpy()
         self.best_epoch_ = keep_best.best_epoch_
         if keep_best.diverged_:
+            rate = self._resolved["learning_rate"]
             warnings.warn(
                 f"The loss became infinite or NaN; the weights of epoch {self.best_epoch_} were restored. "
-                f"Lower learning_rate={self.learning_rate}, or choose scaling='squash' if scaling is None.",
+                f"Lower learning_rate={rate}, or choose scaling='squash' if scaling is None.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -589,8 +616,8 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         if self._out_of_fold is None:
             raise ValueError(
                 f"{method} compares with rows that a member has not trained on. There are none after partial_fit "
-                f"or a fit with early_stopping={self.early_stopping!r} and n_members={self.n_members}; call fit, "
-                "and pass early_stopping='out_of_fold' and n_members of at least 2"
+                f"or a fit with early_stopping={self.early_stopping!r} and n_members={self.n_members!r}; call "
+                "fit, and pass early_stopping='out_of_fold' and n_members of at least 2"
             )
         return self._out_of_fold
 

@@ -22,15 +22,15 @@ STILL_FALLS, WORTH_IT = 0.05, 0.005
 
 def warn_if_cut_off(estimator: BaseSparseInitMLP, dataset: TabularDataset) -> None:
     """Say so where `max_epochs` ended a training whose out-of-fold loss was still falling."""
-    net = estimator.net_
-    if dataset.fold is None or estimator.warm_start or len(net.history) != estimator.max_epochs:
+    net, max_epochs = estimator.net_, estimator._resolved["max_epochs"]
+    if dataset.fold is None or estimator.warm_start or len(net.history) != max_epochs:
         return
     losses = net.history[:, "out_of_fold_loss"]
     before = min(losses[: -(-3 * len(losses) // 4)])
     fall = before - min(losses)
     if fall > STILL_FALLS * before and fall > WORTH_IT * constant_loss(dataset, net.criterion_.loss):
         warnings.warn(
-            f"max_epochs={estimator.max_epochs} ended training while the out-of-fold loss was falling: by "
+            f"max_epochs={max_epochs} ended training while the out-of-fold loss was falling: by "
             f"{fall / before:.0%} in the last quarter of the epochs, to {min(losses):.3g}. Raise max_epochs: "
             "training ends by itself once more epochs do not help.",
             ConvergenceWarning,

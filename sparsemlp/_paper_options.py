@@ -28,15 +28,16 @@ class PaperOptions(TypedDict, total=False):
     richness: float | None
     scaling: Scaling | None
     categorical_features: Literal["from_dtype"] | Sequence[int | str | bool] | None
-    n_members: int
+    n_members: int | Literal["auto"]
     loss: ClassificationLoss
     optimizer: OptimizerName
-    learning_rate: float
+    learning_rate: float | Literal["auto"]
     lr_schedule: LrSchedule
     weight_averaging: bool
     weight_decay: float
     batch_size: int
-    max_epochs: int
+    max_epochs: int | Literal["auto"]
+    max_seconds: float | None
     early_stopping: bool | Literal["out_of_fold"]
     validation_fraction: float
     search_steps: int

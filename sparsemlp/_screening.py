@@ -67,10 +67,10 @@ def screen(estimator: BaseSparseInitMLP, rows: CheckedRows, encoded: EncodedRows
         encoded.is_screened = True
         return encoded
     generator = torch.Generator().manual_seed(estimator._seeds["init"])
-    sample = encoded.sample(generator)
-    weight = sample.weight * (fold[sample.rows] != np.arange(estimator.n_members)[:, np.newaxis])
+    sample, n_members = encoded.sample(generator), estimator._resolved["n_members"]
+    weight = sample.weight * (fold[sample.rows] != np.arange(n_members)[:, np.newaxis])
     by_column = split_gains(sample.inputs.numpy(), sample.target, weight, generator)
-    sees = np.zeros((estimator.n_members, n_features), dtype=bool)
+    sees = np.zeros((n_members, n_features), dtype=bool)
     for member, gains in enumerate(by_column):
         gain = np.zeros(n_features)
         np.maximum.at(gain, estimator.scaler_.column_features_, gains)
@@ -155,4 +155,5 @@ def try_strong_columns(
     """Train `module` on strong columns alone; keep the network with the smaller out-of-fold loss."""
     rows = copy.copy(dataset)
     rows.columns = dataset.strong
-    keep_if_better(estimator, train_another(estimator, module, rows, validation, estimator.max_epochs))
+    n_epochs = estimator._resolved["max_epochs"]
+    keep_if_better(estimator, train_another(estimator, module, rows, validation, n_epochs))

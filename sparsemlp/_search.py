@@ -51,7 +51,9 @@ def search_if_little_was_found(
     neurons with +-1 weights, finds them after some thousand steps in which no loss falls.
     """
     first = estimator.net_
-    if dataset.fold is None or len(dataset) < MIN_ROWS or estimator.warm_start or first.interrupts.happened:
+    if dataset.fold is None or len(dataset) < MIN_ROWS or estimator.warm_start:
+        return
+    if first.interrupts.happened or first.time_limit.is_over():
         return
     constant = constant_loss(dataset, first.criterion_.loss)
     smallest = _smallest_loss(first)
@@ -70,7 +72,7 @@ def search_if_little_was_found(
     if second.interrupts.happened:
         warn_of_interrupt(second, -(-estimator.search_steps // -(-len(dataset) // BATCH_SIZE)))
         return
-    if has_found_something:
+    if has_found_something or second.time_limit.is_over():
         return
     _warn_that_nothing_was_found(
         f", also not in a second training of at most search_steps={estimator.search_steps}",
@@ -92,7 +94,7 @@ def _search(
         init="sign",
         bias_init="zeros" if sparsity is not None else "uniform",
         activation="relu",
-        n_members=min(N_MEMBERS, estimator.n_members),
+        n_members=min(N_MEMBERS, estimator._resolved["n_members"]),
         column_groups=estimator.scaler_.column_groups(),
         one_hot=list(estimator.scaler_.one_hot_columns()),
         generator=torch.Generator().manual_seed(estimator._seeds["init"]),
@@ -120,7 +122,9 @@ def train_another(
     other = object.__new__(type(estimator))  # a copy would copy the fitted net
     for name, value in (vars(estimator) | parameters).items():
         setattr(other, name, value)
+    other._resolved = estimator._resolved | parameters
     other.net_ = other._make_net(module, [])
+    other.net_.time_limit = estimator.net_.time_limit
     dict(other.net_.callbacks_)["_long_enough"].goal = goal
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a net that diverges has found nothing
@@ -135,7 +139,7 @@ def keep_if_better(estimator: BaseSparseInitMLP, second: Any, goal: float = math
     (first if is_better else second).release()
     if is_better:
         estimator.net_ = second
-        estimator.best_epoch_ = len(second.history)
+        estimator.best_epoch_ = dict(second.callbacks_)["_keep_best"].best_epoch_
     return is_better
 
 

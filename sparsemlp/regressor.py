@@ -85,9 +85,10 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         A neuron that samples such a column starts as a question about a random set of its categories, or with its
         categories' mean target. A missing value is a category. Categories that ``fit`` has not seen, or in fewer
         than ten rows, are alike.
-    n_members : int, default=8
+    n_members : int or "auto", default="auto"
         Number of independent networks that are trained together and whose predictions are averaged. Each has its
-        own initialisation and batches.
+        own initialisation and batches. "auto" is 8, and 4 of more than 50,000 rows, where single networks differ
+        less; 8 in ``partial_fit``.
     loss : {"squared", "absolute_error", "huber"}, default="squared"
         Training loss of the standardised targets. Predictions tend to the conditional mean with "squared", and to
         the conditional median with "absolute_error". "huber" is half the square up to a distance of 1, and linear
@@ -95,8 +96,9 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         last two are for targets with gross errors or heavy tails: a few extreme ones change little.
     optimizer : {"adamw", "sgd"}, default="adamw"
         ``torch.optim.AdamW``, or plain SGD without momentum.
-    learning_rate : float, default=0.002
-        Initial learning rate.
+    learning_rate : float or "auto", default="auto"
+        Initial learning rate. "auto" is 0.002. Of more than 20,000 rows it grows with the square root of their
+        number, up to 0.005 from 125,000 rows on; not in ``partial_fit``.
     lr_schedule : {"constant", "cosine"}, default="constant"
         "cosine" falls from `learning_rate` to zero over `max_epochs`, step by step. A
         ``skorch.callbacks.LRScheduler`` among `callbacks` sets the rate instead.
@@ -107,8 +109,15 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         In torch's convention: a step shrinks weights by learning rate times weight decay.
     batch_size : int, default=256
         Largest number of rows in a step; the rows are shared evenly among ceil(n / batch_size) steps.
-    max_epochs : int, default=100
-        Largest number of passes over the training rows.
+    max_epochs : int or "auto", default="auto"
+        Largest number of passes over the training rows. "auto" is 100; of more than 100,000 rows so many that a
+        member sees ten million rows in all, 10 of a million.
+    max_seconds : float or None, default=None
+        Largest number of seconds that ``fit`` trains, counted from its call; None: no limit. Training ends in the
+        middle of an epoch, with the weights of the epoch, or part of one, with the smallest out-of-fold loss;
+        without out-of-fold rows, with the latest. The first batches are trained in any case, and scaling and trees
+        are not cut short. No warning follows; ``verbose=1`` says it. Results of a fit that ends so depend on the
+        speed of the machine; a fit that ends before is the same as without the limit. ``partial_fit`` ignores it.
     early_stopping : {"out_of_fold"} or bool, default="out_of_fold"
         "out_of_fold": the rows (at most 10000 of them) are partitioned among the members, and each member trains
         on all rows but its own part. The out-of-fold loss is that of each row under the one member that does not
@@ -205,6 +214,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
 
     # The loss of regression can rise once before it falls for long, where few rows are in the tail of y.
     _min_epochs: ClassVar[int] = 10
+    _most_epochs: ClassVar[int] = 100
 
     def __init__(
         self,
@@ -218,15 +228,16 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         richness: float | None = None,
         scaling: Scaling | None = "both",
         categorical_features: Literal["from_dtype"] | Sequence[int | str | bool] | None = "from_dtype",
-        n_members: int = 8,
+        n_members: int | Literal["auto"] = "auto",
         loss: RegressionLoss = "squared",
         optimizer: OptimizerName = "adamw",
-        learning_rate: float = 2e-3,
+        learning_rate: float | Literal["auto"] = "auto",
         lr_schedule: LrSchedule = "constant",
         weight_averaging: bool = True,
         weight_decay: float = 0.01,
         batch_size: int = 256,
-        max_epochs: int = 100,
+        max_epochs: int | Literal["auto"] = "auto",
+        max_seconds: float | None = None,
         early_stopping: bool | Literal["out_of_fold"] = "out_of_fold",
         validation_fraction: float = 0.15,
         search_steps: int = 10_000,
@@ -256,6 +267,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
+        self.max_seconds = max_seconds
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.search_steps = search_steps

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from sparsemlp._base import BaseSparseInitMLP
+from sparsemlp._many_rows import LEARNING_RATE
 from sparsemlp.classifier import SparseInitMLPClassifier
 from sparsemlp.regressor import SparseInitMLPRegressor
 from sparsemlp.trees import FEATURE_SAMPLINGS
@@ -192,7 +193,8 @@ def default_suggestions(*, dense: bool = False, regression: bool = False) -> dic
     names = ["scaling", "activation", "learning_rate", "weight_decay"]
     if not dense:
         names += ["sparsity", "feature_sampling"]
-    return {"width": _text(default["width"])} | {name: default[name] for name in names}
+    suggestions = {"width": _text(default["width"])} | {name: default[name] for name in names}
+    return suggestions | {"learning_rate": LEARNING_RATE}  # "auto" for all but large tables
 
 
 def _default(regression: bool) -> dict[str, Any]:

@@ -235,3 +235,21 @@ def test_the_parity_pages_differences_of_counts_are_those_of_the_committed_runs(
     found = float(stats.fisher_exact(table).pvalue)
     assert found == pytest.approx(float(p), abs=0.5 * 10 ** -len(p.split(".")[1]))
     assert f"p = {p}" in DETAILS.read_text(encoding="utf-8")
+
+
+def test_times_of_many_rows_follow_from_the_committed_fits():
+    fits = pd.read_csv(RESULTS / "many_rows.csv")
+    documented = {row[0]: row for row in cells(ROOT / "docs" / "limits.md")}
+    for table, rows in fits.groupby("table"):
+        mean = rows.groupby("training")[["cpu_seconds", "epochs", "score"]].mean()
+        small, now = mean.loc["as small"], mean.loc["auto"]
+        assert documented[table] == [
+            table,
+            f"{rows.rows.iloc[0]:,} x {rows['columns'].iloc[0]}",
+            str(len(rows) // 2),
+            f"{now.cpu_seconds / small.cpu_seconds:.2f}",
+            f"{small.epochs:.0f}",
+            f"{now.epochs:.0f}",
+            f"{small.score:.2f}",
+            f"{now.score:.2f}",
+        ]

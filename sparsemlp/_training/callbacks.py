@@ -10,6 +10,8 @@ import torch
 from skorch.callbacks import Callback
 from tqdm.auto import tqdm
 
+# tqdm's own bar, with a digit for the part of an epoch.
+BAR = "{l_bar}{bar}| {n:.1f}/{total} epochs [{elapsed}<{remaining}{postfix}]"
 # Far below the largest number of float32: outputs that cannot reach it are finite, for rows to come as well.
 LARGE = 1e25
 
@@ -27,6 +29,9 @@ class KeepBest(Callback):
         Whether patience ran out; :class:`StopWhenExhausted` acts on it, after all other callbacks.
     """
 
+    #: whether the best weights are restored in the end; else the last ones are kept, unless the loss diverges
+    restores_ = False
+
     def configure(self, monitors: list[tuple[str, int]], patience: int | None, every: int = 1) -> None:
         """Set what the next training needs.
 
@@ -37,11 +42,12 @@ class KeepBest(Callback):
             better and -1 where smaller is.
         patience : int or None
             Stop, and restore the best weights, after this many epochs without a better one. None: train to
-            the end and keep the last weights, unless the loss becomes infinite or NaN.
+            the end and keep the last weights, unless the time is over or the loss becomes infinite or NaN.
         every : int
             Look at every `every`-th epoch only, so that copying stays cheap if epochs have few steps.
         """
         self.monitors_, self.patience_, self.every_ = monitors, patience, every
+        self.restores_ = patience is not None
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Start from the weights as they are."""
@@ -50,6 +56,7 @@ class KeepBest(Callback):
         self.best_score_: tuple[float, ...] = (-math.inf,)
         self.diverged_ = self.exhausted_ = False
         self.copies_ = [parameter.detach().clone() for parameter in net.module_.parameters()]
+        self.out_of_fold_ = None
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, **kwargs: Any) -> None:
         """Copy the weights if this epoch is the best so far; say if it is time to stop."""
@@ -64,18 +71,21 @@ class KeepBest(Callback):
         score = tuple(sign * net.history[-1, name] for name, sign in self.monitors_)
         if score > self.best_score_ and _has_finite_outputs(net.module_, dataset_train):
             self.best_score_, self.best_epoch_ = score, epoch
+            self.out_of_fold_ = net.out_of_fold_
             net.session.compute(self._copy, net.module_, restore=False)
         elif self.patience_ is not None and epoch - self.best_epoch_ >= self.patience_:
             self.exhausted_ = True
 
     def on_train_end(self, net: Any, X: Any = None, **kwargs: Any) -> None:
-        """Restore the best weights, after early stopping or divergence."""
+        """Restore the best weights, where they are wanted or the last ones have diverged."""
         self.diverged_ = self.diverged_ or not _has_finite_outputs(net.module_, X)
-        if self.diverged_ or self.patience_ is not None:
+        if self.diverged_ or self.restores_:
             self._copy(net.module_, restore=True)
+            net.out_of_fold_ = self.out_of_fold_ or net.out_of_fold_
         else:
             self.best_epoch_ = len(net.history)
         self.copies_.clear()
+        self.out_of_fold_ = None
 
     @torch.no_grad()
     def _copy(self, module: torch.nn.Module, restore: bool) -> None:
@@ -129,7 +139,7 @@ def _largest_values(module: torch.nn.Module) -> list[float]:
 
 
 class Progress(Callback):
-    """A progress bar over epochs."""
+    """A progress bar over epochs, which moves within them as well."""
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Say if there are validation rows that decide nothing."""
@@ -144,14 +154,18 @@ class Progress(Callback):
         """Open the bar before the first epoch."""
         if getattr(self, "bar_", None) is None:
             hidden = sys.stderr is None  # without a console there is nowhere to show it
-            self.bar_ = tqdm(total=net.session.n_epochs, desc="training", unit="epoch", disable=hidden)
+            self.bar_ = tqdm(total=net.session.n_epochs, desc="training", bar_format=BAR, disable=hidden)
+        net.session.tell_progress = self._advance
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Advance, and show the latest losses and scores."""
+        """Show the latest losses and scores."""
         epoch = net.history[-1]
         names = ("train_loss", "out_of_fold_loss", "valid_loss", "valid_acc", "valid_r2")
         self.bar_.set_postfix({name: f"{epoch[name]:.4g}" for name in names if name in epoch}, refresh=False)
-        self.bar_.update()
+
+    def _advance(self, n_epochs: float) -> None:
+        """Show that so many epochs are done."""
+        self.bar_.update(n_epochs - self.bar_.n)
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Close the bar; say why it has not come to its end."""
@@ -160,5 +174,6 @@ class Progress(Callback):
             n_epochs, total = self.bar_.n, self.bar_.total
             self.bar_ = None
             if n_epochs < total:
+                n_done = f"{n_epochs:.1f}".removesuffix(".0")
                 reason = net.stop_reason or "a callback ended it"
-                print(f"sparsemlp: training ended after {n_epochs} of {total} epochs, because {reason}")
+                print(f"sparsemlp: training ended after {n_done} of {total} epochs, because {reason}")

@@ -29,6 +29,7 @@ from sparsemlp._training.interrupts import Interrupts, noting_interrupts
 from sparsemlp._training.out_of_fold import OutOfFold
 from sparsemlp._training.schedules import Schedule, schedule_of
 from sparsemlp._training.session import TrainingSession, training_session
+from sparsemlp._training.time_limit import TimeLimit
 
 LrSchedule = Literal["constant", "cosine"]
 LR_SCHEDULES: tuple[str, ...] = get_args(LrSchedule)
@@ -69,6 +70,8 @@ class FastNet(NeuralNet):
         self.out_of_fold_: OutOfFold | None = None
         #: the first layer before training, where it started sparse; None where it is not known
         self.start_: FirstLayerStart | None = None
+        #: when the fit is to end
+        self.time_limit = TimeLimit()
         #: why the latest training ended before its last epoch; None where it did not, or where a callback ended it
         self.stop_reason: str | None = None
         #: whether Ctrl-C ended it, and whether shortly after another one
@@ -146,11 +149,11 @@ class FastNet(NeuralNet):
             batches = session.batches_for_autograd(iterator)
             session.compute(run, batches, training, prefix, step_fn, **kwargs)
         else:
-            loss = session.compute(session.train_epoch, iterator)
+            loss, n_batches = session.compute(session.train_epoch, iterator)
             self.history.new_batch()  # the epoch is recorded as one batch of all rows
             self.history.record_batch(f"{prefix}_loss", loss)
             self.history.record_batch(f"{prefix}_batch_size", len(iterator.dataset))
-            self.history.record(f"{prefix}_batch_count", iterator.n_batches)
+            self.history.record(f"{prefix}_batch_count", n_batches)
         session.compute(session.end_epoch)
         self.out_of_fold_ = session.predict_out_of_fold()
         if self.out_of_fold_ is not None:

@@ -85,6 +85,8 @@ class TrainingSession:
         #: training steps by batch size, one for each group; made in the first epoch
         self.steps: dict[int, list[Callable[..., None]]] = {}
         self.n_steps_done = 0
+        #: called during an epoch, with the number of epochs done
+        self.tell_progress: Callable[[float], None] | None = None
         has_scheduler = any(isinstance(callback, LRScheduler) for _, callback in net.callbacks_)
         self.is_cosine = net.lr_schedule == "cosine" and not has_scheduler
         self.has_said_why = False
@@ -108,14 +110,18 @@ class TrainingSession:
             self.has_said_why = True
         return reason is not None
 
-    def train_epoch(self, stream: BatchStream) -> float:
-        """Train one epoch; the only wait for the device is for the epoch's mean loss at its end."""
+    def train_epoch(self, stream: BatchStream) -> tuple[float, int]:
+        """Train one epoch; return its mean loss and the number of its batches, which a time limit can cut off.
+
+        The only wait for the device is for the loss at its end.
+        """
         net, loss = self.net, self.net.criterion_.loss
         if not self.steps:
             sizes, precision = list(stream.pools), PRECISIONS[net.precision]
             self.steps = make_steps(net.module_, loss, net.optimizer_, sizes, self.n_groups, precision)
         device = self.dataset.target.device
         total = torch.zeros((), dtype=summing_dtype(device), device=device)
+        n_batches = n_rows = 0
         for pool, index in stream:
             batches = pool.fill(index)
             rates = [self._next_rate(stream) for _ in batches]
@@ -124,9 +130,18 @@ class TrainingSession:
                 [partial(self._train_group, group, step, batches, rates) for group, step in enumerate(steps)]
             )
             total += pool.summed_loss(loss.value, len(batches))
+            n_batches, n_rows = n_batches + len(batches), n_rows + index.numel()
+            if self._is_time_over(stream):
+                break
         if rates[-1] is not None:
             set_learning_rate(net.optimizer_, rates[-1])
-        return total.item() / (stream.n_members * stream.n_rows)
+        return total.item() / n_rows, n_batches
+
+    def _is_time_over(self, stream: BatchStream) -> bool:
+        """Say whether the time limit cuts the epoch off; tell how far training is."""
+        if self.tell_progress is not None:
+            self.tell_progress(self.n_steps_done / stream.n_batches)
+        return self.net.time_limit.is_over()
 
     def _train_group(
         self, group: int, step: Callable[..., None], batches: Sequence[BatchBuffers], rates: Sequence[float | None]
@@ -146,6 +161,8 @@ class TrainingSession:
             if rate is not None:
                 set_learning_rate(self.net.optimizer_, rate)
             yield batch
+            if self._is_time_over(stream):
+                break
 
     def after_autograd_step(self) -> None:
         """Take the weights of all members into the average."""

@@ -273,7 +273,7 @@ def test_nothing_is_said_by_default(capfd):
 def test_verbose_shows_a_progress_bar_and_says_once_if_the_path_is_slow(callbacks, capfd):
     small_classifier(verbose=1, callbacks=callbacks).fit(*labelled_rows())
     out, err = capfd.readouterr()
-    assert "5/5" in err
+    assert "5.0/5" in err
     assert "train_loss" in err
     assert out.count("autograd") == (0 if callbacks is None else 1)
     if callbacks:

@@ -35,6 +35,7 @@ PINNED = {
 # They change nothing of the method: where and how loudly it runs, for how long, and what only early stopping uses.
 FREE = {
     "max_epochs",
+    "max_seconds",
     "device",
     "random_state",
     "verbose",

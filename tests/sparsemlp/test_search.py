@@ -14,6 +14,7 @@ from sparsemlp import _search
 from sparsemlp._training.batches import DeviceRows, TabularDataset
 from sparsemlp._training.losses import LOSSES, make_loss
 from sparsemlp._training.out_of_fold import OutOfFold, constant_loss
+from sparsemlp._training.time_limit import TimeLimit
 from sparsemlp.datasets import make_sparse_parity
 
 OWN = {"n_members": 4, "early_stopping": "out_of_fold", "feature_sampling": "trees", "activation": "mixed"}
@@ -143,6 +144,7 @@ def test_a_second_training_follows_where_one_member_alone_has_found_something(
         module_=SimpleNamespace(n_members=4),
         out_of_fold_=OutOfFold(output, target, None),
         interrupts=SimpleNamespace(happened=False),
+        time_limit=TimeLimit(),
     )
     dataset = TabularDataset(DeviceRows(torch.zeros(400, 1)), target[:, 0], target, fold=torch.arange(400) % 4)
     estimator = SimpleNamespace(net_=net, richness=None, search_steps=1, warm_start=False)
@@ -156,8 +158,14 @@ def test_a_second_training_follows_where_one_member_alone_has_found_something(
 def test_a_second_net_is_kept_only_if_it_has_surely_found_something(share, is_kept, monkeypatch):
     def net(loss_of_an_epoch, n_epochs):
         history = [{"out_of_fold_loss": loss_of_an_epoch}] * n_epochs
-        interrupts = SimpleNamespace(happened=False)
-        return SimpleNamespace(criterion_=criterion, history=history, interrupts=interrupts, release=lambda: None)
+        return SimpleNamespace(
+            criterion_=criterion,
+            history=history,
+            callbacks_=[("_keep_best", SimpleNamespace(best_epoch_=n_epochs))],
+            interrupts=SimpleNamespace(happened=False),
+            time_limit=TimeLimit(),
+            release=lambda: None,
+        )
 
     criterion = SimpleNamespace(loss=make_loss("cross_entropy", 2))
     target = (torch.arange(400) % 2).float().unsqueeze(1)

@@ -12,6 +12,8 @@ from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor
 from sparsemlp.search_space import _cost, best_params, default_suggestions, suggest_params
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+#: what the learning rate is for tables of up to 20,000 rows
+AUTO = {"learning_rate": 0.002}
 SHORT = {"max_epochs": 1, "n_members": 2, "device": "cpu", "random_state": 0}
 
 
@@ -24,7 +26,7 @@ def test_the_defaults_are_in_the_space(dense):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # Optuna warns of a value outside its distribution
         params = suggest_params(optuna.trial.FixedTrial(default_suggestions(dense=dense)), 1000, 10, dense=dense)
-    default = SparseInitMLPClassifier(sparsity=None if dense else "auto").get_params()
+    default = SparseInitMLPClassifier(sparsity=None if dense else "auto").get_params() | AUTO
     assert params == {name: default[name] for name in params}
 
 
@@ -35,7 +37,7 @@ def test_the_regressors_own_defaults_are_the_first_trial_of_a_regression(dense):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         params = suggest_params(study.ask(), 1000, 10, dense=dense, regression=True)
-    default = SparseInitMLPRegressor(sparsity=None if dense else "auto").get_params()
+    default = SparseInitMLPRegressor(sparsity=None if dense else "auto").get_params() | AUTO
     assert params == {name: default[name] for name in params}
     assert params["activation"] != SparseInitMLPClassifier().activation
 

@@ -1,0 +1,32 @@
+"""What "auto" stands for in the parameters of training, which change with the number of rows.
+
+Single networks differ less the more rows they are trained on, so of many rows fewer do. The learning rate of small
+tables takes more passes over many rows than are worth their time. A larger one takes fewer, and the average of the
+weights takes out its noise, all the more since it is over more steps.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sparsemlp._base import BaseSparseInitMLP
+
+#: up to so many rows nothing changes; of more than MANY_ROWS members are fewer as well
+FEW_ROWS, MANY_ROWS = 20_000, 50_000
+MEMBERS, FEWER_MEMBERS = 8, 4
+LEARNING_RATE, LARGEST_RATE = 2e-3, 5e-3
+#: a member sees no more rows than these, in all epochs together: less than three minutes on two cores
+MAX_SEEN = 10_000_000
+
+
+def resolve(estimator: BaseSparseInitMLP, n_rows: int) -> dict[str, Any]:
+    """Return the parameters of `estimator` that may be "auto", as they are for a fit on `n_rows` rows."""
+    by_rows: dict[str, Any] = {
+        "n_members": MEMBERS if n_rows <= MANY_ROWS else FEWER_MEMBERS,
+        "learning_rate": min(LARGEST_RATE, LEARNING_RATE * max(1.0, math.sqrt(n_rows / FEW_ROWS))),
+        "max_epochs": max(1, min(estimator._most_epochs, MAX_SEEN // max(1, n_rows))),
+    }
+    given = {name: getattr(estimator, name) for name in by_rows}
+    return by_rows | {name: value for name, value in given.items() if value != "auto"}
