@@ -341,7 +341,7 @@ def _binned(columns: np.ndarray, numeric: np.ndarray, n_bins: int) -> tuple[np.n
     """
     columns, edges = columns.copy(), {}
     for j in numeric:
-        values = np.unique(columns[:, j])
+        values = np.unique(columns[:, j]).astype(np.float64)
         if len(values) <= n_bins:
             edges[j] = (values[1:] + values[:-1]) / 2
         else:

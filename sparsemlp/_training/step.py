@@ -185,8 +185,9 @@ class TrainingStep:
         full = module.input_layer.weight.dtype
         dtype = full if dtype is None else dtype
         self.is_low_precision = dtype != full
-        #: None among others
-        self.lone = LoneMember() if independent and module.n_members == 1 else None
+        #: None among others, and on devices that round as they like
+        is_on_cpu = module.input_layer.weight.device.type == "cpu"
+        self.lone = LoneMember() if independent and module.n_members == 1 and is_on_cpu else None
         if self.lone is not None:
             for parameter in module.parameters():
                 self.lone.move_(parameter)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, wait
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -91,6 +93,7 @@ class ComputePool:
         _wait_for(*self._ended)
         for thread in self._threads:
             thread.join()
+            _wait_until_gone(thread)
 
     def _start_threads(self, prepare: Callable[[], int]) -> None:
         """Start and prepare the threads, in a thread that ends with it.
@@ -147,6 +150,16 @@ def _wait_for(*events: threading.Event) -> None:
     except KeyboardInterrupt:
         _wait_for(*events)
         raise
+
+
+def _wait_until_gone(thread: threading.Thread) -> None:
+    """Wait for the system's thread, which ends a moment after Python's: the caller may fork.
+
+    A thread that ends gives its memory back to MKL. In a process that is forked meanwhile, MKL's list of that
+    memory is broken, and products never return.
+    """
+    while Path(f"/proc/self/task/{thread.native_id}").exists():  # only Linux has it; others seldom fork
+        time.sleep(1e-5)
 
 
 def _run(future: Future, function: Callable[[], Any]) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from sparsemlp._training import threads
 from sparsemlp._training.net import ClassifierNet
 from sparsemlp._training.step import TrainingStep
 from sparsemlp._training.threads import compute_threads
+
+THREADS_OF_THE_SYSTEM = Path("/proc/self/task")
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
@@ -94,6 +97,18 @@ def test_the_number_of_new_threads_is_kept_where_it_is_not_the_callers():
             assert torch.get_num_threads() == before
     finally:
         in_a_new_thread(lambda: torch.set_num_threads(before))
+
+
+@pytest.mark.skipif(not THREADS_OF_THE_SYSTEM.exists(), reason="the system does not list its threads")
+def test_threads_are_gone_when_they_have_ended():  # a fork in the moment in which one ends breaks MKL's memory
+    def product():
+        torch.ones(64, 64) @ torch.ones(64, 64)
+        return threading.get_native_id()
+
+    for _ in range(50):
+        with compute_threads(2, n_inner=1) as compute:
+            numbers = set(compute.map([product] * 4))
+        assert not numbers & {int(path.name) for path in THREADS_OF_THE_SYSTEM.iterdir()}
 
 
 def test_ctrl_c_while_threads_start_leaves_none_and_their_number_as_it_was(monkeypatch):
