@@ -12,7 +12,7 @@ from sparsemlp import SparseInitMLP
 from sparsemlp._data import SampledRows
 from sparsemlp._training.out_of_fold import assign_members
 from sparsemlp.lottery import KeepInitialisation
-from sparsemlp.trees import TreePaths, splits_
+from sparsemlp.trees import TreePaths, _binned, splits_
 
 
 def generator(seed=0):
@@ -37,15 +37,16 @@ def paths_by_recursion(nodes, i=0, above=()):
 
 
 def test_paths_are_those_of_the_trees_from_leaf_to_root(monkeypatch):
+    X, Y = rows_of_a_box()
     grown = []
 
     class Recorded(HistGradientBoostingRegressor):
-        def fit(self, *args, **kwargs):
-            grown.append(super().fit(*args, **kwargs))
-            return self
+        def fit(self, bins, goal, sample_weight):
+            grown.append(HistGradientBoostingRegressor(**self.get_params()).fit(X, goal, sample_weight))
+            return super().fit(bins, goal, sample_weight)
 
     monkeypatch.setattr(sklearn.ensemble, "HistGradientBoostingRegressor", Recorded)
-    paths = grow(*rows_of_a_box())
+    paths = grow(X, Y)
     expected = [path for (tree,) in grown[0]._predictors for path in paths_by_recursion(tree.nodes) if path]
     total = sum(gain for path in expected for _, _, gain in path)
     expected = sorted(
@@ -121,6 +122,24 @@ def test_of_two_scalings_trees_see_one_and_indicators_they_always_see():
         assert not {2, 10} <= used
         seen |= used
     assert {2, 5, 10, 13} <= seen
+
+
+@pytest.mark.parametrize("n_rows", [3, 255, 256, 1020, 5000])
+def test_bins_are_between_quantiles_or_between_all_values_where_these_are_few(n_rows):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, 4)).astype(np.float32)
+    X[:, 1] = np.round(X[:, 1], 2)
+    X[:, 2] = np.where(rng.random(n_rows) < 0.9, 0, X[:, 2])
+    X[:, 3] = 1
+    bins, edges = _binned(X, np.array([0, 1, 2, 3]), 255)
+    for j, values in enumerate(X.T.astype(np.float64)):
+        known = np.unique(values)
+        expected = (known[1:] + known[:-1]) / 2
+        if len(known) > 255:  # as scikit-learn's boosted trees have it
+            shares = np.linspace(0, 100, 256)[1:-1]
+            expected = np.unique(np.percentile(values, shares, method="averaged_inverted_cdf"))
+        np.testing.assert_array_equal(edges[j], expected)
+        np.testing.assert_array_equal(bins[:, j], (values[:, np.newaxis] > expected).sum(axis=1))
 
 
 @pytest.mark.parametrize("n_rows", [200, 2000])  # fewer and more different values than bins
