@@ -1,6 +1,6 @@
 """Measure what a fit of the classifier's defaults costs, by rows, columns and classes.
 
-    OMP_NUM_THREADS=1 python examples/limits.py
+    python examples/limits.py
     python examples/limits.py --large
 
 Prints a Markdown table: seconds of a fit, of the processor in it and of a prediction of 10,000 rows, and the size

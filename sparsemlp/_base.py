@@ -173,10 +173,10 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         MemoryError
             If there is not enough memory; the message says what the first layer needs, and what to lower.
         """
-        limit = TimeLimit()
+        limit = TimeLimit(self.max_seconds)  # preparing the rows counts
         with self._explained_memory_errors(X):
             dataset, validation = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
-            limit.seconds, self.net_.time_limit = self.max_seconds, limit
+            self.net_.time_limit = limit
             self._temperature = 1.0  # callbacks predict with it, also after a warm start
             try:
                 start = None if dataset.strong is None else copy.deepcopy(self.net_.module_)

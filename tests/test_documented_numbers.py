@@ -5,7 +5,19 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.documented import DETAILS, LUCK, RESULTS, ROOT, TORCH, cells, interval, steps
+from helpers.documented import (
+    DETAILS,
+    LUCK,
+    RESULTS,
+    ROOT,
+    TORCH,
+    cells,
+    interval,
+    one_line,
+    p_of_counts,
+    p_of_steps,
+    steps,
+)
 from scipy import stats
 
 from benchmarks.parity.grids import EXPERIMENTS
@@ -62,7 +74,7 @@ def test_every_number_of_the_comparison_follows_from_the_committed_scores(row):
 def test_the_comparison_has_a_row_for_each_model_and_the_leads_of_the_sparse_start():
     rows = {row[0] for row in cells(COMPARISON) if "±" in row[1]}
     assert rows == set(COMPARED)
-    text = " ".join(COMPARISON.read_text(encoding="utf-8").split())
+    text = one_line(COMPARISON)
     scores = pd.read_csv(RESULTS / "tables" / "scores.csv").query("not tuned")
     by_split = scores.pivot_table(index=["task", "seed", "size"], columns="model", values="score")
     leads = (by_split["sparse_mlp"] - by_split["dense_mlp"]).groupby(["size", "task"]).mean()
@@ -170,7 +182,7 @@ def test_the_parity_pages_edges_and_their_ratios_follow_from_the_committed_runs(
         found += [str(edges.ratio(width, sparse, dense)) for dense in (torchs, zeros)]
         assert written[str(width)] == found
     means = [f"{edges.mean_ratio(sparse, dense)[0]}" for dense in (torchs, zeros)]
-    text = " ".join(DETAILS.read_text(encoding="utf-8").split())
+    text = one_line(DETAILS)
     assert (
         f"The geometric mean of the ratios is {means[0]} for torch's biases and {means[1]} for zero biases."
         in text
@@ -192,7 +204,7 @@ def test_the_parity_pages_steps_by_rows_follow_from_the_committed_runs(parity_ru
             (row,) = rates(runs[n]).to_dict("records")
             assert (row["successes"], row["runs"]) == (20, 20)
             assert text == f"{row['median_steps']:.0f} ({row['steps_low']:.0f} to {row['steps_high']:.0f})"
-        p = stats.mannwhitneyu(steps(runs[6000]), steps(runs[0])).pvalue
+        p = p_of_steps(runs[6000], runs[0])
         assert found[5] == f"p = {p:.1g}"
 
 
@@ -231,9 +243,7 @@ def test_the_parity_pages_differences_of_counts_are_those_of_the_committed_runs(
 ):
     runs = [parity_study(parity_runs, **fields)["succeeded"] for fields in (first, first | second)]
     assert tuple(int(one.sum()) for one in runs) == counts
-    table = [[int(one.sum()), len(one) - int(one.sum())] for one in runs]
-    found = float(stats.fisher_exact(table).pvalue)
-    assert found == pytest.approx(float(p), abs=0.5 * 10 ** -len(p.split(".")[1]))
+    assert p_of_counts(*runs) == pytest.approx(float(p), abs=0.5 * 10 ** -len(p.split(".")[1]))
     assert f"p = {p}" in DETAILS.read_text(encoding="utf-8")
 
 

@@ -2,7 +2,19 @@
 
 import pandas as pd
 import pytest
-from helpers.documented import DETAILS, NETS, PARITY, RESULTS, SPARSE, TORCH, cells, interval, steps
+from helpers.documented import (
+    DETAILS,
+    NETS,
+    PARITY,
+    RESULTS,
+    SPARSE,
+    TORCH,
+    cells,
+    interval,
+    one_line,
+    p_of_counts,
+    p_of_steps,
+)
 from scipy import stats
 
 from benchmarks.parity.stored_runs import setting_key
@@ -24,10 +36,6 @@ def paper_study(runs, **fields):
     return runs[(runs[list(default | fields)] == pd.Series(default | fields)).all(axis=1)]
 
 
-def one_line(page):
-    return " ".join(page.read_text(encoding="utf-8").split())
-
-
 def succeeded(runs):
     return f"{runs['succeeded'].sum()} of {len(runs)}"
 
@@ -45,7 +53,7 @@ def test_success_and_steps_at_the_papers_size_follow_from_the_committed_runs(pap
         few, some, many, fresh = (runs[runs["n_samples"] == n] for n in (1000, 2000, 6000, 0))
         assert found[:2] == [succeeded(few), succeeded(some)]
         assert found[2:5] == [median_steps(many), succeeded(fresh), median_steps(fresh)]
-        assert found[5] == f"p = {stats.mannwhitneyu(steps(many), steps(fresh)).pvalue:.1g}"
+        assert found[5] == f"p = {p_of_steps(many, fresh):.1g}"
 
 
 def test_edges_and_pairs_of_widths_at_the_papers_size_follow_from_the_committed_runs(paper_runs):
@@ -88,7 +96,7 @@ def test_success_by_depth_follows_from_the_committed_rows():
 )
 def test_differences_of_steps_by_depth_follow_from_the_committed_rows(first, second, p):
     rows = pd.read_csv(RESULTS / "parity-paper" / "nets-depth.csv").set_index(["depth", "sparsity", "n_samples"])
-    found = stats.mannwhitneyu(steps(rows.loc[first]), steps(rows.loc[second])).pvalue
+    found = p_of_steps(rows.loc[first], rows.loc[second])
     assert f"{found:.0e}" == p
     assert p in one_line(NETS)
 
@@ -104,8 +112,7 @@ def test_differences_of_steps_by_depth_follow_from_the_committed_rows(first, sec
 )
 def test_differences_of_counts_by_depth_follow_from_the_committed_rows(first, second, p):
     rows = pd.read_csv(RESULTS / "parity-paper" / "nets-depth.csv").set_index(["depth", "sparsity", "n_samples"])
-    counts = [rows.loc[one]["succeeded"].sum() for one in (first, second)]
-    found = stats.fisher_exact([[n, 20 - n] for n in counts]).pvalue
+    found = p_of_counts(rows.loc[first]["succeeded"], rows.loc[second]["succeeded"])
     assert float(f"{found:.1g}") == float(p)
     assert p in one_line(NETS)
 
@@ -164,7 +171,7 @@ def test_steps_by_batch_follow_from_the_committed_runs(paper_runs, start, p):
     )
     words = f"{median_steps(small)} and {median_steps(large)}"
     assert words in one_line(PARITY).replace(" steps with a sparse start and", " with a sparse start and")
-    assert f"{stats.mannwhitneyu(steps(small), steps(large)).pvalue:.1g}" == p
+    assert f"{p_of_steps(small, large):.1g}" == p
 
 
 def test_large_batches_of_rows_that_come_again_are_slower_from_a_sparse_start(paper_runs):
@@ -172,7 +179,7 @@ def test_large_batches_of_rows_that_come_again_are_slower_from_a_sparse_start(pa
         paper_study(paper_runs, max_steps=40_000, width=100, start=SPARSE, n_samples=3000, batch_size=size)
         for size in (8, 512)
     )
-    p = stats.mannwhitneyu(steps(small), steps(large)).pvalue
+    p = p_of_steps(small, large)
     words = f"{median_steps(small)} steps with 8, and with 512 only {succeeded(large)} runs learn (p = {p:.1g})"
     assert words in one_line(PARITY)
 
@@ -191,7 +198,7 @@ def test_errors_on_parities_of_all_inputs_follow_from_the_committed_runs(paper_r
 @pytest.mark.parametrize("width", [30, 300])
 def test_steps_of_both_starts_on_fresh_rows_follow_from_the_committed_runs(paper_runs, width):
     sparse, dense = (paper_study(paper_runs, width=width, n_samples=0, start=start) for start in (SPARSE, TORCH))
-    p = stats.mannwhitneyu(steps(sparse), steps(dense)).pvalue
+    p = p_of_steps(sparse, dense)
     found = (f"{median_steps(sparse)} steps against", f"{median_steps(sparse)} against")
     assert any(f"{words} {median_steps(dense)}, p = {p:.1g}" in one_line(PARITY) for words in found)
 
@@ -200,11 +207,10 @@ def test_both_starts_with_few_rows_at_width_300_are_those_of_the_committed_runs(
     page = one_line(PARITY)
     for n_samples, words in ((800, "{} steps against {} with 800 rows"), (1000, "{} against {} with 1000")):
         runs = [paper_study(paper_runs, width=300, n_samples=n_samples, start=start) for start in (SPARSE, TORCH)]
-        p = stats.mannwhitneyu(*map(steps, runs)).pvalue
+        p = p_of_steps(*runs)
         assert f"{words.format(*map(median_steps, runs))} (p = {p:.1g})" in page
         if n_samples == 800:
-            counts = [[one["succeeded"].sum(), (one["succeeded"] == 0).sum()] for one in runs]
-            p = stats.fisher_exact(counts).pvalue
+            p = p_of_counts(*(one["succeeded"] for one in runs))
             found = "with 800 rows, {} sparse and {} dense runs learn".format(*map(succeeded, runs))
             assert f"{found} (p = {p:.1g})" in page
 
@@ -231,10 +237,10 @@ def test_more_inputs_and_a_higher_degree_are_those_of_the_committed_runs(paper_r
         (SPARSE, "{} and {}"),
     ):
         runs = [paper_study(paper_runs, n_features=100, width=300, start=start, n_samples=n) for n in (10_000, 0)]
-        p = stats.mannwhitneyu(*map(steps, runs)).pvalue
+        p = p_of_steps(*runs)
         assert f"{words.format(*map(median_steps, runs))} (p = {p:.1g})" in one_line(PARITY)
     runs = [paper_study(paper_runs, n_informative=4, width=300, start=s, n_samples=0) for s in (SPARSE, TORCH)]
-    p = stats.mannwhitneyu(*map(steps, runs)).pvalue
+    p = p_of_steps(*runs)
     words = "sparse {}, dense {}".format(*map(median_steps, runs))
     assert f"{words} (p = {p:.1g})" in one_line(PARITY)
 
@@ -254,6 +260,6 @@ def test_success_falls_from_many_rows_to_fresh_ones_as_the_page_says(paper_runs)
     for start, name in ((TORCH, "dense"), (SPARSE, "sparse")):
         many, fresh = (paper_study(paper_runs, width=10, start=start, n_samples=n) for n in (10_000, 0))
         assert succeeded(many) == "50 of 50"
-        counts = [[runs["succeeded"].sum(), (runs["succeeded"] == 0).sum()] for runs in (many, fresh)]
-        words.append(f"{succeeded(fresh)} {name} (p = {stats.fisher_exact(counts).pvalue:.1g})")
+        p = p_of_counts(many["succeeded"], fresh["succeeded"])
+        words.append(f"{succeeded(fresh)} {name} (p = {p:.1g})")
     assert f"with 10 000 rows all 50 runs learn; on fresh rows {' and '.join(words)}" in one_line(PARITY)

@@ -13,15 +13,14 @@ from sparsemlp._training.callbacks import KeepBest
 class TimeLimit:
     """Says when the time of a fit is over, which begins with this object.
 
-    Attributes
+    Parameters
     ----------
     seconds : float or None
         How long the fit may take; None: as long as it likes.
     """
 
-    seconds: float | None = None
-
-    def __init__(self) -> None:
+    def __init__(self, seconds: float | None = None) -> None:
+        self.seconds = seconds
         self.start = monotonic()
 
     def is_over(self) -> bool:
