@@ -2,7 +2,8 @@
 
 from importlib.metadata import version
 
-from sparsemlp.classifier import SparseInitMLPClassifier, paper_net
+from sparsemlp._paper_net import paper_net
+from sparsemlp.classifier import SparseInitMLPClassifier
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.regressor import SparseInitMLPRegressor
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
+from sparsemlp._parameters import EstimatorParameters
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.interrupts import SECONDS
 from sparsemlp._training.out_of_fold import constant_loss
-
-if TYPE_CHECKING:
-    from sparsemlp._base import BaseSparseInitMLP
 
 # Training was cut off if the out-of-fold loss has fallen in its last quarter by this share of itself, and by this
 # share of the loss of a constant prediction: then more epochs are worth their time. On most tables the loss falls
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 STILL_FALLS, WORTH_IT = 0.05, 0.005
 
 
-def warn_if_cut_off(estimator: BaseSparseInitMLP, dataset: TabularDataset) -> None:
+def warn_if_cut_off(estimator: EstimatorParameters, dataset: TabularDataset) -> None:
     """Say so where `max_epochs` ended a training whose out-of-fold loss was still falling."""
     net, max_epochs = estimator.net_, estimator._resolved["max_epochs"]
     if dataset.fold is None or estimator.warm_start or len(net.history) != max_epochs:

@@ -1,4 +1,4 @@
-"""From the user's table to training data: rows are checked, split, scaled once and encoded once."""
+"""From the user's table to training data: rows are checked and weighted, scaled once and encoded once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from scipy import sparse
 from sklearn.base import is_regressor
-from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d
 from sklearn.utils.validation import (
     _check_feature_names,
@@ -21,8 +20,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sparsemlp._equal_rows import equal_rows
 from sparsemlp._frames import CategoryEncoder, find_categorical
+from sparsemlp._parameters import EstimatorParameters
 from sparsemlp._tables import read_targets, reading
 from sparsemlp._training.batches import DeviceRows, Rows, SparseRows, TabularDataset
 from sparsemlp._training.devices import has_room, torch_as_it_comes
@@ -88,7 +87,7 @@ class SampledRows(NamedTuple):
             return compute.map([partial(grow, member) for member in range(n_members)])
 
 
-def check_table(estimator: Any, X: Any, *y: Any, reset: bool = False) -> Any:
+def check_table(estimator: EstimatorParameters, X: Any, *y: Any, reset: bool = False) -> Any:
     """Validate a table, and y where it is given; `reset` learns its features and their categories.
 
     Categories become codes, see :class:`sparsemlp._frames.CategoryEncoder`.
@@ -110,7 +109,13 @@ def check_table(estimator: Any, X: Any, *y: Any, reset: bool = False) -> Any:
 
 
 def check_rows(
-    estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, reset: bool = False, y_name: str = "y"
+    estimator: EstimatorParameters,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    reset: bool = False,
+    y_name: str = "y",
 ) -> CheckedRows:
     """Validate a table, without its rows of zero weight; `reset` learns the number and names of the features."""
     X, y, sample_weight = _without_zero_weights(X, y, sample_weight)
@@ -147,26 +152,32 @@ def of_order_one(weight: np.ndarray) -> np.ndarray:
     return weight if abs(exponent) < MAX_EXPONENT else np.ldexp(weight, -exponent)
 
 
-def hold_out(
-    rows: CheckedRows, validation_fraction: float, seed: int, *, stratified: bool
-) -> tuple[CheckedRows, CheckedRows]:
-    """Split rows at random into those to train on and those to validate on, equal rows all into the same part."""
-    equal = equal_rows(rows.X, largest=len(rows.y) * min(validation_fraction, 1 - validation_fraction) / 2)
-    units = rows if equal is None else [np.arange(len(equal.first))]
-    labels = rows.y if equal is None else rows.y[equal.first]
-    try:
-        parts = train_test_split(
-            *units, test_size=validation_fraction, stratify=labels if stratified else None, random_state=seed
-        )
-    except ValueError as error:
-        raise ValueError(
-            f"validation_fraction={validation_fraction} cannot split the {len(rows.y)} rows so that every "
-            f"class is in both parts ({error}); give X_val and y_val, or pass early_stopping=False"
-        ) from error
-    if equal is not None:
-        index = [np.flatnonzero(np.isin(equal.group, groups)) for groups in parts]
-        parts = [values[part] for values in rows for part in index]
-    return CheckedRows(*parts[::2]), CheckedRows(*parts[1::2])
+def with_class_weights(
+    estimator: EstimatorParameters, rows: CheckedRows, y_train: np.ndarray | None = None
+) -> CheckedRows:
+    """Multiply the weights of the rows by those of their classes, as these are frequent in `y_train`."""
+    by_class = estimator._class_weights(rows.y, rows.y if y_train is None else y_train)
+    with np.errstate(over="ignore", under="ignore"):
+        weight = rows.weight if by_class is None else rows.weight * by_class
+        if not np.isfinite(weight.sum()):
+            raise ValueError(
+                "sample_weight or class_weight is so large that its sum overflows; only ratios count, so "
+                "divide by the largest"
+            )
+    return rows._replace(weight=weight)
+
+
+def fitted_scaler(
+    estimator: EstimatorParameters, rows: CheckedRows, features: np.ndarray | None = None
+) -> InputScaler:
+    """Learn the scales of some features, or of all."""
+    encoder = estimator._categories
+    categorical = [] if encoder is None else np.flatnonzero(encoder.is_categorical).tolist()
+    target = estimator._encode_y(rows.y)[1] if categorical else None
+    # the rows of a first chunk may all have the weight 0
+    weight = of_order_one(rows.weight) if rows.weight.any() else None
+    scaler = InputScaler(estimator.scaling, estimator._seeds["scaler"], categorical, features)
+    return scaler.fit(rows.X, target, sample_weight=weight)
 
 
 class EncodedRows:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
+import torch
 from sklearn.utils.metaestimators import available_if
 
 from sparsemlp.inspection import feature_importances
@@ -80,6 +81,12 @@ class FittedAttributes:
     def device_(self) -> str:
         """Name of the device that the network is on."""
         return str(self._fitted("device_").module_.input_layer.weight.device)
+
+    @property
+    def _device(self) -> torch.device:
+        """The device that the network is on."""
+        device: torch.device = self.net_.module_.input_layer.weight.device
+        return device
 
     @property
     def feature_importances_(self) -> np.ndarray:

@@ -8,10 +8,9 @@ weights takes out its noise, all the more since it is over more steps.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sparsemlp._base import BaseSparseInitMLP
+from sparsemlp._parameters import EstimatorParameters
 
 #: up to so many rows nothing changes; of more than MANY_ROWS members are fewer as well
 FEW_ROWS, MANY_ROWS = 20_000, 50_000
@@ -21,7 +20,7 @@ LEARNING_RATE, LARGEST_RATE = 2e-3, 5e-3
 MAX_SEEN = 10_000_000
 
 
-def resolve(estimator: BaseSparseInitMLP, n_rows: int) -> dict[str, Any]:
+def resolve(estimator: EstimatorParameters, n_rows: int) -> dict[str, Any]:
     """Return the parameters of `estimator` that may be "auto", as they are for a fit on `n_rows` rows."""
     by_rows: dict[str, Any] = {
         "n_members": MEMBERS if n_rows <= MANY_ROWS else FEWER_MEMBERS,

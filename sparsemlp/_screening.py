@@ -9,22 +9,16 @@ ultrahigh dimensional feature space*, Journal of the Royal Statistical Society B
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils import gen_batches
 
-from sparsemlp._data import CheckedRows, EncodedRows
-from sparsemlp._search import keep_if_better, train_another
-from sparsemlp._training.batches import TabularDataset
-from sparsemlp.module import SparseInitMLP
+from sparsemlp._data import CheckedRows, EncodedRows, fitted_scaler
+from sparsemlp._parameters import EstimatorParameters
 from sparsemlp.trees import TreePaths, divisions, smallest_leaf
-
-if TYPE_CHECKING:
-    from sparsemlp._base import BaseSparseInitMLP
 
 # Up to so many features all are seen. Of more, each member sees those whose best single split gains most, and some
 # that are chosen at random for all members.
@@ -36,13 +30,15 @@ STRONG = 0.1
 BLOCK_VALUES = 2**18
 
 
-def is_wide(estimator: BaseSparseInitMLP, X: Any) -> bool:
+def is_wide(estimator: EstimatorParameters, X: Any) -> bool:
     """Say whether features are to be chosen for a network that starts on the rows X."""
     by_trees = estimator.feature_sampling == "trees" and estimator.sparsity is not None
     return by_trees and X.shape[1] >= X.shape[0] and not estimator.warm_start
 
 
-def screen(estimator: BaseSparseInitMLP, rows: CheckedRows, encoded: EncodedRows, fold: np.ndarray) -> EncodedRows:
+def screen(
+    estimator: EstimatorParameters, rows: CheckedRows, encoded: EncodedRows, fold: np.ndarray
+) -> EncodedRows:
     """Choose the features of every member; fit ``scaler_`` again for those that any of them sees.
 
     Parameters
@@ -76,7 +72,7 @@ def screen(estimator: BaseSparseInitMLP, rows: CheckedRows, encoded: EncodedRows
         np.maximum.at(gain, estimator.scaler_.column_features_, gains)
         sees[member, np.argsort(-gain, kind="stable")[:N_BEST]] = True
     sees[:, torch.randperm(n_features, generator=generator)[: max(N_RANDOM, least)].numpy()] = True
-    estimator._fit_scaler(rows, np.flatnonzero(sees.any(axis=0)))
+    estimator.scaler_ = fitted_scaler(estimator, rows, np.flatnonzero(sees.any(axis=0)))
     encoded = EncodedRows(rows, estimator.scaler_, estimator._encode_y)
     encoded.is_screened = True
     encoded.columns = torch.from_numpy(sees[:, estimator.scaler_.column_features_].astype(np.float32))
@@ -147,13 +143,3 @@ def strong_columns(paths: Sequence[TreePaths | None], column_features: np.ndarra
         gain = np.bincount(column_features, trees.column_gain)
         strong.append((gain >= STRONG * gain.max())[column_features])
     return torch.tensor(np.array(strong), dtype=torch.float32)
-
-
-def try_strong_columns(
-    estimator: BaseSparseInitMLP, module: SparseInitMLP, dataset: TabularDataset, validation: TabularDataset | None
-) -> None:
-    """Train `module` on strong columns alone; keep the network with the smaller out-of-fold loss."""
-    rows = copy.copy(dataset)
-    rows.columns = dataset.strong
-    n_epochs = estimator._resolved["max_epochs"]
-    keep_if_better(estimator, train_another(estimator, module, rows, validation, n_epochs))

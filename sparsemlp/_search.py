@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import copy
-import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sparsemlp._convergence import warn_of_interrupt
+from sparsemlp._parameters import EstimatorParameters
+from sparsemlp._second_net import keep_if_better, smallest_loss, train_another
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.out_of_fold import constant_loss
 from sparsemlp.module import SparseInitMLP
-
-if TYPE_CHECKING:
-    from sparsemlp._base import BaseSparseInitMLP
 
 # Nothing was found if the out-of-fold loss was never below this share of the loss of a constant prediction.
 FOUND = 0.99
@@ -43,7 +41,7 @@ PAPER: dict[str, Any] = {
 
 
 def search_if_little_was_found(
-    estimator: BaseSparseInitMLP, dataset: TabularDataset, validation: TabularDataset | None
+    estimator: EstimatorParameters, dataset: TabularDataset, validation: TabularDataset | None
 ) -> None:
     """Train a second net as the paper does where the first one found nothing, or a part; keep the better one.
 
@@ -56,7 +54,7 @@ def search_if_little_was_found(
     if first.interrupts.happened or first.time_limit.is_over():
         return
     constant = constant_loss(dataset, first.criterion_.loss)
-    smallest = _smallest_loss(first)
+    smallest = smallest_loss(first)
     has_found_something = smallest < FOUND * constant
     has_found_much = smallest <= LITTLE * constant or _best_members_loss(first) >= ONE_MEMBERS * constant
     if has_found_something and has_found_much:
@@ -81,7 +79,7 @@ def search_if_little_was_found(
 
 
 def _search(
-    estimator: BaseSparseInitMLP, dataset: TabularDataset, validation: TabularDataset | None, goal: float
+    estimator: EstimatorParameters, dataset: TabularDataset, validation: TabularDataset | None, goal: float
 ) -> Any:
     """Return the net of the second training, which ends once it has found something, or after all its steps."""
     weight = estimator.net_.module_.input_layer.weight
@@ -107,42 +105,6 @@ def _search(
     return train_another(estimator, module, rows, validation, n_epochs, goal, **PAPER)
 
 
-def train_another(
-    estimator: BaseSparseInitMLP,
-    module: SparseInitMLP,
-    rows: TabularDataset,
-    validation: TabularDataset | None,
-    n_epochs: int,
-    goal: float = math.inf,
-    **parameters: Any,
-) -> Any:
-    """Return the net of `module`, trained with other `parameters` until its out-of-fold loss is below `goal`."""
-    if rows.columns is not None:
-        module.see_only_(rows.columns)
-    other = object.__new__(type(estimator))  # a copy would copy the fitted net
-    for name, value in (vars(estimator) | parameters).items():
-        setattr(other, name, value)
-    other._resolved = estimator._resolved | parameters
-    other.net_ = other._make_net(module, [])
-    other.net_.time_limit = estimator.net_.time_limit
-    dict(other.net_.callbacks_)["_long_enough"].goal = goal
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a net that diverges has found nothing
-        other._train(rows, validation, n_epochs)
-    return other.net_
-
-
-def keep_if_better(estimator: BaseSparseInitMLP, second: Any, goal: float = math.inf) -> bool:
-    """Keep the net with the smaller out-of-fold loss, the second one only if its loss was below `goal`."""
-    first = estimator.net_
-    is_better = _smallest_loss(second) < min(goal, _smallest_loss(first))
-    (first if is_better else second).release()
-    if is_better:
-        estimator.net_ = second
-        estimator.best_epoch_ = dict(second.callbacks_)["_keep_best"].best_epoch_
-    return is_better
-
-
 def _warn_that_nothing_was_found(where: str, more: str = "") -> None:
     warnings.warn(
         f"The out-of-fold loss was never clearly below that of a constant prediction{where}: nothing was found. "
@@ -150,10 +112,6 @@ def _warn_that_nothing_was_found(where: str, more: str = "") -> None:
         ConvergenceWarning,
         stacklevel=4,
     )
-
-
-def _smallest_loss(net: Any) -> float:
-    return min(epoch["out_of_fold_loss"] for epoch in net.history)
 
 
 def _best_members_loss(net: Any) -> float:

@@ -1,10 +1,10 @@
-"""SparseInitMLPClassifier, and the paper's net as a setting of it."""
+"""SparseInitMLPClassifier."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal, Self, Unpack
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -17,8 +17,6 @@ from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
 from sparsemlp._conformal import cv_plus_sets
 from sparsemlp._fitted import all_or_nothing, only_if
-from sparsemlp._paper_options import PaperOptions
-from sparsemlp._search import PAPER
 from sparsemlp._tables import read_targets
 from sparsemlp._training.losses import CLASSIFICATION_LOSSES, ClassificationLoss, Criterion, Loss, make_loss
 from sparsemlp._training.net import ClassifierNet, LrSchedule, MultilabelNet
@@ -564,60 +562,3 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 def _class_columns(loss: Loss, output: torch.Tensor) -> torch.Tensor:
     """Return one column a class of the members together, for skorch."""
     return loss.class_columns(loss.combine(output))
-
-
-def paper_net(
-    width: int = 1000, sparsity: int | None = 2, **overrides: Unpack[PaperOptions]
-) -> SparseInitMLPClassifier:
-    """Return a classifier with every option of the paper's net pinned, whatever the defaults are.
-
-    One hidden ReLU layer, +-1 sparse weights, zero biases, hinge loss, plain SGD with learning rate 0.1 and
-    weight decay 0.01 (torch's convention), batches of 32, inputs as they are (Edelman et al. 2023, section 4;
-    the loss, the sign and the convention are not stated there and follow its predecessor, arXiv 2207.08799,
-    and torch).
-
-    Parameters
-    ----------
-    width : int, default=1000
-        Hidden neurons.
-    sparsity : int or None, default=2
-        Inputs that a neuron starts with. None: the initialisation of ``torch.nn.Linear``, biases included; pass
-        ``bias_init="zeros"`` for dense weights with zero biases, which learn no parity of an odd number of inputs
-        from the start (each neuron has zero expected gradient there).
-    **overrides
-        Any other parameter of :class:`SparseInitMLPClassifier`.
-
-    Returns
-    -------
-    SparseInitMLPClassifier
-        Not fitted.
-
-    Examples
-    --------
-    >>> from sparsemlp import paper_net
-    >>> from sparsemlp.datasets import make_sparse_parity
-    >>> X, y = make_sparse_parity(1000, n_features=20, n_informative=2, random_state=0)
-    >>> net = paper_net(width=100, max_epochs=50, random_state=0).fit(X, y)
-    >>> net.score(X, y)
-    1.0
-    """
-    options: dict[str, Any] = {
-        "init": "sign",
-        "bias_init": "zeros" if sparsity is not None else "uniform",
-        "feature_sampling": "uniform",
-        "activation": "relu",
-        "richness": None,
-        "scaling": None,
-        "categorical_features": None,
-        "n_members": 1,
-        "loss": "hinge",
-        **PAPER,
-        "precision": "float32",
-        "max_epochs": 1000,
-        "early_stopping": False,
-        "search_steps": 0,
-        "warm_start": False,
-        "class_weight": None,
-        **overrides,
-    }
-    return SparseInitMLPClassifier(width, sparsity, **options)

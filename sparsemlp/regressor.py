@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from sparsemlp._activations import Activation
 from sparsemlp._base import BaseSparseInitMLP
 from sparsemlp._conformal import cv_plus_intervals
 from sparsemlp._fitted import all_or_nothing
+from sparsemlp._target_scale import TargetScale
 from sparsemlp._training.losses import REGRESSION_LOSSES, Criterion, Loss, RegressionLoss, make_loss
 from sparsemlp._training.net import LrSchedule, RegressorNet
 from sparsemlp._training.optimizers import OptimizerName
@@ -24,10 +24,6 @@ from sparsemlp.init import BiasInit, WeightInit
 from sparsemlp.preprocessing import Scaling
 from sparsemlp.trees import FeatureSampling
 
-#: interquartile range of the standard normal distribution
-NORMAL_IQR = 1.349
-#: the standard deviation is this many times what the interquartile range says
-FEW_DOMINATE = 10
 # Standardised targets are clipped there.
 LARGEST = 1e15
 # Sums of larger targets overflow.
@@ -389,7 +385,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     def _fit_y_scale(self, y: np.ndarray, weight: np.ndarray, *, may_change: bool) -> None:
         robust, scales = self._fitted_network["loss"] != "squared", []
         for target in np.atleast_2d(np.asarray(y, dtype=np.float64).T):
-            scale = _TargetScale.of(target, weight)
+            scale = TargetScale.of(target, weight)
             if not robust:
                 scale.warn_if_few_dominate()
             center, deviation = scale.robust() if robust else (scale.mean, scale.deviation)
@@ -415,42 +411,6 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     def _skorch_net(self, **options: Any) -> RegressorNet:
         loss = make_loss(self._fitted_network["loss"])
         return RegressorNet(criterion=Criterion(loss), predict_nonlinearity=partial(_values, loss), **options)
-
-
-class _TargetScale(NamedTuple):
-    """Location and spread of one target, weighted by rows."""
-
-    mean: float
-    deviation: float
-    low: float
-    median: float
-    high: float
-
-    @classmethod
-    def of(cls, y: np.ndarray, weight: np.ndarray) -> Self:
-        mean = float(np.average(y, weights=weight))
-        distance = np.abs(y - mean)
-        largest = float(distance.max()) or 1.0  # divided out, as squares of extremes overflow
-        deviation = largest * float(np.sqrt(np.average((distance / largest) ** 2, weights=weight)))
-        order = np.argsort(y)
-        below = np.cumsum(weight[order])
-        low, median, high = y[order[np.searchsorted(below, below[-1] * np.array([0.25, 0.5, 0.75]))]].tolist()
-        return cls(mean, deviation, low, median, high)
-
-    def robust(self) -> tuple[float, float]:
-        """Return the median, and the deviation of a normal distribution with these quartiles."""
-        return self.median, (self.high - self.low) / NORMAL_IQR or self.deviation
-
-    def warn_if_few_dominate(self) -> None:
-        if self.deviation > FEW_DOMINATE * (self.high - self.low) / NORMAL_IQR > 0:
-            warnings.warn(
-                f"A few targets dominate the spread of y: the standard deviation is {self.deviation:.3g}, and "
-                f"half of the targets are between {self.low:.3g} and {self.high:.3g}. With loss='squared' they "
-                "decide all predictions. If they are errors, remove them or pass loss='huber'; if y is positive "
-                "over orders of magnitude, fit its logarithm, with sklearn.compose.TransformedTargetRegressor.",
-                UserWarning,
-                stacklevel=6,
-            )
 
 
 def _members(output: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sparsemlp._onnx.graph import DOUBLE, ML, Graph
 from sparsemlp._onnx.lookup import SortedTables
-from sparsemlp.preprocessing import in_float32
+from sparsemlp._scalers import in_float32
 
 #: a missing text, and what onnxruntime makes of Python's objects for it
 MISSING = ("", "None", "nan", "<NA>")

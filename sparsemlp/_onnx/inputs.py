@@ -11,7 +11,8 @@ import numpy as np
 from sparsemlp._onnx.categories import category_index, is_text
 from sparsemlp._onnx.graph import DOUBLE, FLOAT, STRING, Graph
 from sparsemlp._onnx.lookup import SortedTables
-from sparsemlp.preprocessing import LARGEST, InputScaler, MidRankScaler, SquashingScaler, in_float32
+from sparsemlp._scalers import LARGEST, MidRankScaler, SquashingScaler, in_float32
+from sparsemlp.preprocessing import InputScaler
 
 
 class RawColumns:

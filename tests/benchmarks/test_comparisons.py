@@ -2,14 +2,15 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
-from helpers.benchmark_toys import evaluation
+from helpers.benchmark_toys import evaluation, measured, stored
 
 from benchmarks.__main__ import main
 from benchmarks.results.store import Store
 from benchmarks.tabular import scores
-from benchmarks.tabular.comparisons import compare, stronger_of
+from benchmarks.tabular.comparisons import chance_of_a_verdict, compare, stronger_of
 from benchmarks.tabular.sections import comparison_table
 
 DEFAULT, TUNED = -1, 0
@@ -176,3 +177,24 @@ def test_the_report_has_the_section_once(tmp_path):
     rows = [line for line in text.splitlines() if "Stronger forest " in line and line.startswith("|")]
     assert len(rows) == 2, "one at the defaults, one tuned"
     assert all("2 of 2" in row and "+10.00 ± 0.00" in row for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict"),
+    [
+        *(([0.01, 0.03], "win"), ([-0.01, -0.03], "loss"), ([-0.01, 0.03], "tie"), ([0.0], "tie")),
+        *(([0.001], "win"), ([0.0, 0.01], "tie"), ([0.0, -0.017], "tie"), ([1e-17], "tie")),
+    ],
+)
+def test_a_tie_is_within_one_standard_error(differences, verdict):
+    rows = []
+    for seed, difference in enumerate(differences):
+        rows += [measured("alpha", seed, "rf", 0.5), measured("alpha", seed, "sparse_mlp", 0.5 + difference)]
+    (condition,) = scores.conditions(stored(rows))
+    assert compare(condition.of("sparse_mlp"), condition.of("rf")).tasks["verdict"].tolist() == [verdict]
+
+
+def test_equal_models_are_told_apart_as_often_as_the_report_says():
+    draws = np.random.default_rng(0).normal(size=(20_000, 3))
+    error = draws.std(axis=1, ddof=1) / np.sqrt(3)
+    assert np.mean(np.abs(draws.mean(axis=1)) > error) == pytest.approx(chance_of_a_verdict(3), abs=0.02)

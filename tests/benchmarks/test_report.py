@@ -7,6 +7,7 @@ import sqlite3
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.benchmark_toys import measured, stored
 
 from benchmarks import environment
 from benchmarks.__main__ import main
@@ -20,8 +21,6 @@ from benchmarks.results.database import FILE_NAME
 from benchmarks.results.store import Store
 from benchmarks.speed import command as speed
 from benchmarks.tabular import condition_sections, scores
-from benchmarks.tabular.comparisons import chance_of_a_verdict, compare
-from benchmarks.tabular.sections import comparison_table
 from benchmarks.write_report import compose
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -36,42 +35,6 @@ ACCURACY = {
 }
 
 
-def evaluation(task, seed, model, accuracy, trial=-1, **changes):
-    row = {
-        "task": task,
-        "size": "rows:1000",
-        "seed": seed,
-        "model": model,
-        "trial": trial,
-        "n_train": 1000,
-        "fraction": 0.1,
-        "n_test": 500,
-        "parameters": {},
-        "suggestions": {},
-        "validation": None,
-        "validation_score": None,
-        "fold_scores": [],
-        "pruned": False,
-        "test_accuracy": accuracy,
-        "test_roc_auc": None if accuracy is None else accuracy + 0.05,
-        "test_log_loss": None,
-        "test_brier": None,
-        "kind": "classification",
-        "test_r2": None,
-        "test_rmse": None,
-        "baseline_score": 0.5,
-        "fit_seconds": {"rf": 0.25, "sparse_mlp": 1.5, "dense_mlp": 1.25}[model],
-        "predict_seconds": 0.01,
-        "tuning_seconds": None,
-        "peak_memory": 400.0,
-        "calibration": None,
-        "threads": 2,
-        "warnings": None,
-        "failure": None,
-    }
-    return row | changes
-
-
 @pytest.fixture
 def results(tmp_path):
     """A results folder with known numbers; its report is written."""
@@ -84,7 +47,7 @@ def results(tmp_path):
         store.record_dataset(task, facts | {"complete": n_rows == published})
     for (task, seed), accuracies in ACCURACY.items():
         for model, accuracy in accuracies.items():
-            store.add_evaluation(evaluation(task, seed, model, accuracy))
+            store.add_evaluation(measured(task, seed, model, accuracy))
     store.close()
     return folder
 
@@ -168,10 +131,10 @@ def test_the_page_needs_nothing_beside_it_and_names_no_place_of_this_machine(res
 
 def test_won_tied_lost_and_every_interval_can_be_recomputed_from_the_raw_rows(results):
     store = Store.open(results)
-    store.add_evaluation(evaluation("beta", 102, "rf", None, failure="ValueError: no", baseline_score=0.55))
-    store.add_evaluation(evaluation("beta", 102, "sparse_mlp", 0.86))
+    store.add_evaluation(measured("beta", 102, "rf", None, failure="ValueError: no", baseline_score=0.55))
+    store.add_evaluation(measured("beta", 102, "sparse_mlp", 0.86))
     for trial, (validation, test) in enumerate(((0.7, 0.71), (0.9, 0.74), (0.8, 0.99))):
-        store.add_evaluation(evaluation("alpha", 100, "rf", test, trial=trial, validation_score=validation))
+        store.add_evaluation(measured("alpha", 100, "rf", test, trial=trial, validation_score=validation))
     store.close()
     text, _ = write(results)
     raw = pd.read_csv(results / "report" / "evaluations.csv")
@@ -218,10 +181,10 @@ def test_the_first_screen_says_at_how_many_rows_parities_are_learned(tmp_path, t
     for model, sizes in learned.items():
         for n_train, accuracies in sizes.items():
             for seed, accuracy in enumerate(accuracies):
-                row = evaluation("parity-50-3", 100 + seed, model, accuracy, trial=0 if tuned else -1)
+                row = measured("parity-50-3", 100 + seed, model, accuracy, trial=0 if tuned else -1)
                 store.add_evaluation(row | known | {"size": f"rows:{n_train}", "n_train": n_train})
-    store.add_evaluation(evaluation("alpha", 100, "rf", 0.7))
-    store.add_evaluation(evaluation("alpha", 100, "sparse_mlp", 0.8))
+    store.add_evaluation(measured("alpha", 100, "rf", 0.7))
+    store.add_evaluation(measured("alpha", 100, "sparse_mlp", 0.8))
     store.close()
     text, _ = write(tmp_path)
     first = text.split("\n## ")[0]
@@ -239,15 +202,15 @@ def test_the_first_screen_says_at_how_many_rows_parities_are_learned(tmp_path, t
 
 def test_development_seeds_are_called_out(results):
     store = Store.open(results)
-    store.add_evaluation(evaluation("alpha", 3, "rf", 0.7))
+    store.add_evaluation(measured("alpha", 3, "rf", 0.7))
     store.close()
     assert "seeds below 100 are for developing" in write(results)[0]
 
 
 def test_tasks_with_different_numbers_of_seeds_are_called_out():
-    rows = [evaluation("alpha", seed, model, 0.8) for seed in (100, 101) for model in ("rf", "sparse_mlp")]
-    rows += [evaluation("beta", 100, model, 0.7) for model in ("rf", "sparse_mlp")]
-    (condition,) = scores.conditions(frame(rows))
+    rows = [measured("alpha", seed, model, 0.8) for seed in (100, 101) for model in ("rf", "sparse_mlp")]
+    rows += [measured("beta", 100, model, 0.7) for model in ("rf", "sparse_mlp")]
+    (condition,) = scores.conditions(stored(rows))
     assert "2 of 2 tasks and 1 to 2 seeds" in condition_sections.model_table(condition, None).caption
     words = condition_sections.evidence(condition)
     assert "with 2 seeds" in words
@@ -264,7 +227,7 @@ def test_results_of_other_code_are_called_out_and_both_fingerprints_are_there(re
     code = environment.versions()[environment.CODE]
     monkeypatch.setattr(environment, "versions", lambda: {"python": "3", environment.CODE: "0123456789ab"})
     store = Store.open(results)
-    store.add_evaluation(evaluation("alpha", 102, "rf", 0.7))
+    store.add_evaluation(measured("alpha", 102, "rf", 0.7))
     store.close()
     for text in write(results):
         assert "Caution: the results come from several machines, versions or states of the code" in text
@@ -276,7 +239,7 @@ def test_a_report_on_synthetic_tasks_alone_says_nothing_of_published_data(tmp_pa
     store = Store.open(tmp_path)
     facts = {"n_rows": 500, "n_features": 7, "n_published": None, "statement": "synthetic", "complete": True}
     store.record_dataset("alpha", facts)
-    store.add_evaluation(evaluation("alpha", 100, "rf", 0.7))
+    store.add_evaluation(measured("alpha", 100, "rf", 0.7))
     store.close()
     for text in write(tmp_path):
         assert "published" not in text
@@ -306,15 +269,12 @@ def test_measurements_that_cannot_be_finished_leave_those_before(tmp_path):
 
 def test_what_tuning_chose_is_a_table_only_where_a_net_was_tuned():
     tuned = {"trial": 0, "validation_score": 0.8}
-    forest = [
-        evaluation("alpha", seed, "rf", 0.7, parameters='{"model__max_depth": 3}', **tuned) for seed in (0, 1)
-    ]
+    forest = [measured("alpha", seed, "rf", 0.7, parameters='{"model__max_depth": 3}', **tuned) for seed in (0, 1)]
     net = [
-        evaluation("alpha", seed, "sparse_mlp", 0.7, parameters='{"model__alpha": 0.1}', **tuned)
-        for seed in (0, 1)
+        measured("alpha", seed, "sparse_mlp", 0.7, parameters='{"model__alpha": 0.1}', **tuned) for seed in (0, 1)
     ]
     for rows, n_tables in ((forest, 0), (forest + net, 1)):
-        (condition,) = scores.conditions(frame(rows))
+        (condition,) = scores.conditions(stored(rows))
         assert condition.tuned
         tables = condition_sections.section(condition, set()).tables
         found = [table for table in tables if table.caption.startswith("What tuning chose")]
@@ -323,7 +283,7 @@ def test_what_tuning_chose_is_a_table_only_where_a_net_was_tuned():
 
 def test_names_are_escaped_in_the_page(results):
     store = Store.open(results)
-    store.add_evaluation(evaluation("alpha", 102, "rf", None, failure="ValueError: <b>a & b</b> | c"))
+    store.add_evaluation(measured("alpha", 102, "rf", None, failure="ValueError: <b>a & b</b> | c"))
     store.close()
     text, page = write(results)
     assert "&lt;b&gt;a &amp; b&lt;/b&gt;" in page
@@ -343,7 +303,7 @@ def test_a_report_can_be_written_at_any_moment_of_a_run(tmp_path, seed):
             known = {"validation_score": 0.7, "tuning_seconds": 1.0, "validation": "5-fold"} if trial >= 0 else {}
             if rng.random() < 0.2:
                 known |= {"failure": "ValueError: no", "test_accuracy": None, "validation_score": None}
-            row = evaluation(task, split, model, rng.random(), trial, size=f"fraction:{fraction}")
+            row = measured(task, split, model, rng.random(), trial, size=f"fraction:{fraction}")
             store.add_evaluation(row | known)
     store.close()
     store = Store.open(tmp_path)
@@ -351,80 +311,6 @@ def test_a_report_can_be_written_at_any_moment_of_a_run(tmp_path, seed):
     store.close()
     shown = [*report.summary.text, *(table.markdown() for section in report.sections for table in section.tables)]
     assert not any("nan" in text for text in shown)
-
-
-# The numbers behind it -------------------------------------------------------------------------------
-
-
-def frame(rows):
-    return pd.DataFrame([{"id": number} | row for number, row in enumerate(rows)])
-
-
-def test_the_tuned_trial_is_chosen_by_validation_never_by_test_score():
-    rows = frame(
-        [
-            evaluation("alpha", 100, "rf", 0.7, trial=0, validation_score=0.80),
-            evaluation("alpha", 100, "rf", 0.6, trial=1, validation_score=0.82),
-            evaluation("alpha", 100, "rf", 0.9, trial=2, validation_score=0.81),
-            evaluation("alpha", 100, "rf", None, trial=3, failure="ValueError: no"),
-        ]
-    )
-    (condition,) = scores.conditions(rows)
-    assert condition.tuned
-    assert condition.n_trials == (4, 4)
-    assert condition.scores["score"].tolist() == [0.6]
-
-
-def test_a_failed_fit_is_scored_as_a_majority_class_prediction():
-    rows = frame([evaluation("alpha", 100, "rf", None, failure="no"), evaluation("alpha", 101, "rf", 0.8)])
-    (condition,) = scores.conditions(rows)
-    table = scores.per_task(condition)
-    assert table.loc[("alpha", "rf"), "mean"] == pytest.approx(0.65)
-    assert table.loc[("alpha", "rf"), "n_failed"] == 1
-
-
-def test_regression_is_a_condition_of_its_own_scored_by_r2_and_failures_by_the_mean():
-    known = {"kind": "regression", "baseline_score": -0.02, "n_train": 1000}
-    rows = frame(
-        [
-            evaluation("alpha", 100, "rf", 0.7),
-            evaluation("wage", 100, "rf", None, test_r2=0.5, **known),
-            evaluation("wage", 100, "sparse_mlp", None, failure="ValueError: no", **known),
-        ]
-    )
-    classification, regression = scores.conditions(rows)
-    assert classification.tasks == ["alpha"]
-    assert regression.scores.set_index("model")["score"].to_dict() == {"rf": 0.5, "sparse_mlp": -0.02}
-    assert "R²" in condition_sections.model_table(regression, None).head
-    assert "Test R², 1 seed" in condition_sections.task_table(regression, set()).caption
-    (row,) = comparison_table([classification, regression], set()).rows
-    assert row[0] == "Regression, 1000 training rows, default configurations"
-    assert row[4:7] == ["0/0/1", "0 of 1", "-0.520 ± -"]
-
-
-def test_averages_are_over_what_every_model_has():
-    rows = frame(
-        [
-            evaluation("alpha", 100, "rf", 0.7),
-            evaluation("alpha", 100, "sparse_mlp", 0.8),
-            evaluation("beta", 100, "rf", 0.1),
-        ]
-    )
-    (condition,) = scores.conditions(rows)
-    assert scores.per_model(condition)["score"].to_dict() == {"rf": 0.7, "sparse_mlp": 0.8}
-
-
-def test_a_model_that_lacks_a_score_has_no_average_of_it():
-    rows = [
-        *(evaluation(task, 100, "rf", 0.9, test_log_loss=0.1) for task in ("easy", "hard")),
-        evaluation("easy", 100, "sparse_mlp", 0.9, test_log_loss=0.01),
-        evaluation("hard", 100, "sparse_mlp", None, failure="no", test_log_loss=None),
-    ]
-    (condition,) = scores.conditions(frame(rows))
-    table = scores.per_model(condition)
-    assert table.loc["rf", "test_log_loss"] == pytest.approx(0.1)
-    assert np.isnan(table.loc["sparse_mlp", "test_log_loss"])
-    assert table.loc["sparse_mlp", "score"] == pytest.approx(0.7)
 
 
 def test_captions_pictures_and_headlines_of_the_markdown_stand_apart(results):
@@ -435,27 +321,6 @@ def test_captions_pictures_and_headlines_of_the_markdown_stand_apart(results):
         in_code ^= sum(line.startswith("```") for line in lines) % 2
         if not in_code and not lines[0].startswith("```"):
             assert len(lines) == 1 or all(line.startswith("|") for line in lines), lines
-
-
-@pytest.mark.parametrize(
-    ("differences", "verdict"),
-    [
-        *(([0.01, 0.03], "win"), ([-0.01, -0.03], "loss"), ([-0.01, 0.03], "tie"), ([0.0], "tie")),
-        *(([0.001], "win"), ([0.0, 0.01], "tie"), ([0.0, -0.017], "tie"), ([1e-17], "tie")),
-    ],
-)
-def test_a_tie_is_within_one_standard_error(differences, verdict):
-    rows = []
-    for seed, difference in enumerate(differences):
-        rows += [evaluation("alpha", seed, "rf", 0.5), evaluation("alpha", seed, "sparse_mlp", 0.5 + difference)]
-    (condition,) = scores.conditions(frame(rows))
-    assert compare(condition.of("sparse_mlp"), condition.of("rf")).tasks["verdict"].tolist() == [verdict]
-
-
-def test_equal_models_are_told_apart_as_often_as_the_report_says():
-    draws = np.random.default_rng(0).normal(size=(20_000, 3))
-    error = draws.std(axis=1, ddof=1) / np.sqrt(3)
-    assert np.mean(np.abs(draws.mean(axis=1)) > error) == pytest.approx(chance_of_a_verdict(3), abs=0.02)
 
 
 def test_the_smallest_loss_that_is_shown_as_zero_has_no_sign():

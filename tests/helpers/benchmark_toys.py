@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 
@@ -137,3 +138,38 @@ def evaluation(**changes):
         "test_accuracy": 0.8,
     }
     return row | changes
+
+
+def measured(task, seed, model, accuracy, trial=-1, **changes):
+    """A row with all that a report shows of it."""
+    row = {
+        "task": task,
+        "size": "rows:1000",
+        "seed": seed,
+        "model": model,
+        "trial": trial,
+        "n_train": 1000,
+        "n_test": 500,
+        "validation": None,
+        "validation_score": None,
+        "test_accuracy": accuracy,
+        "test_roc_auc": None if accuracy is None else accuracy + 0.05,
+        "test_log_loss": None,
+        "test_brier": None,
+        "kind": "classification",
+        "test_r2": None,
+        "test_rmse": None,
+        "fit_seconds": {"rf": 0.25, "sparse_mlp": 1.5, "dense_mlp": 1.25}[model],
+        "predict_seconds": 0.01,
+        "tuning_seconds": None,
+        "peak_memory": 400.0,
+        "calibration": None,
+        "warnings": None,
+        "failure": None,
+    }
+    return evaluation(**row | changes)
+
+
+def stored(rows):
+    """Return rows as the store gives them back, with numbers."""
+    return pd.DataFrame([{"id": number} | row for number, row in enumerate(rows)])

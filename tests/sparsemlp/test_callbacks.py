@@ -1,6 +1,5 @@
 """skorch's callbacks, given by the user: they fire as skorch documents, on the fast path too."""
 
-import copy
 import pickle
 import warnings
 
@@ -241,45 +240,6 @@ def test_callbacks_may_have_names():
     assert "train end" in notes.events
 
 
-def test_the_history_has_a_row_an_epoch_with_loss_size_and_time():
-    clf = small_classifier(early_stopping=True).fit(*labelled_rows(100))
-    for number, epoch in enumerate(clf.net_.history, start=1):
-        assert epoch["epoch"] == number
-        assert epoch["train_batch_count"] == 3  # 85 rows
-        assert epoch["dur"] > 0
-        assert {"train_loss", "train_loss_best", "valid_loss", "valid_loss_best", "valid_acc"} <= epoch.keys()
-
-
-def test_the_recorded_loss_is_the_mean_over_rows_and_members():
-    X, y = labelled_rows(100)
-    options = {"optimizer": "sgd", "learning_rate": 1e-12, "max_epochs": 1}  # the weights stay where they start
-    clf = small_classifier(n_members=3, **options).fit(X, y, X_val=X, y_val=y)
-    with torch.no_grad():
-        output = clf.net_.module_(torch.from_numpy(clf.scaler_.transform(X))).double()[..., 0]
-    expected = torch.nn.functional.softplus(torch.from_numpy(1 - 2 * y) * output).mean().item()
-    assert clf.loss_curve_ == pytest.approx([expected], rel=1e-5)
-    assert clf.history_[:, "valid_loss"] == pytest.approx([expected], rel=1e-5)
-
-
-# What is said
-
-
-def test_nothing_is_said_by_default(capfd):
-    small_classifier(callbacks=[NotesBatches()], early_stopping=True).fit(*labelled_rows())
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize("callbacks", [None, [NotesBatches()]], ids=["fast", "slow"])
-def test_verbose_shows_a_progress_bar_and_says_once_if_the_path_is_slow(callbacks, capfd):
-    small_classifier(verbose=1, callbacks=callbacks).fit(*labelled_rows())
-    out, err = capfd.readouterr()
-    assert "5.0/5" in err
-    assert "train_loss" in err
-    assert out.count("autograd") == (0 if callbacks is None else 1)
-    if callbacks:
-        assert "NotesBatches" in out
-
-
 @pytest.fixture
 def two_threads():
     before = torch.get_num_threads()
@@ -394,76 +354,6 @@ def test_a_checkpoint_may_pickle_the_whole_net(kind, early_stopping, tmp_path):
     assert torch.isfinite(weights_of(net)).all()
     if kind is TrainEndCheckpoint and early_stopping is not True:
         assert torch.equal(weights_of(net), weights_of(clf.net_))
-
-
-@pytest.mark.parametrize("early_stopping", [False, "out_of_fold"])
-def test_a_session_ends_with_its_fit_and_leaves_no_attribute_behind(early_stopping):
-    class Notes(Callback):
-        def on_train_begin(self, net, **kwargs):
-            self.before = {*vars(net), "classes_inferred_"}  # of skorch
-
-        def on_epoch_end(self, net, **kwargs):
-            assert net.session.n_epochs == 5
-            assert {*vars(net), "classes_inferred_"} == self.before
-
-    X, y = labelled_rows()
-    notes = Notes()
-    net = small_classifier(callbacks=[notes], early_stopping=early_stopping, weight_averaging=True).fit(X, y).net_
-    assert {*vars(net), "classes_inferred_"} == notes.before
-    with pytest.raises(AttributeError, match="not training"):
-        _ = net.session
-
-
-@pytest.mark.parametrize("make", [small_classifier, small_regressor])
-def test_the_net_can_be_copied_and_pickled_and_predicts_the_same(make):
-    X, y = labelled_rows()
-    estimator = make().fit(X, y)
-    rows = torch.from_numpy(estimator.scaler_.transform(X))
-    expected = estimator.net_.predict(rows)
-    for net in (copy.deepcopy(estimator.net_), pickle.loads(pickle.dumps(estimator.net_))):
-        assert torch.equal(weights_of(net), weights_of(estimator.net_))
-        np.testing.assert_array_equal(net.predict(rows), expected)
-
-
-def test_without_a_console_training_goes_on_and_no_bar_is_shown(monkeypatch):
-    X, y = labelled_rows()
-    expected = small_classifier().fit(X, y).decision_function(X)
-    monkeypatch.setattr("sys.stderr", None)
-    np.testing.assert_array_equal(small_classifier(verbose=1).fit(X, y).decision_function(X), expected)
-
-
-def test_the_progress_bar_shows_the_loss_that_decides_when_training_ends(capfd):
-    small_classifier(verbose=1, early_stopping="out_of_fold").fit(*labelled_rows())
-    assert "out_of_fold_loss=" in capfd.readouterr().err
-
-
-def test_verbose_says_why_training_ended_early(capfd):
-    X, y = labelled_rows()
-    cases = {
-        "twice as long as to the smallest out-of-fold loss, of epoch": {"early_stopping": "out_of_fold"},
-        "the validation rows saw nothing better than epoch": {"early_stopping": True, "n_iter_no_change": 2},
-        "a callback ended it": {"callbacks": [EarlyStopping("train_loss", patience=2, threshold=0.5)]},
-    }
-    for reason, options in cases.items():
-        clf = small_classifier(max_epochs=300, verbose=1, **options).fit(X, y)
-        out = capfd.readouterr().out
-        assert f"sparsemlp: training ended after {clf.n_iter_} of 300 epochs" in out
-        assert reason in out
-    small_classifier(verbose=1).fit(X, y)
-    assert "training ended" not in capfd.readouterr().out
-
-
-def test_verbose_says_once_that_validation_rows_decide_nothing(capfd):
-    X, y = labelled_rows()
-    for options, n_notes in (
-        ({}, 1),
-        ({"early_stopping": "out_of_fold"}, 1),
-        ({"early_stopping": True}, 0),
-        ({"callbacks": [EarlyStopping()]}, 0),
-        ({"verbose": 0}, 0),
-    ):
-        small_classifier(**({"verbose": 1} | options)).fit(X, y, X_val=X, y_val=y)
-        assert capfd.readouterr().out.count("X_val is scored only") == n_notes
 
 
 def test_a_callback_that_ends_training_warns_of_nothing():

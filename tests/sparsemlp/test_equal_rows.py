@@ -10,8 +10,9 @@ from sklearn.datasets import make_classification
 from sklearn.metrics import log_loss
 
 from sparsemlp import SparseInitMLPClassifier
-from sparsemlp._data import CheckedRows, hold_out
+from sparsemlp._data import CheckedRows
 from sparsemlp._equal_rows import equal_rows
+from sparsemlp._splitting import hold_out
 from sparsemlp._training.out_of_fold import assign_members
 
 VALUES = st.sampled_from([0.0, -0.0, 1.0, 2.0, -1.0, 1e300, 5e-324, np.nan])

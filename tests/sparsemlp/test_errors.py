@@ -339,7 +339,7 @@ def test_memory_that_runs_out_is_an_error_that_says_what_to_lower(error, method,
     def fail(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr("sparsemlp._base.SparseInitMLP", fail)
+    monkeypatch.setattr("sparsemlp._trained_net.SparseInitMLP", fail)
     net = SparseInitMLPRegressor(width=(512, 8), n_members=4, device="cpu")
     expected = "n_members=4 times width=512 weights for each of 12 input columns.* Lower width or n_members"
     with pytest.raises(MemoryError, match=expected):
@@ -350,7 +350,7 @@ def test_a_batch_that_needs_most_of_the_memory_is_named(monkeypatch):
     def fail(*args, **kwargs):
         raise ALLOCATORS["torch"]
 
-    monkeypatch.setattr("sparsemlp._base.SparseInitMLP", fail)
+    monkeypatch.setattr("sparsemlp._trained_net.SparseInitMLP", fail)
     net = SparseInitMLPRegressor(width=(8, 512), n_members=4, batch_size=10**6, device="cpu")
     expected = "batch_size=1000 rows has a value for each of 2080 neurons of n_members=4.* Lower batch_size"
     with pytest.raises(MemoryError, match=expected):

@@ -5,7 +5,7 @@ from typing import get_type_hints
 import pytest
 
 from sparsemlp import SparseInitMLPClassifier, paper_net
-from sparsemlp._paper_options import PaperOptions
+from sparsemlp._paper_net import PaperOptions
 from sparsemlp.datasets import make_sparse_parity
 
 PINNED = {

@@ -21,9 +21,9 @@ from sparsemlp._training.devices import resolve_device
 TRUSTED = [
     "sparsemlp.classifier.SparseInitMLPClassifier",
     "sparsemlp.regressor.SparseInitMLPRegressor",
+    "sparsemlp._scalers.MidRankScaler",
+    "sparsemlp._scalers.SquashingScaler",
     "sparsemlp.preprocessing.InputScaler",
-    "sparsemlp.preprocessing.MidRankScaler",
-    "sparsemlp.preprocessing.SquashingScaler",
     "sparsemlp.preprocessing._ColumnBlock",
 ]
 
