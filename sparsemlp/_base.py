@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable
 from typing import Any, Self
@@ -32,7 +31,7 @@ from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_to_share
 from sparsemlp._screening import is_wide, screen
 from sparsemlp._search import search_if_little_was_found
-from sparsemlp._second_net import try_strong_columns
+from sparsemlp._second_net import StrongStart, try_strong_columns
 from sparsemlp._splitting import folds, split
 from sparsemlp._trained_net import make_module, make_net, train
 from sparsemlp._training.batches import TabularDataset
@@ -94,14 +93,13 @@ class BaseSparseInitMLP(EstimatorParameters):
         """
         limit = TimeLimit(self.max_seconds)  # preparing the rows counts
         with explained_memory_errors(self, X):
-            dataset, validation = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
+            dataset, validation, second = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
             self.net_.time_limit = limit
             self._temperature = 1.0  # callbacks predict with it, also after a warm start
             try:
-                start = None if dataset.strong is None else copy.deepcopy(self.net_.module_)
                 train(self, dataset, validation, self._resolved["max_epochs"])
-                if start is not None and not self.net_.time_limit.is_over():
-                    try_strong_columns(self, start, dataset, validation)
+                if second is not None and not self.net_.time_limit.is_over():
+                    try_strong_columns(self, second, dataset, validation)
                 search_if_little_was_found(self, dataset, validation)
                 warn_if_cut_off(self, dataset)
                 self._temperature = self._fit_temperature()
@@ -113,8 +111,8 @@ class BaseSparseInitMLP(EstimatorParameters):
     @all_or_nothing
     def _prepare(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any
-    ) -> tuple[TabularDataset, TabularDataset | None]:
-        """Make everything that training needs; return the rows to train and those to validate on."""
+    ) -> tuple[TabularDataset, TabularDataset | None, StrongStart | None]:
+        """Make everything that training needs; return training rows, validation rows, and a second start."""
         self._validate_params()
         goes_on = self.warm_start and hasattr(self, "net_")
         rows = self._check_rows(X, y, sample_weight, reset=not goes_on)
@@ -137,11 +135,11 @@ class BaseSparseInitMLP(EstimatorParameters):
         else:
             self._fit_scales(rows, may_change=self.warm_start)
         fold = folds(self, rows) if self.early_stopping == "out_of_fold" else None
-        dataset = self._start(rows, self.net_ if goes_on else None, fold)
+        dataset, second = self._start(rows, self.net_ if goes_on else None, fold)
         if validation is None:
-            return dataset, None
+            return dataset, None, second
         encoded = EncodedRows(validation, self.scaler_, self._encode_y, is_new=True)
-        return dataset, encoded.to_dataset(self._device, validation.weight.mean())
+        return dataset, encoded.to_dataset(self._device, validation.weight.mean()), second
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
         with explained_memory_errors(self, X):
@@ -175,7 +173,7 @@ class BaseSparseInitMLP(EstimatorParameters):
                 f"beside the mean of the first chunk of partial_fit, {self._mean_weight:.3g}; divide it"
             )
         fitted = None if first else self.net_
-        dataset = self._start(rows, fitted, is_new=not first)
+        dataset, _ = self._start(rows, fitted, is_new=not first)
         if fitted is not None and type(fitted.optimizer_) is type(self.net_.optimizer_):  # fit lets go of its own
             self.net_.optimizer_.state.update(fitted.optimizer_.state)
         # The number of chunks to come is not known.
@@ -234,21 +232,23 @@ class BaseSparseInitMLP(EstimatorParameters):
         fold: np.ndarray | None = None,
         *,
         is_new: bool = False,
-    ) -> TabularDataset:
-        """Make a net, with the fitted network or a new one; return the rows on its device."""
+    ) -> tuple[TabularDataset, StrongStart | None]:
+        """Make a net, with the fitted network or a new one; return the rows on its device, and a second start."""
         encoded = EncodedRows(rows, self.scaler_, self._encode_y, is_new=is_new)
+        second = None
         if fitted is None:
             if fold is not None and is_wide(self, rows.X):
                 encoded = screen(self, rows, encoded, fold)
+                module, paths = make_module(self, encoded, fold)
+                second = StrongStart.of(module, paths, self.scaler_.column_features_)
+            else:
+                module, _ = make_module(self, encoded, fold)
             self._batch_state, self._temperature = None, 1.0
-            self.net_ = make_net(self, make_module(self, encoded, fold), [])
+            self.net_ = make_net(self, module, [])
         else:
             self.net_ = make_net(self, fitted.module_, fitted.history, fitted.schedule)
             self.net_.start_ = fitted.start_
-        dataset = encoded.to_dataset(self._device, self._mean_weight)
-        if fold is not None:
-            dataset.fold = torch.from_numpy(fold).to(self._device)
-        return dataset
+        return encoded.to_dataset(self._device, self._mean_weight, fold), second
 
     def _fit_temperature(self) -> float:
         """Return what outputs are divided by before members are combined: 1 unless they are logits."""

@@ -193,6 +193,8 @@ class EncodedRows:
         Returns what skorch sees of y, shape (n_rows,), and what the loss sees, shape (n_rows, n_outputs).
     is_new : bool, default=False
         The scaler has not seen these rows.
+    columns : Tensor of shape (n_members, n_columns) or None
+        1 where a member sees a column, 0 where it does not; None: all members see all columns.
     """
 
     @np.errstate(under="ignore")  # what underflows is 0, also where a program asks numpy for errors
@@ -203,7 +205,9 @@ class EncodedRows:
         encode_y: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
         *,
         is_new: bool = False,
+        columns: torch.Tensor | None = None,
     ) -> None:
+        self.columns = columns
         self.labels, self.target = encode_y(rows.y)
         self.weight = rows.weight
         self.inputs: Rows
@@ -214,12 +218,6 @@ class EncodedRows:
         else:
             scaled = scaler.transform_training_rows(rows.X, self.target, of_order_one(rows.weight))
             self.inputs = DeviceRows(torch.from_numpy(scaled))
-        #: which columns each member sees, (n_members, n_columns); None: all
-        self.columns: torch.Tensor | None = None
-        #: whether a second network is to see strong columns alone
-        self.is_screened = False
-        #: which columns are strong for each member, of the same shape; None: no network sees these alone
-        self.strong: torch.Tensor | None = None
 
     def sample(self, generator: torch.Generator) -> SampledRows:
         """Return random rows, as many as the first layer is made for."""
@@ -234,8 +232,13 @@ class EncodedRows:
 
     @torch_as_it_comes()
     @np.errstate(under="ignore")
-    def to_dataset(self, device: torch.device, mean_weight: float) -> TabularDataset:
-        """Return the rows on `device`, where it has room for them, with weights divided by `mean_weight`."""
+    def to_dataset(
+        self, device: torch.device, mean_weight: float, fold: np.ndarray | None = None
+    ) -> TabularDataset:
+        """Return the rows on `device`, where it has room for them, with weights divided by `mean_weight`.
+
+        `fold` is the member that does not train on a row, -1 where all do.
+        """
         inputs = self.inputs
         if isinstance(inputs, DeviceRows) and has_room(device, inputs.values.nbytes):
             inputs = DeviceRows(inputs.values.to(device))
@@ -243,7 +246,6 @@ class EncodedRows:
         weight = (self.weight / mean_weight).astype(np.float32)
         has_weight = (weight != 1).any()
         by_row = torch.from_numpy(weight).unsqueeze(1).to(device) if has_weight else None
-        dataset = TabularDataset(inputs, labels, target, by_row)
-        dataset.columns = None if self.columns is None else self.columns.to(device)
-        dataset.strong = None if self.strong is None else self.strong.to(device)
-        return dataset
+        left_out = None if fold is None else torch.from_numpy(fold).to(device)
+        columns = None if self.columns is None else self.columns.to(device)
+        return TabularDataset(inputs, labels, target, by_row, left_out, columns)

@@ -11,7 +11,8 @@ from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array
 
-from sparsemlp._tables import RECIPE, reading
+from sparsemlp._dtypes import RECIPE, kind_of, refused
+from sparsemlp._tables import reading
 
 #: what objects of a column are, in the words of pandas, where all of them are numbers or missing
 NUMBERS = ("empty", "integer", "integer-na", "floating", "mixed-integer-float", "boolean", "decimal")
@@ -100,13 +101,13 @@ def find_categorical(X: Any, categorical_features: Any, names: np.ndarray | None
             "the categories before"
         )
     for i, dtype in enumerate(X.dtypes if is_frame else ()):
-        kind = _kind(dtype)
+        kind = kind_of(dtype)
         if str(dtype) == "object" and pd.api.types.infer_dtype(_safe_indexing(X, i, axis=1)) in NUMBERS:
             continue
         if by_dtype and kind == "category":
             is_categorical[i] = True
-        elif kind == "other" and not is_categorical[i]:
-            raise ValueError(f"column {_name(X, i)!r} of X has the dtype {dtype}; {RECIPE}")
+        elif kind in ("time", "other") and not is_categorical[i]:
+            raise refused(f"column {_name(X, i)!r} of X", dtype)
     return is_categorical if is_categorical.any() else None
 
 
@@ -140,22 +141,6 @@ def _mask(categorical_features: Any, n_features: int, names: np.ndarray | None) 
                 f"categorical_features has {column!r}; it must hold column names, or indices below {n_features}"
             )
     return mask
-
-
-def _kind(dtype: Any) -> str:
-    """Say whether a column's dtype, of pandas or polars, is a "number", a "category" or something "other"."""
-    name = str(dtype)
-    if hasattr(dtype, "is_numeric"):  # polars
-        if dtype.is_numeric() or name == "Boolean":
-            return "number"
-        return "category" if name.startswith(("Categorical", "Enum", "String", "Utf8")) else "other"
-    kind = getattr(dtype, "kind", "O")
-    if kind in "biuf" and name != "category":
-        return "number"
-    is_text = name in ("category", "object", "str", "string") or name.startswith(
-        ("string", "large_string", "dict")
-    )
-    return "category" if is_text or kind == "U" else "other"
 
 
 def _table(X: Any) -> Any:

@@ -60,7 +60,6 @@ def screen(
     n_features = rows.X.shape[1]
     least = 0 if estimator.sparsity == "auto" else int(estimator.sparsity or 0)
     if n_features <= max(MAX_FEATURES, least):
-        encoded.is_screened = True
         return encoded
     generator = torch.Generator().manual_seed(estimator._seeds["init"])
     sample, n_members = encoded.sample(generator), estimator._resolved["n_members"]
@@ -73,10 +72,8 @@ def screen(
         sees[member, np.argsort(-gain, kind="stable")[:N_BEST]] = True
     sees[:, torch.randperm(n_features, generator=generator)[: max(N_RANDOM, least)].numpy()] = True
     estimator.scaler_ = fitted_scaler(estimator, rows, np.flatnonzero(sees.any(axis=0)))
-    encoded = EncodedRows(rows, estimator.scaler_, estimator._encode_y)
-    encoded.is_screened = True
-    encoded.columns = torch.from_numpy(sees[:, estimator.scaler_.column_features_].astype(np.float32))
-    return encoded
+    columns = torch.from_numpy(sees[:, estimator.scaler_.column_features_].astype(np.float32))
+    return EncodedRows(rows, estimator.scaler_, estimator._encode_y, columns=columns)
 
 
 def split_gains(

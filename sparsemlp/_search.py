@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from typing import Any
 
@@ -98,9 +97,8 @@ def _search(
         generator=torch.Generator().manual_seed(estimator._seeds["init"]),
         dtype=torch.float32,
     ).to(weight.device)
-    rows = copy.copy(dataset)
-    rows.fold = torch.where(dataset.fold < module.n_members, dataset.fold, -1)  # type: ignore[operator, arg-type]
-    rows.columns = None if dataset.columns is None else dataset.columns[: module.n_members]
+    fold = torch.where(dataset.fold < module.n_members, dataset.fold, -1)  # type: ignore[operator, arg-type]
+    rows = dataset.for_members(fold, None if dataset.columns is None else dataset.columns[: module.n_members])
     n_epochs = -(-estimator.search_steps // -(-len(rows) // BATCH_SIZE))
     return train_another(estimator, module, rows, validation, n_epochs, goal, **PAPER)
 

@@ -5,27 +5,46 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sparsemlp._parameters import EstimatorParameters
+from sparsemlp._screening import strong_columns
 from sparsemlp._trained_net import make_net, train
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp.module import SparseInitMLP
+from sparsemlp.trees import TreePaths
+
+
+class StrongStart(NamedTuple):
+    """The start of a second network, which sees strong columns alone."""
+
+    module: SparseInitMLP
+    columns: torch.Tensor  # (n_members, n_columns)
+
+    @staticmethod
+    def of(
+        module: SparseInitMLP, paths: Sequence[TreePaths | None], column_features: np.ndarray
+    ) -> StrongStart | None:
+        """Start like `module` with the columns that are strong in its trees; None where some have no trees."""
+        strong = strong_columns(paths, column_features)
+        return None if strong is None else StrongStart(copy.deepcopy(module), strong)
 
 
 def try_strong_columns(
     estimator: EstimatorParameters,
-    module: SparseInitMLP,
+    start: StrongStart,
     dataset: TabularDataset,
     validation: TabularDataset | None,
 ) -> None:
-    """Train `module` on strong columns alone; keep the network with the smaller out-of-fold loss."""
-    rows = copy.copy(dataset)
-    rows.columns = dataset.strong
+    """Train on strong columns alone; keep the network with the smaller out-of-fold loss."""
+    rows = dataset.for_members(dataset.fold, start.columns.to(dataset.target.device))
     n_epochs = estimator._resolved["max_epochs"]
-    keep_if_better(estimator, train_another(estimator, module, rows, validation, n_epochs))
+    keep_if_better(estimator, train_another(estimator, start.module, rows, validation, n_epochs))
 
 
 def train_another(

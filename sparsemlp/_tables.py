@@ -11,13 +11,8 @@ import pandas as pd
 from scipy import sparse
 from sklearn import config_context
 
-# How the names of polars' types of times start; pandas and numpy call these kinds "m" and "M".
-TIMES = ("Date", "Duration", "Time")
-#: what to do with a column that is neither of numbers nor of categories
-RECIPE = (
-    "pass numbers, such as days since a date, or categories; skrub.TableVectorizer or skrub.DatetimeEncoder makes "
-    "them. Or leave it out"
-)
+from sparsemlp._dtypes import kind_of, refused
+
 # What the errors of conversions to numbers say.
 NO_NUMBERS = ("could not convert", "setting an array element", "argument must be", "promoted", "Cannot cast")
 
@@ -83,7 +78,7 @@ def read_targets(y: Any, *, numeric: bool, name: str = "y") -> Any:
 
 
 def _numbers(y: Any, values: np.ndarray, name: str) -> Any:
-    if values.dtype.kind in "mM":
+    if kind_of(values.dtype) == "time":
         raise ValueError(f"{name} has the dtype {values.dtype}; pass numbers, such as seconds")
     if values.dtype.kind in "OUS":
         place = _first_that_is_no_number(values.ravel())
@@ -107,8 +102,8 @@ def _labels(values: np.ndarray, name: str) -> np.ndarray:
 def _refuse_times(X: Any) -> None:
     """Raise where a column is of times, which numpy would silently turn into counts, and missing ones too."""
     for name, dtype in _dtypes(X):
-        if getattr(dtype, "kind", "") in ("m", "M") or str(dtype).startswith(TIMES):
-            raise ValueError(f"{name} has the dtype {dtype}; {RECIPE}")
+        if kind_of(dtype) == "time":
+            raise refused(name, dtype)
 
 
 def _dtypes(X: Any) -> list[tuple[str, Any]]:

@@ -16,7 +16,6 @@ from sparsemlp._data import EncodedRows
 from sparsemlp._first_layer_start import FirstLayerStart
 from sparsemlp._parameters import EstimatorParameters
 from sparsemlp._prediction import rows_a_chunk
-from sparsemlp._screening import strong_columns
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.callbacks import KeepBest, Progress, StopWhenExhausted
 from sparsemlp._training.devices import resolve_device, torch_as_it_comes
@@ -25,6 +24,7 @@ from sparsemlp._training.out_of_fold import StopWhenLongEnough
 from sparsemlp._training.schedules import Schedule, resume
 from sparsemlp._training.time_limit import StopAtTimeLimit
 from sparsemlp.module import SparseInitMLP
+from sparsemlp.trees import TreePaths
 
 # Keep a copy of the weights for divergence at most once in this many steps.
 STEPS_BETWEEN_COPIES = 16
@@ -32,20 +32,20 @@ STEPS_BETWEEN_COPIES = 16
 
 @torch_as_it_comes()
 @np.errstate(under="ignore")
-def make_module(estimator: EstimatorParameters, rows: EncodedRows, fold: np.ndarray | None) -> SparseInitMLP:
-    """Make the network, whose first layer starts from the rows."""
+def make_module(
+    estimator: EstimatorParameters, rows: EncodedRows, fold: np.ndarray | None
+) -> tuple[SparseInitMLP, list[TreePaths | None]]:
+    """Make the network, whose first layer starts from the rows; return it, and the trees that it starts as."""
     estimator.sparsity_ = min(2, estimator.n_features_in_) if estimator.sparsity == "auto" else estimator.sparsity
     generator = torch.Generator().manual_seed(estimator._seeds["init"])
     groups, one_hot = estimator.scaler_.column_groups(), list(estimator.scaler_.one_hot_columns())
-    inputs = paths = None
+    inputs, paths = None, []
     by_trees = estimator.feature_sampling == "trees" and estimator.sparsity_ is not None
     if by_trees or estimator.bias_init == "data":
         sample = rows.sample(generator)
         inputs = sample.inputs
         if by_trees:
             paths = sample.grow_trees(fold, estimator._resolved["n_members"], groups, one_hot, generator)
-            if rows.is_screened:
-                rows.strong = strong_columns(paths, estimator.scaler_.column_features_)
     module = SparseInitMLP(
         len(estimator.scaler_.column_features_),
         rows.target.shape[1],
@@ -59,13 +59,13 @@ def make_module(estimator: EstimatorParameters, rows: EncodedRows, fold: np.ndar
         data=inputs,
         column_groups=groups,
         one_hot=one_hot,
-        paths=paths,
+        paths=paths or None,
         generator=generator,
         dtype=torch.float32,  # torch's default may be another
     )
     if rows.columns is not None:
         module.see_only_(rows.columns)
-    return module.to(resolve_device(estimator.device))
+    return module.to(resolve_device(estimator.device)), paths
 
 
 @torch_as_it_comes()

@@ -81,21 +81,27 @@ class TabularDataset(SkorchDataset):
         The member that does not train on a row, -1 where all do.
     columns : Tensor of shape (n_members, n_columns) or None
         1 where a member sees a column, 0 where it does not; None: all members see all columns.
-    strong : Tensor of shape (n_members, n_columns) or None
-        1 where a column is strong for a member, see :mod:`sparsemlp._screening`.
     """
 
-    columns: Tensor | None = None
-    strong: Tensor | None = None
-
     def __init__(
-        self, X: Rows, y: Tensor, target: Tensor, weight: Tensor | None = None, fold: Tensor | None = None
+        self,
+        X: Rows,
+        y: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        fold: Tensor | None = None,
+        columns: Tensor | None = None,
     ) -> None:
         self.X = X
         self.y = y
         self.target = target
         self.weight = weight
         self.fold = fold
+        self.columns = columns
+
+    def for_members(self, fold: Tensor | None, columns: Tensor | None) -> TabularDataset:
+        """Return the same rows for members that leave out other rows, or see other columns."""
+        return TabularDataset(self.X, self.y, self.target, self.weight, fold, columns)
 
     def __len__(self) -> int:
         return len(self.X)
