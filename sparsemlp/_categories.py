@@ -11,6 +11,8 @@ import numpy as np
 MIN_ROWS = 10
 #: so many categories of a feature have a column of their own, the most frequent ones
 MAX_COLUMNS = 64
+#: up to so many outputs each have a mean target; more are added up, see :func:`targets_of_means`
+MAX_MEANS = 4
 #: means of a row's category are of the rows in the other ones of so many parts
 N_FOLDS = 5
 
@@ -82,6 +84,14 @@ class CategoryColumns:
             means[own] = table[index[own]]
         return self._columns(index, means)
 
+    def one_hot_codes(self) -> list[float]:
+        """Return the code of each one-hot column's category: NaN for missing, -1 for rare and unknown ones."""
+        codes = np.full(self.n_one_hot, -1.0)
+        if self.n_one_hot:
+            frequent = np.flatnonzero(self.place < self.place[-1])  # unknown ones have the last place
+            codes[self.place[frequent]] = np.where(frequent == self.n_codes, np.nan, frequent)
+        return codes.tolist()
+
     def ignored_columns(self) -> np.ndarray:
         """Return which columns are always 0: means that do not differ between categories."""
         return np.concatenate([np.zeros(self.n_one_hot, dtype=bool), np.isinf(self.scale)])
@@ -99,6 +109,29 @@ class CategoryColumns:
             columns[known, place[known]] = 1
         columns[:, self.n_one_hot :] = (means - self.mean[-1]) / self.scale
         return columns
+
+
+def targets_of_means(target: np.ndarray) -> np.ndarray:
+    """Return what means are taken of: each of a few outputs, or few sums of outputs that tell many classes apart.
+
+    Each class has a number from 1. A sum is over the classes whose number has a certain binary digit, and the last
+    one over those with an odd number of ones, so that any two classes differ in at least two sums. (Dietterich and
+    Bakiri 1995, *Solving multiclass learning problems via error-correcting output codes*, arXiv:cs/9501101.)
+
+    Parameters
+    ----------
+    target : ndarray of shape (n_rows, n_outputs)
+        What the loss sees.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_means), float64
+    """
+    target, n_outputs = target.astype(np.float64), target.shape[1]
+    if n_outputs <= MAX_MEANS:
+        return target
+    digits = np.arange(1, n_outputs + 1)[:, np.newaxis] >> np.arange(n_outputs.bit_length()) & 1
+    return target @ np.column_stack([digits, digits.sum(axis=1) % 2])
 
 
 def _shrunk_means(index: np.ndarray, target: np.ndarray, weight: np.ndarray, n: int) -> np.ndarray:

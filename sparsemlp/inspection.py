@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+#: what columns of categorical features stand for that are no single category
+MISSING, RARE, MEAN_TARGET = "(missing)", "(rare or unknown)", "(mean target)"
+
+
 def first_layer_mass(estimator: Any) -> np.ndarray:
     r"""Return the mass of every first-layer neuron on each raw feature.
 
@@ -114,6 +118,7 @@ def neuron_starts(estimator: Any) -> pd.DataFrame:
     """Tell what the first layer's neurons started as, and what training has made of it.
 
     A neuron that started as a split of a tree has one row: the feature, the sign of the weight, and the threshold.
+    One that started as a set of categories has a row for each category in it.
     Box neurons work in pairs: neurons i and i + n/2 of n box neurons, which started as splits of the same path.
 
     Parameters
@@ -129,6 +134,10 @@ def neuron_starts(estimator: Any) -> pd.DataFrame:
         - ``member``, ``neuron``: numbers from 0.
         - ``kind``: the neuron's activation, "relu", "tanh", "sin" or "box".
         - ``feature``: name of the raw feature, ``x0``, ``x1``, ... where there are no names.
+        - ``category``: the category that the column stands for; "(missing)", also for missing numbers; "(rare or
+          unknown)" for all categories that have no column of their own; "(mean target)" for the mean target of a
+          row's category; None for numbers. A feature of two categories is a number, which is larger for the one
+          that is named.
         - ``column``: number of the scaled column, as ``estimator.scaler_.transform`` makes it.
         - ``start_weight``: the weight before training.
         - ``start_threshold``: where a neuron of a single input crossed 0, in units of the scaled column; NaN for
@@ -173,6 +182,7 @@ def neuron_starts(estimator: Any) -> pd.DataFrame:
             "neuron": start.neuron,
             "kind": kind[start.neuron],
             "feature": _names(estimator)[estimator.scaler_.column_features_[start.column]],
+            "category": pd.Series(_categories(estimator)[start.column], dtype=object),
             "column": start.column,
             "start_weight": start.weight,
             "start_threshold": np.where(is_single, -start.bias[start.member, start.neuron] / start.weight, np.nan),
@@ -274,6 +284,24 @@ def _mass(estimator: Any, member: int) -> Tensor:
 def _names(estimator: Any) -> np.ndarray:
     numbered = [f"x{i}" for i in range(estimator.n_features_in_)]
     return np.asarray(getattr(estimator, "feature_names_in_", numbered), dtype=object)
+
+
+def _categories(estimator: Any) -> np.ndarray:
+    """Name the category that every column stands for; None for the columns of numbers."""
+    scaler, encoder = estimator.scaler_, estimator._categories
+    features = [] if encoder is None else np.flatnonzero(encoder.is_categorical).tolist()
+    values = {} if encoder is None else dict(zip(features, encoder.categories, strict=True))
+    names = np.empty(len(scaler.column_features_), dtype=object)
+    for column, (feature, code) in enumerate(
+        zip(scaler.column_features_.tolist(), scaler.column_codes(), strict=True)
+    ):
+        if code is None:
+            names[column] = MEAN_TARGET if feature in scaler.categories_ else None
+        elif np.isnan(code):
+            names[column] = MISSING
+        else:
+            names[column] = RARE if code < 0 else values[feature][int(code)]
+    return names
 
 
 def _new_axes() -> Axes:

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sparsemlp._categories import N_FOLDS, CategoryColumns
+from sparsemlp._categories import N_FOLDS, CategoryColumns, targets_of_means
 from sparsemlp._equal_rows import equal_rows
 from sparsemlp._scalers import MidRankScaler, SquashingScaler, check_columns, fit_scaler
 
@@ -20,8 +20,6 @@ Scaling = Literal["squash", "quantile", "both", "standard"]
 SCALINGS: tuple[str | None, ...] = (*get_args(Scaling), None)
 # Fitted and transformed this many values at a time, so that a large table is never copied in float64.
 BLOCK_VALUES = 2**18
-#: no more mean targets of a category than these, those of the first outputs
-MAX_MEANS = 4
 # Columns are multiplied by a power of two, which is exact, where sums of their values would overflow (some are
 # beyond HUGE), or their differences be denormal (all are below TINY).
 HUGE, TINY, POWER = 1e300, 1e-250, 2.0**200
@@ -43,7 +41,8 @@ class InputScaler(TransformerMixin, BaseEstimator):
     categorical_features : sequence of int, default=()
         Features that are codes of categories: 0, 1, ..., NaN where missing, -1 where unknown. One with more than
         two of them in training becomes one column for each category of at least ten rows (at most the 64 most
-        frequent ones), one for all others together, and its categories' mean target.
+        frequent ones), one for all others together, and its categories' mean targets: of each output, or of sums
+        of outputs where there are more than four.
     features : ndarray of int, optional
         The features to make columns of; the others are ignored. Default: all.
 
@@ -97,9 +96,12 @@ class InputScaler(TransformerMixin, BaseEstimator):
             raise ValueError(f"scaling={self.scaling!r} is unknown; choose one of {SCALINGS}")
         n_samples, self.n_features_in_ = X.shape
         features = np.arange(self.n_features_in_) if self.features is None else self.features
-        self.categories_ = {}
+        self.categories_, self.larger_codes_ = {}, {}
         for feature in np.intersect1d(self.categorical_features, features).astype(int).tolist():
-            if len(np.unique(X[:, feature])) > 2:
+            codes = np.unique(X[:, feature])  # NaN is the last
+            if len(codes) <= 2:
+                self.larger_codes_[feature] = float(codes[-1]) if len(codes) == 2 and codes[-1] >= 0 else None
+            else:
                 columns = CategoryColumns().fit(X[:, feature], *_target_of_means(y, sample_weight, n_samples))
                 self.categories_[feature] = columns
         self.numeric_ = np.setdiff1d(features, list(self.categories_))
@@ -215,6 +217,25 @@ class InputScaler(TransformerMixin, BaseEstimator):
             (i, i + columns.n_one_hot): columns.frequency for i, columns in starts.items() if columns.n_one_hot
         }
 
+    def column_codes(self) -> list[float | None]:
+        """Return which category each column of ``transform`` stands for.
+
+        Returns
+        -------
+        list of (float or None), of length n_columns
+            The code of the category of a one-hot column: NaN for missing values, also for the indicator columns of
+            numeric features; -1 for rare and unknown categories. A feature of two categories is a number; the code
+            is that of the larger one. None for other columns.
+        """
+        codes: list[float | None] = []
+        for block in self.blocks_:
+            features, n_indicators = self.numeric_[block.column_features()].tolist(), int(block.indicator_.sum())
+            codes += [self.larger_codes_.get(feature) for feature in features[: len(features) - n_indicators]]
+            codes += [np.nan] * n_indicators
+        for columns in self.categories_.values():
+            codes += columns.one_hot_codes() + [None] * (columns.n_columns - columns.n_one_hot)
+        return codes
+
     def ignored_columns(self) -> np.ndarray:
         """Return which columns of ``transform`` are always 0, because their features were constant.
 
@@ -322,7 +343,7 @@ def _target_of_means(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what categories' means are taken of, and the weights of rows."""
     weight = np.ones(n_samples) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    return np.empty((n_samples, 0)) if y is None else y[:, :MAX_MEANS].astype(np.float64), weight
+    return np.empty((n_samples, 0)) if y is None else targets_of_means(y), weight
 
 
 def _dense(X: Any) -> np.ndarray:

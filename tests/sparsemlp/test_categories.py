@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sparsemlp import SparseInitMLPClassifier
-from sparsemlp._categories import MAX_COLUMNS, MIN_ROWS, N_FOLDS, CategoryColumns
+from sparsemlp._categories import MAX_COLUMNS, MIN_ROWS, N_FOLDS, CategoryColumns, targets_of_means
 from sparsemlp.init import random_sets_, s_hot_
 from sparsemlp.preprocessing import InputScaler
 from sparsemlp.trees import TreePaths, splits_
@@ -199,6 +199,20 @@ def test_one_hot_columns_say_which_category_a_row_has(seed, n_categories, n_rows
         assert len(np.unique(out[same].argmax(axis=1))) == 1
 
 
+@given(st.integers(0, 10_000), st.integers(1, 30), st.integers(3, 200))
+def test_the_code_of_a_one_hot_column_is_that_of_the_rows_that_have_it(seed, n_categories, n_rows):
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(n_categories, size=n_rows).astype(float)
+    codes[rng.random(n_rows) < 0.1] = np.nan
+    columns = CategoryColumns().fit(codes, np.zeros((n_rows, 0)), np.ones(n_rows))
+    named = columns.one_hot_codes()
+    assert len(named) == columns.n_one_hot
+    for row, code in zip(columns.transform(codes), codes, strict=True) if named else ():
+        of_column = named[row.argmax()]
+        is_rare = not any(np.array_equal([code], [other], equal_nan=True) for other in named)
+        assert of_column == -1 if is_rare else np.array_equal([of_column], [code], equal_nan=True)
+
+
 def test_of_many_frequent_categories_the_most_frequent_have_columns():
     codes = np.repeat(np.arange(100.0), np.arange(100) + 20)
     columns = CategoryColumns().fit(codes, np.zeros((len(codes), 0)), np.ones(len(codes)))
@@ -242,6 +256,29 @@ def test_mean_targets_are_those_of_large_categories_and_shrunk_for_small_ones():
     assert (ratio[:2] > 0.98).all()
     assert (ratio[2:] < 0.95).all()
     assert (ratio > 0).all()
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2, 4])
+def test_means_are_of_each_of_a_few_outputs(n_outputs):
+    target = np.random.default_rng(0).normal(size=(20, n_outputs)).astype(np.float32)
+    np.testing.assert_array_equal(targets_of_means(target), target)
+
+
+@pytest.mark.parametrize("n_outputs", [5, 8, 10, 31, 100])
+def test_few_means_tell_many_classes_apart(n_outputs):
+    sums = targets_of_means(np.eye(n_outputs, dtype=np.float32))
+    assert sums.shape[1] <= np.log2(n_outputs) + 2
+    assert (sums.sum(axis=1) >= 2).all(), "every output counts"
+    differ = (sums[:, np.newaxis] != sums).sum(axis=2)
+    assert (differ[~np.eye(n_outputs, dtype=bool)] >= 2).all()
+
+
+def test_which_of_ten_classes_a_row_has_is_learned_from_many_categories():
+    rng = np.random.default_rng(0)
+    class_of, town = rng.integers(10, size=200), rng.integers(200, size=3000)
+    X = pd.DataFrame({"noise": rng.normal(size=3000), "town": pd.Categorical(town.astype(str))})
+    clf = SparseInitMLPClassifier((128, 32), n_members=2, max_epochs=30, device="cpu", random_state=0)
+    assert clf.fit(X[:2000], class_of[town[:2000]]).score(X[2000:], class_of[town[2000:]]) > 0.9
 
 
 def test_weights_count_like_repeated_rows():

@@ -17,6 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import SelectFromModel
 
 from sparsemlp import SparseInitMLPClassifier, paper_net
+from sparsemlp._data import check_table
 from sparsemlp.datasets import make_sparse_parity
 from sparsemlp.inspection import feature_importances, first_layer_mass, neuron_starts, plot_neurons
 from sparsemlp.lottery import KeepInitialisation
@@ -214,6 +215,43 @@ def test_what_neurons_started_as_is_what_the_network_was_before_training():
     assert starts[starts.kind == "relu"].start_threshold.isna().all()
     assert starts.share.between(0, 1).all()
     assert (starts.groupby(["member", "neuron"]).share.sum() <= 1 + 1e-6).all()
+    pd.testing.assert_frame_equal(neuron_starts(pickle.loads(pickle.dumps(net))), starts)
+
+
+@pytest.mark.parametrize("scaling", ["both", "squash", None])
+def test_starts_name_the_categories_that_their_columns_stand_for(scaling):
+    rng, n_rows = np.random.default_rng(0), 400
+    towns = np.array(["Bonn", "Lima", "Oslo", "Rome", "Suva"], dtype=object)
+    X = pd.DataFrame(
+        {
+            "length": rng.normal(size=n_rows),
+            "town": towns[rng.integers(5, size=n_rows)],
+            "stars": pd.Categorical(rng.integers(3, size=n_rows)),
+            "sex": np.array(["f", "m"])[rng.integers(2, size=n_rows)],
+            "only": np.array(["x", None], dtype=object)[rng.integers(2, size=n_rows)],
+        }
+    )
+    y = X["town"].isin(["Lima", "Rome"])
+    X.loc[:3, "town"], X.loc[4:6, "town"] = None, "Zug"  # too few for columns of their own
+    X.loc[:30, "length"] = np.nan
+    X.loc[50:90, "stars"] = np.nan
+    net = SparseInitMLPClassifier(200, n_members=2, max_epochs=1, scaling=scaling, search_steps=0, random_state=0)
+    starts = neuron_starts(net.fit(X, y))
+    named = starts.groupby("feature").category.unique().map(set)
+    assert named["length"] == {None, "(missing)"}
+    assert named["town"] == {*towns, "(rare or unknown)", "(mean target)"}
+    assert named["stars"] == {0, 1, 2, "(missing)", "(mean target)"}
+    assert named["sex"] == {"m"}
+    assert named["only"] <= {None, "(missing)"}
+    columns = net.scaler_.transform(check_table(net, X))
+    is_rare = X["town"].isna() | (X["town"] == "Zug")
+    for start in starts[~starts.category.isin([None, "(mean target)"])].itertuples():
+        where = {"(missing)": X[start.feature].isna(), "(rare or unknown)": is_rare}
+        has_it = where.get(start.category, X[start.feature] == start.category).to_numpy()
+        column = columns[:, start.column]
+        assert column[has_it].min() > column[~has_it].max()
+    sets = starts[(starts.kind == "box") & (starts.feature == "town")].groupby(["member", "neuron"]).category
+    assert sets.agg(set).map({"Lima", "Rome"}.issubset).any(), "trees split at the towns that matter"
     pd.testing.assert_frame_equal(neuron_starts(pickle.loads(pickle.dumps(net))), starts)
 
 

@@ -103,16 +103,24 @@ def test_labels_train_with_every_loss_and_their_scores_are_those_of_score(parame
     assert clf.validation_scores_[epoch] == pytest.approx(clf.score(X[:80], Y[:80]), abs=0.02)
 
 
-def test_labels_may_be_a_sparse_matrix_and_come_in_chunks():
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
+def test_labels_may_be_a_sparse_matrix_and_come_in_chunks(kind, weighted):
     X, Y = labels()
-    expected = small_classifier().fit(X, Y).predict_proba(X)
-    np.testing.assert_array_equal(small_classifier().fit(X, sparse.csr_matrix(Y)).predict_proba(X), expected)
-    chunked, of_sparse = (
-        small_classifier().partial_fit(X[:100], kind(Y[:100]), classes=[0, 1, 2])
-        for kind in (np.array, sparse.csr_array)
-    )
-    np.testing.assert_array_equal(of_sparse.predict_proba(X), chunked.predict_proba(X))
-    chunked.partial_fit(X[100:], Y[100:])
+    weight = np.arange(len(X)) % 3.0 if weighted else None  # rows of weight 0 are dropped
+    expected = small_classifier().fit(X, Y, weight).predict_proba(X)
+    np.testing.assert_array_equal(small_classifier().fit(X, kind(Y), weight).predict_proba(X), expected)
+    dense, of_sparse = (small_classifier(), small_classifier())
+    for chunk in (slice(100), slice(100, None)):
+        options = {"classes": [0, 1, 2], "sample_weight": None if weight is None else weight[chunk]}
+        dense.partial_fit(X[chunk], Y[chunk], **options)
+        of_sparse.partial_fit(X[chunk], kind(Y[chunk]), **options)
+        np.testing.assert_array_equal(of_sparse.predict_proba(X), dense.predict_proba(X))
+
+
+def test_chunks_have_as_many_labels_a_row_as_the_first():
+    X, Y = labels()
+    chunked = small_classifier().partial_fit(X[:100], Y[:100], classes=[0, 1, 2])
     assert chunked.predict(X).shape == Y.shape
     with pytest.raises(ValueError, match="y has one label a row, but the network has learned 3"):
         chunked.partial_fit(X, Y[:, 0])
