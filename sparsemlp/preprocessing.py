@@ -228,9 +228,11 @@ class InputScaler(TransformerMixin, BaseEstimator):
             is that of the larger one. None for other columns.
         """
         codes: list[float | None] = []
+        two = set(self.categorical_features) - set(self.categories_)
         for block in self.blocks_:
             features, n_indicators = self.numeric_[block.column_features()].tolist(), int(block.indicator_.sum())
-            codes += [self.larger_codes_.get(feature) for feature in features[: len(features) - n_indicators]]
+            for feature in features[: len(features) - n_indicators]:
+                codes.append(self.larger_codes_[feature] if feature in two else None)
             codes += [np.nan] * n_indicators
         for columns in self.categories_.values():
             codes += columns.one_hot_codes() + [None] * (columns.n_columns - columns.n_one_hot)
