@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -42,6 +41,7 @@ from sparsemlp._training.schedules import Schedule
 from sparsemlp._training.threads import compute_threads, settle_threads
 from sparsemlp._training.time_limit import TimeLimit
 from sparsemlp._user_callbacks import check_monitors, without_tensors
+from sparsemlp._warning import warn_user
 
 
 class BaseSparseInitMLP(EstimatorParameters):
@@ -192,12 +192,10 @@ class BaseSparseInitMLP(EstimatorParameters):
         if is_regressor(self) and (rows.y == rows.y[0]).all(axis=0).any():
             poor.append("the target, whose scale is a guess")
         if poor:
-            warnings.warn(
+            warn_user(
                 f"The first chunk of partial_fit, of {len(rows.y)} rows, has one value only in "
                 f"{' and in '.join(poor)}. All scales are learned from this chunk: make it large, and shuffle the "
                 "rows before.",
-                UserWarning,
-                stacklevel=5,
             )
 
     # -- the data ---------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
@@ -11,6 +10,7 @@ from sparsemlp._parameters import EstimatorParameters
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.interrupts import SECONDS
 from sparsemlp._training.out_of_fold import constant_loss
+from sparsemlp._warning import warn_user
 
 # Training was cut off if the out-of-fold loss has fallen in its last quarter by this share of itself, and by this
 # share of the loss of a constant prediction: then more epochs are worth their time. On most tables the loss falls
@@ -27,12 +27,11 @@ def warn_if_cut_off(estimator: EstimatorParameters, dataset: TabularDataset) -> 
     before = min(losses[: -(-3 * len(losses) // 4)])
     fall = before - min(losses)
     if fall > STILL_FALLS * before and fall > WORTH_IT * constant_loss(dataset, net.criterion_.loss):
-        warnings.warn(
+        warn_user(
             f"max_epochs={max_epochs} ended training while the out-of-fold loss was falling: by "
             f"{fall / before:.0%} in the last quarter of the epochs, to {min(losses):.3g}. Raise max_epochs: "
             "training ends by itself once more epochs do not help.",
             ConvergenceWarning,
-            stacklevel=3,
         )
 
 
@@ -40,9 +39,8 @@ def warn_of_interrupt(net: Any, n_epochs: int) -> None:
     """Say that Ctrl-C ended training; pass on a second one, which is meant for the program."""
     if net.interrupts.twice:
         raise KeyboardInterrupt
-    warnings.warn(
+    warn_user(
         f"Training was interrupted by Ctrl-C; the net has the weights of epoch {len(net.history)} of {n_epochs}. "
         f"A second Ctrl-C within {SECONDS:g} seconds is raised, and ends a search as well.",
         ConvergenceWarning,
-        stacklevel=4,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from sparsemlp._parameters import EstimatorParameters
 from sparsemlp._second_net import keep_if_better, smallest_loss, train_another
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.out_of_fold import constant_loss
+from sparsemlp._warning import warn_user
 from sparsemlp.module import SparseInitMLP
 
 # Nothing was found if the out-of-fold loss was never below this share of the loss of a constant prediction.
@@ -104,11 +104,10 @@ def _search(
 
 
 def _warn_that_nothing_was_found(where: str, more: str = "") -> None:
-    warnings.warn(
+    warn_user(
         f"The out-of-fold loss was never clearly below that of a constant prediction{where}: nothing was found. "
         f"More rows help most; so may a larger width, search_steps, or another sparsity.{more}",
         ConvergenceWarning,
-        stacklevel=4,
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple, Self
 
 import numpy as np
+
+from sparsemlp._warning import warn_user
 
 #: interquartile range of the standard normal distribution
 NORMAL_IQR = 1.349
@@ -41,11 +42,9 @@ class TargetScale(NamedTuple):
     def warn_if_few_dominate(self) -> None:
         """Warn where the squared errors of a few rows would be nearly all of the loss."""
         if self.deviation > FEW_DOMINATE * (self.high - self.low) / NORMAL_IQR > 0:
-            warnings.warn(
+            warn_user(
                 f"A few targets dominate the spread of y: the standard deviation is {self.deviation:.3g}, and "
                 f"half of the targets are between {self.low:.3g} and {self.high:.3g}. With loss='squared' they "
                 "decide all predictions. If they are errors, remove them or pass loss='huber'; if y is positive "
                 "over orders of magnitude, fit its logarithm, with sklearn.compose.TransformedTargetRegressor.",
-                UserWarning,
-                stacklevel=6,
             )

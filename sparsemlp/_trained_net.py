@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from sparsemlp._training.optimizers import optimizer_options
 from sparsemlp._training.out_of_fold import StopWhenLongEnough
 from sparsemlp._training.schedules import Schedule, resume
 from sparsemlp._training.time_limit import StopAtTimeLimit
+from sparsemlp._warning import warn_user
 from sparsemlp.module import SparseInitMLP
 from sparsemlp.trees import TreePaths
 
@@ -141,9 +141,8 @@ def train(
     estimator.best_epoch_ = keep_best.best_epoch_
     if keep_best.diverged_:
         rate = estimator._resolved["learning_rate"]
-        warnings.warn(
+        warn_user(
             f"The loss became infinite or NaN; the weights of epoch {estimator.best_epoch_} were restored. "
             f"Lower learning_rate={rate}, or choose scaling='squash' if scaling is None.",
             ConvergenceWarning,
-            stacklevel=3,
         )
