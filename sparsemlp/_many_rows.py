@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: up to so many rows nothing changes; of more than MANY_ROWS members are fewer as well
 FEW_ROWS, MANY_ROWS = 20_000, 50_000
-MEMBERS, FEWER_MEMBERS = 8, 4
+MEMBERS, FEWER_MEMBERS = 8, 5
 LEARNING_RATE, LARGEST_RATE = 2e-3, 5e-3
 #: a member sees no more rows than these, in all epochs together: less than three minutes on two cores
 MAX_SEEN = 10_000_000
