@@ -11,8 +11,10 @@ it in a clone of the repository; what the file has already is left out. Words af
 import argparse
 import time
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -50,7 +52,7 @@ def thresholds(n_rows: int, n_columns: int, seed: int) -> tuple[np.ndarray, np.n
 
 
 def friedman(n_rows: int, n_columns: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows and noisy numbers that depend on ten columns, five in each half, by Friedman's first function."""
+    """Return rows and noisy numbers: the sum of Friedman's first function of five columns and of five others."""
     tables = [make_friedman1(n_rows, n_columns // 2, noise=3.0, random_state=seed + half) for half in (0, 1000)]
     return np.hstack([X for X, _ in tables]), sum(y for _, y in tables)
 
@@ -73,11 +75,13 @@ def measure(table: str, seed: int, precision: str) -> list[dict[str, Any]]:
     X, y = rows_of(table, seed)
     n_train = N_TRAIN[table]
     estimator: Any = SparseInitMLPRegressor if table in REGRESSION else SparseInitMLPClassifier
-    as_small = {"n_members": 8, "learning_rate": 0.002, "max_epochs": estimator._most_epochs}
+    limits = {"FEW_ROWS": n_train, "MANY_ROWS": n_train, "MAX_SEEN": 10**12}
+    as_small = mock.patch.multiple("sparsemlp._many_rows", **limits)
     measured = []
-    for name, options in [("as small", as_small), ("auto", {})][:: 1 - 2 * (seed % 2)]:
+    for name, way in [("as small", as_small), ("auto", nullcontext())][:: 1 - 2 * (seed % 2)]:
         started, started_cpu = time.perf_counter(), time.process_time()
-        net = estimator(random_state=seed, precision=precision, **options).fit(X[:n_train], y[:n_train])
+        with way:
+            net = estimator(random_state=seed, precision=precision).fit(X[:n_train], y[:n_train])
         seconds, cpu = time.perf_counter() - started, time.process_time() - started_cpu
         loss = log_loss(y[n_train:], net.predict_proba(X[n_train:])) if is_classifier(net) else np.nan
         measured.append(

@@ -25,7 +25,7 @@ from sparsemlp._data import CheckedRows, EncodedRows, check_rows, check_table, h
 from sparsemlp._equal_rows import equal_rows
 from sparsemlp._first_layer_start import FirstLayerStart
 from sparsemlp._fitted import FittedAttributes, all_or_nothing
-from sparsemlp._many_rows import resolve
+from sparsemlp._many_rows import resolve, when_to_end
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
 from sparsemlp._prediction import predict_in_chunks, rows_a_chunk, rows_to_share
 from sparsemlp._screening import is_wide, screen, strong_columns, try_strong_columns
@@ -400,7 +400,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
 
     def _resolve(self, n_rows: int, *, first: bool) -> None:
         """Settle what "auto" means for a fit on so many rows; a fitted network keeps its number of members."""
-        self._resolved = resolve(self, n_rows)
+        self._resolved = resolve(self, n_rows) | when_to_end(self._min_epochs, n_rows)
         if not first:
             self._resolved["n_members"] = self.net_.module_.n_members
 
@@ -519,7 +519,7 @@ class BaseSparseInitMLP(FittedAttributes, BaseEstimator, metaclass=ABCMeta):
         keep_best = KeepBest()
         stop = [
             ("_stop", StopWhenExhausted(keep_best)),
-            ("_long_enough", StopWhenLongEnough(self._min_epochs)),
+            ("_long_enough", StopWhenLongEnough(self._resolved["min_epochs"], self._resolved["patience"])),
             ("_time_limit", StopAtTimeLimit(keep_best)),
         ]
         return [*bar, ("_keep_best", keep_best), *(self.callbacks or []), *stop]

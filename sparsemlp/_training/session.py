@@ -150,8 +150,8 @@ class TrainingSession:
     def _parts(self, n_batches: int) -> list[slice]:
         """Return the batches that a thread trains a group on before it takes the next group.
 
-        These are all, which keeps the group's weights in the cache, unless some threads would have a group more than
-        others.
+        These are all, which keeps the group's weights in the cache, unless some threads would have a group more
+        than others.
         """
         n_threads = self.compute.n_threads
         n_parts = 1 if self.n_groups % n_threads == 0 else n_threads

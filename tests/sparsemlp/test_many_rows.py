@@ -7,7 +7,7 @@ import pytest
 from helpers.small import labelled_rows, numbered_rows, small_classifier, small_regressor
 
 from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor
-from sparsemlp._many_rows import resolve
+from sparsemlp._many_rows import resolve, when_to_end
 
 SMALL_TABLES = {"n_members": 8, "learning_rate": 0.002}
 
@@ -16,6 +16,14 @@ SMALL_TABLES = {"n_members": 8, "learning_rate": 0.002}
 def test_nothing_changes_up_to_20000_rows(n_rows):
     assert resolve(SparseInitMLPClassifier(), n_rows) == SMALL_TABLES | {"max_epochs": 40}
     assert resolve(SparseInitMLPRegressor(), n_rows) == SMALL_TABLES | {"max_epochs": 100}
+
+
+def test_of_many_rows_training_ends_sooner():
+    for n_rows in (0, 1, 20_000):
+        assert when_to_end(10, n_rows) == {"min_epochs": 10, "patience": 2}
+    assert when_to_end(10, 50_000) == {"min_epochs": 7, "patience": 2}
+    assert when_to_end(10, 100_000) == {"min_epochs": 5, "patience": 1.5}
+    assert when_to_end(1, 1_000_000) == {"min_epochs": 1, "patience": 1.5}
 
 
 def test_training_changes_step_by_step_with_the_number_of_rows():
@@ -56,6 +64,16 @@ def test_a_fit_on_many_rows_is_that_of_the_parameters_that_auto_stands_for(make,
     fitted = make(**AUTO).fit(X, y)
     assert fitted.net_.module_.n_members == 5
     np.testing.assert_array_equal(fitted.predict(X), expected)
+
+
+@pytest.mark.usefixtures("_few_are_many")
+@pytest.mark.parametrize(("n_rows", "least", "patience"), [(20, 10, 2), (50, 7, 2), (80, 5, 1.5)])
+def test_a_fit_ends_when_the_smallest_out_of_fold_loss_is_long_ago(n_rows, least, patience):
+    X, y = numbered_rows(n_rows)
+    y = np.random.default_rng(0).permutation(y)  # nothing to learn
+    losses = [epoch["out_of_fold_loss"] for epoch in small_regressor(**AUTO, batch_size=4).fit(X, y).net_.history]
+    best = 1 + int(np.argmin(losses))
+    assert len(losses) == max(least, int(np.ceil(patience * best)))
 
 
 @pytest.mark.usefixtures("_few_are_many")
