@@ -11,7 +11,7 @@ it in a clone of the repository; what the file has already is left out. Words af
 import argparse
 import time
 import warnings
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 from unittest import mock
@@ -23,7 +23,7 @@ from sklearn.datasets import make_classification, make_friedman1
 from sklearn.metrics import log_loss
 
 from benchmarks.data.tasks import TASKS, Task
-from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor
+from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor, _many_rows
 
 N_TRAIN = {
     "make_classification": 100_000,
@@ -75,10 +75,10 @@ def measure(table: str, seed: int, precision: str) -> list[dict[str, Any]]:
     X, y = rows_of(table, seed)
     n_train = N_TRAIN[table]
     estimator: Any = SparseInitMLPRegressor if table in REGRESSION else SparseInitMLPClassifier
-    limits = {"FEW_ROWS": n_train, "MANY_ROWS": n_train, "MAX_SEEN": 10**12}
-    as_small = mock.patch.multiple("sparsemlp._many_rows", **limits)
+    as_small = mock.patch.multiple(_many_rows, FEW_ROWS=n_train, MANY_ROWS=n_train, MAX_SEEN=10**12)
     measured = []
-    for name, way in [("as small", as_small), ("auto", nullcontext())][:: 1 - 2 * (seed % 2)]:
+    ways: list[tuple[str, AbstractContextManager]] = [("as small", as_small), ("auto", nullcontext())]
+    for name, way in ways[:: 1 - 2 * (seed % 2)]:
         started, started_cpu = time.perf_counter(), time.process_time()
         with way:
             net = estimator(random_state=seed, precision=precision).fit(X[:n_train], y[:n_train])

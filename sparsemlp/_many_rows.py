@@ -2,8 +2,8 @@
 
 Single networks differ less the more rows they are trained on, so of many rows fewer do, and all together gain less
 from training that is longer than one needs. The learning rate of small tables takes more passes over many rows
-than are worth their time. A larger one takes fewer, and the average of the weights takes out its noise, all the more
-since it is over more steps.
+than are worth their time. A larger one takes fewer, and the average of the weights takes out its noise, all the
+more since it is over more steps.
 """
 
 from __future__ import annotations

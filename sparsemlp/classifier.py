@@ -114,8 +114,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     early_stopping : {"out_of_fold"} or bool, default="out_of_fold"
         "out_of_fold": the rows (at most 10000 of them) are partitioned among the members, and each member trains
         on all rows but its own part. The out-of-fold loss is that of each row under the one member that does not
-        train on it. Training ends at twice the epoch at which this loss was smallest. A single member trains on
-        all rows, for `max_epochs`.
+        train on it. Training ends at twice the epoch at which this loss was smallest, at one and a half times it
+        with more than 50,000 rows. A single member trains on all rows, for `max_epochs`.
         True: hold out rows (or use ``X_val, y_val``), stop if their score has not improved for `n_iter_no_change`
         epochs, and restore the best weights. False: train for `max_epochs`.
     search_steps : int, default=10000
