@@ -23,7 +23,7 @@ from sparsemlp._data import (
 )
 from sparsemlp._first_layer_start import FirstLayerStart
 from sparsemlp._fitted import all_or_nothing
-from sparsemlp._many_rows import resolve
+from sparsemlp._many_rows import resolve, when_to_end
 from sparsemlp._memory import explained_memory_errors
 from sparsemlp._parameters import EstimatorParameters
 from sparsemlp._persistence import net_state, restore_module, restore_optimizer
@@ -214,7 +214,7 @@ class BaseSparseInitMLP(EstimatorParameters):
 
     def _resolve(self, n_rows: int, *, first: bool) -> None:
         """Settle what "auto" means for a fit on so many rows; a fitted network keeps its number of members."""
-        self._resolved = resolve(self, n_rows)
+        self._resolved = resolve(self, n_rows) | when_to_end(self._min_epochs, n_rows)
         if not first:
             self._resolved["n_members"] = self.net_.module_.n_members
 

@@ -102,7 +102,7 @@ def _callbacks(estimator: EstimatorParameters) -> list:
     keep_best = KeepBest()
     stop = [
         ("_stop", StopWhenExhausted(keep_best)),
-        ("_long_enough", StopWhenLongEnough(estimator._min_epochs)),
+        ("_long_enough", StopWhenLongEnough(estimator._resolved["min_epochs"], estimator._resolved["patience"])),
         ("_time_limit", StopAtTimeLimit(keep_best)),
     ]
     return [*bar, ("_keep_best", keep_best), *(estimator.callbacks or []), *stop]

@@ -83,7 +83,7 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         than ten rows, are alike.
     n_members : int or "auto", default="auto"
         Number of independent networks that are trained together and whose predictions are averaged. Each has its
-        own initialisation and batches. "auto" is 8, and 4 of more than 50,000 rows, where single networks differ
+        own initialisation and batches. "auto" is 8, and 5 of more than 50,000 rows, where single networks differ
         less; 8 in ``partial_fit``.
     loss : {"squared", "absolute_error", "huber"}, default="squared"
         Training loss of the standardised targets. Predictions tend to the conditional mean with "squared", and to
@@ -106,8 +106,8 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     batch_size : int, default=256
         Largest number of rows in a step; the rows are shared evenly among ceil(n / batch_size) steps.
     max_epochs : int or "auto", default="auto"
-        Largest number of passes over the training rows. "auto" is 100; of more than 100,000 rows so many that a
-        member sees ten million rows in all, 10 of a million.
+        Largest number of passes over the training rows. "auto" is 100; of more than 80,000 rows so many that a
+        member sees eight million rows in all, 8 of a million.
     max_seconds : float or None, default=None
         Largest number of seconds that ``fit`` trains, counted from its call; None: no limit. Training ends in the
         middle of an epoch, with the weights of the epoch, or part of one, with the smallest out-of-fold loss;
@@ -117,9 +117,9 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     early_stopping : {"out_of_fold"} or bool, default="out_of_fold"
         "out_of_fold": the rows (at most 10000 of them) are partitioned among the members, and each member trains
         on all rows but its own part. The out-of-fold loss is that of each row under the one member that does not
-        train on it. Training ends at twice the epoch at which this loss was smallest, but not before the tenth. A
-        single member trains on
-        all rows, for `max_epochs`.
+        train on it. Training ends at twice the epoch at which this loss was smallest, but not before the tenth.
+        Of more than 20,000 rows it takes fewer epochs at least, 5 of 100,000, and with more than 50,000 rows it
+        ends at one and a half times that epoch. A single member trains on all rows, for `max_epochs`.
         True: hold out rows (or use ``X_val, y_val``), stop if their loss has not fallen for `n_iter_no_change`
         epochs, and restore the best weights. False: train for `max_epochs`.
     search_steps : int, default=10000

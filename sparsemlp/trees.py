@@ -290,19 +290,19 @@ def _grow(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the nodes of all trees in one array, in which children and sets are numbered, and the sets."""
-    from sklearn.ensemble import HistGradientBoostingRegressor  # most of the time that sparsemlp takes to import
+    from sparsemlp._binned_trees import BinnedTrees, binned  # most of the time that sparsemlp takes to import
 
     is_categorical = n_categories > 0
     n_rows, n_columns = columns.shape
     n_trees = min(n_rows, int(np.clip(N_TREES * MANY_COLUMNS // n_columns, FEWEST_TREES, N_TREES)))
     n_bins = max(2, min(MAX_BINS, n_rows))
-    columns, edges = _binned(columns, np.flatnonzero(~is_categorical), n_bins)
+    columns, edges = binned(columns, np.flatnonzero(~is_categorical), n_bins)
     goals = divisions(target, rng)
     parts: list[np.ndarray] = []
     sets: list[np.ndarray] = []
     offset = 0
     for goal in goals:
-        trees = HistGradientBoostingRegressor(
+        trees = BinnedTrees(
             learning_rate=LEARNING_RATE,
             max_iter=max(1, n_trees // len(goals)),
             max_leaf_nodes=None,
@@ -328,31 +328,6 @@ def _grow(
             parts.append(nodes)
             offset += len(nodes)
     return np.concatenate(parts), np.array(sets) if sets else np.zeros((0, 0), dtype=bool)
-
-
-def _binned(columns: np.ndarray, numeric: np.ndarray, n_bins: int) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-    """Return numeric columns as the numbers of their values' bins, and the edges between the bins of each.
-
-    The bins are those of scikit-learn's boosted trees: of many different values, between their quantiles.
-    scikit-learn selects each quantile on its own, which takes longer than to sort, and with weights longer than
-    growing the trees.
-    """
-    columns, edges = columns.copy(), {}
-    ordered = np.sort(columns[:, numeric].T)
-    n_values = 1 + (ordered[:, 1:] != ordered[:, :-1]).sum(axis=1)
-    place = len(columns) * (np.linspace(0, 100, n_bins + 1)[1:-1] / 100) - 1
-    before = np.floor(place).astype(int)
-    # numpy's "averaged_inverted_cdf": a value, or the mean of two
-    is_mean = place == before
-    for j, values, few in zip(numeric, ordered, n_values <= n_bins, strict=True):
-        if few:
-            values = np.unique(values).astype(np.float64)
-            edges[j] = (values[1:] + values[:-1]) / 2
-        else:
-            low, high = values[before].astype(np.float64), values[before + 1].astype(np.float64)
-            edges[j] = np.unique(np.where(is_mean, high - (high - low) * 0.5, high))
-        columns[:, j] = np.searchsorted(edges[j], columns[:, j])
-    return columns, edges
 
 
 @cache

@@ -26,9 +26,8 @@ from sparsemlp.module import SparseInitMLP
 # No more rows than this are out-of-fold, all members together: their loss says when to stop as well as that of
 # more rows would, and each is lost to one member.
 MAX_OUT_OF_FOLD = 10_000
-# Training ends at this many times the epoch at which the out-of-fold loss was smallest, but not before so many
-# steps: of few rows, single members learn the noise before all together have learned what there is.
-PATIENCE = 2
+# Training does not end before so many steps: of few rows, single members learn the noise before all together have
+# learned what there is.
 MIN_STEPS = 10
 MAX_TEMPERATURE = 20.0
 # Losses are computed for this many rows at a time: with many classes, what they take on the way is large.
@@ -159,7 +158,7 @@ def constant_loss(dataset: TabularDataset, loss: Loss) -> float:
 
 
 class StopWhenLongEnough(Callback):
-    """End training once it has taken twice as long as the out-of-fold loss took to its minimum.
+    """End training once it has taken `patience` times as long as the out-of-fold loss took to its minimum.
 
     Each out-of-fold row is judged by one member alone; all members together gain from longer training than one.
 
@@ -172,12 +171,15 @@ class StopWhenLongEnough(Callback):
     ----------
     min_epochs : int
         Training does not end before.
+    patience : float, default=2.0
+        At least 1.
     """
 
     goal = math.inf
 
-    def __init__(self, min_epochs: int = 1) -> None:
+    def __init__(self, min_epochs: int = 1, patience: float = 2.0) -> None:
         self.min_epochs = min_epochs
+        self.patience = patience
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Count from here."""
@@ -188,10 +190,11 @@ class StopWhenLongEnough(Callback):
         if "out_of_fold_loss" not in net.history[-1]:
             return
         losses, steps = zip(*net.history[self.start_ :, ("out_of_fold_loss", "train_batch_count")], strict=True)
-        long_enough = min(losses) < self.goal and len(losses) >= PATIENCE * (1 + losses.index(min(losses)))
+        long_enough = min(losses) < self.goal and len(losses) >= self.patience * (1 + losses.index(min(losses)))
         if long_enough and sum(steps) >= MIN_STEPS and len(steps) >= self.min_epochs:
             best = self.start_ + 1 + losses.index(min(losses))
-            net.stop_reason = f"it took twice as long as to the smallest out-of-fold loss, of epoch {best}"
+            times = f"{self.patience:g} times"
+            net.stop_reason = f"it took {times} as long as to the smallest out-of-fold loss, of epoch {best}"
             raise KeyboardInterrupt
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
+from sklearn.utils import gen_batches
 from skorch.callbacks import Callback, EpochScoring, LRScheduler
 
 from sparsemlp._training.averaging import WeightAverage
@@ -125,9 +126,12 @@ class TrainingSession:
         for pool, index in stream:
             batches = pool.fill(index)
             rates = [self._next_rate(stream) for _ in batches]
-            steps = self.steps[pool.batch_size]
+            parts = [(batches[part], rates[part]) for part in self._parts(len(batches))]
             self.compute.run_all(
-                [partial(self._train_group, group, step, batches, rates) for group, step in enumerate(steps)]
+                [
+                    [partial(self._train_group, group, step, *part) for part in parts]
+                    for group, step in enumerate(self.steps[pool.batch_size])
+                ]
             )
             total += pool.summed_loss(loss.value, len(batches))
             n_batches, n_rows = n_batches + len(batches), n_rows + index.numel()
@@ -142,6 +146,16 @@ class TrainingSession:
         if self.tell_progress is not None:
             self.tell_progress(self.n_steps_done / stream.n_batches)
         return self.net.time_limit.is_over()
+
+    def _parts(self, n_batches: int) -> list[slice]:
+        """Return the batches that a thread trains a group on before it takes the next group.
+
+        These are all, which keeps the group's weights in the cache, unless some threads would have a group more
+        than others.
+        """
+        n_threads = self.compute.n_threads
+        n_parts = 1 if self.n_groups % n_threads == 0 else n_threads
+        return list(gen_batches(n_batches, math.ceil(n_batches / n_parts)))
 
     def _train_group(
         self, group: int, step: Callable[..., None], batches: Sequence[BatchBuffers], rates: Sequence[float | None]

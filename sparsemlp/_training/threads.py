@@ -6,9 +6,11 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, wait
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +62,24 @@ class ComputePool:
             for future in futures:
                 future.cancel()
 
-    def run_all(self, functions: Sequence[Callable[[], Any]]) -> None:
-        """Run functions in this thread and all others, each taking the next one; raise what any raises."""
-        waiting = iter(functions)  # taking from a list's iterator is atomic
+    def run_all(self, chains: Sequence[Iterable[Callable[[], Any]]]) -> None:
+        """Run chains of functions, each in order, in this thread and all others; raise what any function raises.
+
+        A thread takes the chain that has waited longest, runs its next function, and puts it back.
+        """
+        waiting = deque(map(iter, chains))  # taking from it and putting back is atomic
 
         def work() -> None:
-            for function in waiting:
-                function()
+            while True:
+                try:
+                    chain = waiting.popleft()
+                except IndexError:  # every other chain is with a thread that goes on with it
+                    return
+                for function in islice(chain, 1):
+                    function()
+                    waiting.append(chain)
 
-        others = [self._submit(work) for _ in range(min(self.n_threads, len(functions)) - 1)]
+        others = [self._submit(work) for _ in range(min(self.n_threads, len(chains)) - 1)]
         try:
             work()
         finally:

@@ -7,7 +7,7 @@ import pytest
 from helpers.small import labelled_rows, numbered_rows, small_classifier, small_regressor
 
 from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor
-from sparsemlp._many_rows import resolve
+from sparsemlp._many_rows import resolve, when_to_end
 
 SMALL_TABLES = {"n_members": 8, "learning_rate": 0.002}
 
@@ -18,17 +18,25 @@ def test_nothing_changes_up_to_20000_rows(n_rows):
     assert resolve(SparseInitMLPRegressor(), n_rows) == SMALL_TABLES | {"max_epochs": 100}
 
 
+def test_of_many_rows_training_ends_sooner():
+    for n_rows in (0, 1, 20_000):
+        assert when_to_end(10, n_rows) == {"min_epochs": 10, "patience": 2}
+    assert when_to_end(10, 50_000) == {"min_epochs": 7, "patience": 2}
+    assert when_to_end(10, 100_000) == {"min_epochs": 5, "patience": 1.5}
+    assert when_to_end(1, 1_000_000) == {"min_epochs": 1, "patience": 1.5}
+
+
 def test_training_changes_step_by_step_with_the_number_of_rows():
     n_rows = np.unique(np.geomspace(20_000, 1e9, 2000).astype(int))
     found = [resolve(SparseInitMLPRegressor(), int(n)) for n in n_rows]
-    for name, direction, last in (("n_members", -1, 4), ("learning_rate", 1, 0.005), ("max_epochs", -1, 1)):
+    for name, direction, last in (("n_members", -1, 5), ("learning_rate", 1, 0.005), ("max_epochs", -1, 1)):
         values = np.array([each[name] for each in found])
         assert (direction * np.diff(values) >= 0).all()
         assert values[-1] == last
     rates = np.array([each["learning_rate"] for each in found])
     np.testing.assert_allclose(rates[n_rows < 125_000], 0.002 * np.sqrt(n_rows[n_rows < 125_000] / 20_000))
     seen = np.array([each["max_epochs"] for each in found]) * n_rows
-    assert (seen[n_rows <= 10e6] <= 10e6).all()
+    assert (seen[n_rows <= 8e6] <= 8e6).all()
 
 
 def test_what_is_given_stays_as_it_is():
@@ -51,11 +59,21 @@ def _few_are_many(monkeypatch):
 @pytest.mark.parametrize(("make", "rows"), [(small_classifier, labelled_rows), (small_regressor, numbered_rows)])
 def test_a_fit_on_many_rows_is_that_of_the_parameters_that_auto_stands_for(make, rows):
     X, y = rows(80)
-    own = {"n_members": 4, "learning_rate": 0.004, "max_epochs": 30}
+    own = {"n_members": 5, "learning_rate": 0.004, "max_epochs": 30}
     expected = make(**AUTO | own).fit(X, y).predict(X)
     fitted = make(**AUTO).fit(X, y)
-    assert fitted.net_.module_.n_members == 4
+    assert fitted.net_.module_.n_members == 5
     np.testing.assert_array_equal(fitted.predict(X), expected)
+
+
+@pytest.mark.usefixtures("_few_are_many")
+@pytest.mark.parametrize(("n_rows", "least", "patience"), [(20, 10, 2), (50, 7, 2), (80, 5, 1.5)])
+def test_a_fit_ends_when_the_smallest_out_of_fold_loss_is_long_ago(n_rows, least, patience):
+    X, y = numbered_rows(n_rows)
+    y = np.random.default_rng(0).permutation(y)  # nothing to learn
+    losses = [epoch["out_of_fold_loss"] for epoch in small_regressor(**AUTO, batch_size=4).fit(X, y).net_.history]
+    best = 1 + int(np.argmin(losses))
+    assert len(losses) == max(least, int(np.ceil(patience * best)))
 
 
 @pytest.mark.usefixtures("_few_are_many")
@@ -67,8 +85,8 @@ def test_a_fitted_network_keeps_its_number_of_members():
     assert (clf.net_.module_.n_members, clf.n_iter_) == (8, 4)
     clf.partial_fit(X, y)
     assert clf.net_.module_.n_members == 8
-    with pytest.raises(ValueError, match="fitted network of n_members=8, but the parameters say 4"):
-        clf.set_params(n_members=4).fit(X, y)
+    with pytest.raises(ValueError, match="fitted network of n_members=8, but the parameters say 5"):
+        clf.set_params(n_members=5).fit(X, y)
 
 
 @pytest.mark.usefixtures("_few_are_many")

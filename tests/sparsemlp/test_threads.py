@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def test_every_function_runs_once(n_threads, n_functions):
     ran = []
     with compute_threads(n_threads) as compute:
         functions = [lambda i=i: ran.append((i, threading.current_thread().name)) for i in range(n_functions)]
-        compute(compute.run_all, functions)
+        compute(compute.run_all, [[function] for function in functions])
     assert sorted(i for i, _ in ran) == list(range(n_functions))
     assert all(name.startswith("sparsemlp") for _, name in ran)
 
@@ -45,8 +46,24 @@ def test_a_thread_that_is_held_up_leaves_the_rest_to_the_other():
 
     with compute_threads(2) as compute:
         last = [lambda: ran.append("last"), raise_if_cancelled.set]
-        compute(compute.run_all, [held_up, *(lambda i=i: ran.append(i) for i in range(5)), *last])
+        functions = [held_up, *(lambda i=i: ran.append(i) for i in range(5)), *last]
+        compute(compute.run_all, [[function] for function in functions])
     assert ran == [0, 1, 2, 3, 4, "last"]
+
+
+@pytest.mark.parametrize("n_chains", [2, 3, 5])
+def test_threads_take_turns_with_chains_which_are_run_in_order(n_chains):
+    ran, both_run = [], threading.Barrier(2, timeout=60)
+
+    def run(*what):
+        both_run.wait()
+        ran.append(what)
+
+    with compute_threads(2) as compute:
+        chains = [[partial(run, chain, position) for position in range(2)] for chain in range(n_chains)]
+        compute(compute.run_all, chains)
+    assert sorted(ran) == [(chain, position) for chain in range(n_chains) for position in range(2)]
+    assert all(ran.index((chain, 0)) < ran.index((chain, 1)) for chain in range(n_chains))
 
 
 @pytest.mark.parametrize("position", range(4))
@@ -58,7 +75,7 @@ def test_what_any_function_raises_is_raised(position):
         functions = [lambda: None] * 4
         functions[position] = fail
         with pytest.raises(RuntimeError, match="on the way"):
-            compute(compute.run_all, functions)
+            compute(compute.run_all, [[function] for function in functions])
 
 
 def in_a_new_thread(function):
@@ -220,6 +237,20 @@ def test_a_fit_may_outlive_the_main_thread(when):
     assert done.stderr == ""
     first, second = done.stdout.split()
     assert first == second
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 4])
+def test_groups_of_members_that_threads_take_turns_with_are_trained_as_in_one_thread(n_threads, monkeypatch):
+    monkeypatch.setattr("sparsemlp.module.GROUP_VALUES", 1)  # a member is a group, as of the default width
+    X, y = labelled_rows(300)
+    net, before = small_classifier(n_members=5, weight_averaging=True, batch_size=20), torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        expected = net.fit(X, y).decision_function(X)
+        torch.set_num_threads(n_threads)
+        np.testing.assert_array_equal(net.fit(X, y).decision_function(X), expected)
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("n_started", [0, 1])

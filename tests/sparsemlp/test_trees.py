@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
-import sklearn.ensemble
 import torch
 from helpers.small import labelled_rows, numbered_rows, small_classifier
 from scipy import sparse
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from sparsemlp import SparseInitMLP
+from sparsemlp._binned_trees import BinnedTrees, binned
 from sparsemlp._data import SampledRows
 from sparsemlp._training.out_of_fold import assign_members
 from sparsemlp.lottery import KeepInitialisation
-from sparsemlp.trees import TreePaths, _binned, splits_
+from sparsemlp.trees import TreePaths, splits_
 
 
 def generator(seed=0):
@@ -40,12 +40,12 @@ def test_paths_are_those_of_the_trees_from_leaf_to_root(monkeypatch):
     X, Y = rows_of_a_box()
     grown = []
 
-    class Recorded(HistGradientBoostingRegressor):
+    class Recorded(BinnedTrees):
         def fit(self, bins, goal, sample_weight):
             grown.append(HistGradientBoostingRegressor(**self.get_params()).fit(X, goal, sample_weight))
             return super().fit(bins, goal, sample_weight)
 
-    monkeypatch.setattr(sklearn.ensemble, "HistGradientBoostingRegressor", Recorded)
+    monkeypatch.setattr("sparsemlp._binned_trees.BinnedTrees", Recorded)
     paths = grow(X, Y)
     expected = [path for (tree,) in grown[0]._predictors for path in paths_by_recursion(tree.nodes) if path]
     total = sum(gain for path in expected for _, _, gain in path)
@@ -131,7 +131,7 @@ def test_bins_are_between_quantiles_or_between_all_values_where_these_are_few(n_
     X[:, 1] = np.round(X[:, 1], 2)
     X[:, 2] = np.where(rng.random(n_rows) < 0.9, 0, X[:, 2])
     X[:, 3] = 1
-    bins, edges = _binned(X, np.array([0, 1, 2, 3]), 255)
+    bins, edges = binned(X, np.array([0, 1, 2, 3]), 255)
     for j, values in enumerate(X.T.astype(np.float64)):
         known = np.unique(values)
         expected = (known[1:] + known[:-1]) / 2
@@ -140,6 +140,24 @@ def test_bins_are_between_quantiles_or_between_all_values_where_these_are_few(n_
             expected = np.unique(np.percentile(values, shares, method="averaged_inverted_cdf"))
         np.testing.assert_array_equal(edges[j], expected)
         np.testing.assert_array_equal(bins[:, j], (values[:, np.newaxis] > expected).sum(axis=1))
+
+
+@pytest.mark.parametrize("n_rows", [2, 40, 300, 2000])
+@pytest.mark.parametrize("categories", [None, [2]])
+def test_trees_of_binned_columns_are_those_that_scikit_learn_grows_of_them(n_rows, categories):
+    rng = np.random.default_rng(n_rows)
+    bins = rng.integers(0, 200, size=(n_rows, 5)).astype(np.float32)
+    bins[:, 1] = 255 // 2 * (bins[:, 1] > 90)  # most bins are empty
+    bins[:, 3] = 0
+    goal, weight = rng.normal(size=n_rows) + (bins[:, 0] > 50), rng.random(n_rows)
+    options = {"max_iter": 5, "min_samples_leaf": 1, "early_stopping": False, "categorical_features": categories}
+    for weights in (None, weight):
+        ours, theirs = (
+            kind(**options).fit(bins, goal, sample_weight=weights)
+            for kind in (BinnedTrees, HistGradientBoostingRegressor)
+        )
+        for (one,), (other,) in zip(ours._predictors, theirs._predictors, strict=True):
+            assert one.nodes.tobytes() == other.nodes.tobytes()
 
 
 @pytest.mark.parametrize("n_rows", [200, 2000])  # fewer and more different values than bins

@@ -42,7 +42,7 @@ def test_the_progress_bar_shows_the_loss_that_decides_when_training_ends(capfd):
 def test_verbose_says_why_training_ended_early(capfd):
     X, y = labelled_rows()
     cases = {
-        "twice as long as to the smallest out-of-fold loss, of epoch": {"early_stopping": "out_of_fold"},
+        "2 times as long as to the smallest out-of-fold loss, of epoch": {"early_stopping": "out_of_fold"},
         "the validation rows saw nothing better than epoch": {"early_stopping": True, "n_iter_no_change": 2},
         "a callback ended it": {"callbacks": [EarlyStopping("train_loss", patience=2, threshold=0.5)]},
     }
