@@ -80,7 +80,8 @@ class FittedAttributes:
     @property
     def device_(self) -> str:
         """Name of the device that the network is on."""
-        return str(self._fitted("device_").module_.input_layer.weight.device)
+        self._fitted("device_")
+        return str(self._device)
 
     @property
     def _device(self) -> torch.device:

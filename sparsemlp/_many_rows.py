@@ -27,7 +27,7 @@ def resolve(estimator: EstimatorParameters, n_rows: int) -> dict[str, Any]:
     """Return the parameters of `estimator` that may be "auto", as they are for a fit on `n_rows` rows."""
     by_rows: dict[str, Any] = {
         "n_members": MEMBERS if n_rows <= MANY_ROWS else FEWER_MEMBERS,
-        "learning_rate": min(LARGEST_RATE, LEARNING_RATE * max(1.0, math.sqrt(n_rows / FEW_ROWS))),
+        "learning_rate": min(LARGEST_RATE, LEARNING_RATE * _growth(n_rows)),
         "max_epochs": max(1, min(estimator._most_epochs, MAX_SEEN // max(1, n_rows))),
     }
     given = {name: getattr(estimator, name) for name in by_rows}
@@ -40,6 +40,11 @@ def when_to_end(least_epochs: int, n_rows: int) -> dict[str, Any]:
     The larger the learning rate, the fewer the epochs.
     """
     return {
-        "min_epochs": math.ceil(least_epochs / max(1.0, math.sqrt(n_rows / FEW_ROWS))),
+        "min_epochs": math.ceil(least_epochs / _growth(n_rows)),
         "patience": PATIENCE if n_rows <= MANY_ROWS else LESS_PATIENCE,
     }
+
+
+def _growth(n_rows: int) -> float:
+    """Return how many times as large as that of few rows the learning rate would be without a limit."""
+    return max(1.0, math.sqrt(n_rows / FEW_ROWS))

@@ -289,8 +289,7 @@ def _names(estimator: Any) -> np.ndarray:
 def _categories(estimator: Any) -> np.ndarray:
     """Name the category that every column stands for; None for the columns of numbers."""
     scaler, encoder = estimator.scaler_, estimator._categories
-    features = [] if encoder is None else np.flatnonzero(encoder.is_categorical).tolist()
-    values = {} if encoder is None else dict(zip(features, encoder.categories, strict=True))
+    values = {} if encoder is None else dict(zip(scaler.categorical_features, encoder.categories, strict=True))
     names = np.empty(len(scaler.column_features_), dtype=object)
     for column, (feature, code) in enumerate(
         zip(scaler.column_features_.tolist(), scaler.column_codes(), strict=True)

@@ -97,13 +97,14 @@ class InputScaler(TransformerMixin, BaseEstimator):
         n_samples, self.n_features_in_ = X.shape
         features = np.arange(self.n_features_in_) if self.features is None else self.features
         self.categories_, self.larger_codes_ = {}, {}
-        for feature in np.intersect1d(self.categorical_features, features).astype(int).tolist():
+        categorical = np.intersect1d(self.categorical_features, features).astype(int).tolist()
+        of_means = _target_of_means(y, sample_weight, n_samples) if categorical else ()
+        for feature in categorical:
             codes = np.unique(X[:, feature])  # NaN is the last
             if len(codes) <= 2:
                 self.larger_codes_[feature] = float(codes[-1]) if len(codes) == 2 and codes[-1] >= 0 else None
             else:
-                columns = CategoryColumns().fit(X[:, feature], *_target_of_means(y, sample_weight, n_samples))
-                self.categories_[feature] = columns
+                self.categories_[feature] = CategoryColumns().fit(X[:, feature], *of_means)
         self.numeric_ = np.setdiff1d(features, list(self.categories_))
         numeric = self._numeric(X)
         size = max(1, BLOCK_VALUES // max(1, n_samples))  # only a block of columns is in float64 at a time

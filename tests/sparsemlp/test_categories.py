@@ -179,12 +179,18 @@ def cross_fitted(codes, y, fold):
     return columns, columns.cross_fit(codes, y, np.ones(len(y)), fold)
 
 
-@given(st.integers(0, 10_000), st.integers(2, 30), st.integers(3, 200))
-def test_one_hot_columns_say_which_category_a_row_has(seed, n_categories, n_rows):
+def random_codes(seed, n_categories, n_rows):
+    """Return codes, a tenth of them missing, and their columns without mean targets."""
     rng = np.random.default_rng(seed)
     codes = rng.integers(n_categories, size=n_rows).astype(float)
     codes[rng.random(n_rows) < 0.1] = np.nan
     columns = CategoryColumns().fit(codes, np.zeros((n_rows, 0)), np.ones(n_rows))
+    return codes, columns
+
+
+@given(st.integers(0, 10_000), st.integers(2, 30), st.integers(3, 200))
+def test_one_hot_columns_say_which_category_a_row_has(seed, n_categories, n_rows):
+    codes, columns = random_codes(seed, n_categories, n_rows)
     out = columns.transform(codes)
     values, count = np.unique(codes, return_counts=True)
     frequent = values[count >= MIN_ROWS]
@@ -201,10 +207,7 @@ def test_one_hot_columns_say_which_category_a_row_has(seed, n_categories, n_rows
 
 @given(st.integers(0, 10_000), st.integers(1, 30), st.integers(3, 200))
 def test_the_code_of_a_one_hot_column_is_that_of_the_rows_that_have_it(seed, n_categories, n_rows):
-    rng = np.random.default_rng(seed)
-    codes = rng.integers(n_categories, size=n_rows).astype(float)
-    codes[rng.random(n_rows) < 0.1] = np.nan
-    columns = CategoryColumns().fit(codes, np.zeros((n_rows, 0)), np.ones(n_rows))
+    codes, columns = random_codes(seed, n_categories, n_rows)
     named = columns.one_hot_codes()
     assert len(named) == columns.n_one_hot
     for row, code in zip(columns.transform(codes), codes, strict=True) if named else ():
