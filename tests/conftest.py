@@ -1,5 +1,6 @@
 """What all tests share: a hypothesis profile for slow machines, GPUs or a stand-in, workers in threads."""
 
+import signal
 from functools import partial
 
 import pytest
@@ -10,6 +11,10 @@ from hypothesis import settings
 # Machines differ too much for a deadline on single examples; pytest-timeout stops what hangs.
 settings.register_profile("sparsemlp", deadline=None, max_examples=50, print_blob=True)
 settings.load_profile("sparsemlp")
+
+# A shell lets what runs in the background ignore Ctrl-C, and commands that tests interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
