@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -33,6 +34,10 @@ from sparsemlp.trees import TreePaths
 # on them. Rows are dense here, so a wide sparse table must not be taken as a whole.
 MAX_INIT_ROWS = 100_000
 MAX_INIT_VALUES = 2**27
+# With fewer columns, times the root of the number of rows, one thread grows all members' trees: most of the time
+# it holds Python's lock, and two threads that hand it to and fro take up to 1.6 times as long. Measured, see
+# docs/speed.md.
+THREADS_PAY = 2000
 # Weights of up to 2 to this power are used as they are.
 MAX_EXPONENT = 64
 X_OPTIONS: dict[str, Any] = {
@@ -83,7 +88,10 @@ class SampledRows(NamedTuple):
                 generator=torch.Generator().manual_seed(seeds[member]),
             )
 
-        with compute_threads(min(n_members, torch.get_num_threads()), 1) as compute:
+        n_columns = inputs.shape[1] if column_groups is None else len(column_groups)
+        threads_pay = n_columns * math.sqrt(len(inputs)) >= THREADS_PAY
+        n_threads = min(n_members, torch.get_num_threads()) if threads_pay else 1
+        with compute_threads(n_threads, 1) as compute:
             return compute.map([partial(grow, member) for member in range(n_members)])
 
 

@@ -62,6 +62,23 @@ def test_paths_are_those_of_the_trees_from_leaf_to_root(monkeypatch):
     np.testing.assert_allclose([p for _, p in found], [p for _, p in expected], rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("n_rows", "n_columns", "n_trees", "rate"),
+    [(10, 8, 10, 0.3), (100, 8, 20, 0.3), (200, 8, 40, 0.15), (300, 8, 60, 0.1), (500, 2000, 30, 0.1)],
+)
+def test_few_rows_grow_fewer_trees_of_a_larger_rate(n_rows, n_columns, n_trees, rate, monkeypatch):
+    grown = []
+
+    class Recorded(BinnedTrees):
+        def fit(self, *args, **kwargs):
+            grown.append((self.max_iter, self.learning_rate))
+            return super().fit(*args, **kwargs)
+
+    monkeypatch.setattr("sparsemlp._binned_trees.BinnedTrees", Recorded)
+    grow(*rows_of_a_box(n_rows, n_columns))
+    assert grown == [(n_trees, pytest.approx(rate))]
+
+
 def test_the_gain_of_columns_is_that_of_the_splits_and_adds_up_to_one():
     paths = grow(*rows_of_a_box())
     assert paths.column_gain.sum() == pytest.approx(1)
@@ -268,7 +285,9 @@ def test_sparse_rows_start_as_dense_ones():
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
-def test_the_start_does_not_depend_on_threads_nor_on_global_generators(n_threads):
+@pytest.mark.parametrize("threads_pay", [0, np.inf])
+def test_the_start_does_not_depend_on_threads_nor_on_global_generators(n_threads, threads_pay, monkeypatch):
+    monkeypatch.setattr("sparsemlp._data.THREADS_PAY", threads_pay)
     X, y = labelled_rows(300)
     expected, before = start_of(small_classifier, X, y, n_members=5), torch.get_num_threads()
     numpys, torchs = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
