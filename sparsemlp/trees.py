@@ -85,11 +85,10 @@ class TreePaths(NamedTuple):
     ) -> Self | None:
         """Grow trees that predict targets from columns; None where these have nothing to split.
 
-        They are scikit-learn's ``HistGradientBoostingRegressor``, with squared loss: 60 trees, or one for five rows
-        and at least 20 where rows are fewer than 300, and fewer from 1000 columns on. Their depth is 3, or 4 from
-        4096 rows and 5 from 8192 rows on. Up to four
-        classes have trees of their own; more are divided into two halves at random, four times, for the trees to
-        tell these apart.
+        They are scikit-learn's ``HistGradientBoostingRegressor``, with squared loss: 60 trees, of fewer than 300
+        rows one for five rows and at least 20, and fewer from 1000 columns on. Their depth is 3, or 4 from 4096
+        rows and 5 from 8192 rows on. Up to four classes have trees of their own; more are divided into two halves
+        at random, four times, for the trees to tell these apart.
 
         Parameters
         ----------

@@ -22,16 +22,16 @@ ROUNDING = 2e-3
 def test_a_classifier():
     X, y = classification_rows()
     classifier = SparseInitMLPClassifier(random_state=0, device="cpu").fit(X, y)
-    expected = [0.007778, 0.005089, 0.241116, 0.745235, 0.012468]
+    expected = [0.013092, 0.006705, 0.232995, 0.81355, 0.014114]
     np.testing.assert_allclose(classifier.predict_proba(X[:5])[:, 1], expected, atol=ROUNDING)
     assert classifier.n_iter_ == 12
-    assert classifier.temperature_ == pytest.approx(1.5955, abs=0.01)
+    assert classifier.temperature_ == pytest.approx(1.5211, abs=0.01)
 
 
 def test_a_regressor():
     X, y = make_friedman1(300, noise=1.0, random_state=1)
     regressor = SparseInitMLPRegressor(random_state=0, device="cpu").fit(X, y)
-    expected = [16.787537, 18.916084, 17.687605, 15.071615, 16.688549]
+    expected = [16.838873, 19.0163, 17.561749, 14.976555, 16.751516]
     np.testing.assert_allclose(regressor.predict(X[:5]), expected, atol=ROUNDING * y.std())
     assert regressor.n_iter_ == 100
 
