@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import make_classification, make_friedman1
 
 from benchmarks.data.splits import make_split
@@ -17,8 +18,14 @@ from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor
 from sparsemlp.frontier import success_frontier
 
 ROUNDING = 2e-3
+# torch has drawn integers in another way in older versions
+same_draws = pytest.mark.skipif(
+    torch.randint(2**31 - 1, (1,), generator=torch.Generator().manual_seed(0)).item() != 818069386,
+    reason="this torch draws other random numbers",
+)
 
 
+@same_draws
 def test_a_classifier():
     X, y = classification_rows()
     classifier = SparseInitMLPClassifier(random_state=0, device="cpu").fit(X, y)
@@ -28,6 +35,7 @@ def test_a_classifier():
     assert classifier.temperature_ == pytest.approx(1.5211, abs=0.01)
 
 
+@same_draws
 def test_a_regressor():
     X, y = make_friedman1(300, noise=1.0, random_state=1)
     regressor = SparseInitMLPRegressor(random_state=0, device="cpu").fit(X, y)
