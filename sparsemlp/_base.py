@@ -95,7 +95,7 @@ class BaseSparseInitMLP(EstimatorParameters):
         with explained_memory_errors(self, X):
             dataset, validation, second = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
             self.net_.time_limit = limit
-            self._temperature = 1.0  # callbacks predict with it, also after a warm start
+            self._temperature = self._no_temperature()  # callbacks predict with it, also after a warm start
             try:
                 train(self, dataset, validation, self._resolved["max_epochs"])
                 if second is not None and not self.net_.time_limit.is_over():
@@ -241,20 +241,28 @@ class BaseSparseInitMLP(EstimatorParameters):
                 second = StrongStart.of(module, paths, self.scaler_.column_features_)
             else:
                 module, _ = make_module(self, encoded, fold)
-            self._batch_state, self._temperature = None, 1.0
-            self.net_ = make_net(self, module, [])
+            self._batch_state, self.net_ = None, make_net(self, module, [])
+            self._temperature = self._no_temperature()
         else:
             self.net_ = make_net(self, fitted.module_, fitted.history, fitted.schedule)
             self.net_.start_ = fitted.start_
         return encoded.to_dataset(self._device, self._mean_weight, fold), second
 
-    def _fit_temperature(self) -> float:
-        """Return what outputs are divided by before members are combined: 1 unless they are logits."""
+    def _no_temperature(self) -> np.ndarray:
+        return np.ones(self.net_.module_.n_members)
+
+    def _fit_temperature(self) -> np.ndarray:
+        """Return what each member's outputs are divided by before they are combined: 1 unless they are logits.
+
+        A member that has found less than the others is less sure then, and the others decide.
+        """
         loss, out_of_fold = self.net_.criterion_.loss, self.net_.out_of_fold_
+        temperature = self._no_temperature()
         if out_of_fold is None or not loss.has_probabilities or not bool(out_of_fold.output.isfinite().all()):
-            return 1.0
+            return temperature
         with compute_threads(1, 1) as compute:
-            temperature: float = compute(fit_temperature, loss, out_of_fold)
+            for member, rows in enumerate(out_of_fold.by_member(len(temperature))):
+                temperature[member] = compute(fit_temperature, loss, rows)
         return temperature
 
     def _out_of_fold_scores(self) -> np.ndarray | None:
@@ -299,7 +307,8 @@ class BaseSparseInitMLP(EstimatorParameters):
 
     def _combine(self, output: torch.Tensor) -> torch.Tensor:
         """Merge the members' outputs (n_members, n_rows, n_outputs) into decision values (n_rows, n_outputs)."""
-        return self.net_.criterion_.loss.combine(output / self._temperature)
+        temperature = torch.tensor(self._temperature, dtype=output.dtype, device=output.device)
+        return self.net_.criterion_.loss.combine(output / temperature[:, None, None])
 
     # -- persistence ------------------------------------------------------------------------------------------
 

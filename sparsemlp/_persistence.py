@@ -13,7 +13,7 @@ from sparsemlp.module import SparseInitMLP
 #: the parameter of which every member has columns of zeros, where it does not see them
 FIRST = "input_layer.weight"
 #: increases with every change in the meaning of the saved values
-FORMAT = 5
+FORMAT = 6
 
 
 def net_state(net: Any) -> dict[str, Any]:

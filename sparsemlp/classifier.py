@@ -163,11 +163,12 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         Number of features that every first-layer neuron started with; None for a dense start.
     device_ : str
         Name of the device that the network is on; unpickling may change it.
-    temperature_ : float
-        What logits are divided by before members are averaged. It is the number from 1 to 20 with the smallest
-        out-of-fold loss, which calibrates the probabilities of an overconfident network (Guo et al. 2017,
-        arXiv:1706.04599). 1 without out-of-fold rows, and for losses other than cross-entropy. ``partial_fit``
-        after ``fit`` does not change it.
+    temperature_ : ndarray of shape (n_members,)
+        What each member's logits are divided by before the members are averaged. It is the number from 1 to 20
+        with the smallest loss on the member's out-of-fold rows, which calibrates the probabilities of an
+        overconfident network (Guo et al. 2017, arXiv:1706.04599); a member that has found little counts for
+        little. 1 without out-of-fold rows, and for losses other than cross-entropy. ``partial_fit`` after ``fit``
+        does not change it.
     feature_importances_ : ndarray of shape (n_features,)
         Shares of the features in the first layer, see :func:`sparsemlp.inspection.feature_importances`.
     net_ : skorch.NeuralNet
@@ -467,8 +468,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         return loss.class_columns(loss.combine(output.unsqueeze(0)))
 
     @property
-    def temperature_(self) -> float:
-        """What logits are divided by before members are averaged."""
+    def temperature_(self) -> np.ndarray:
+        """What each member's logits are divided by before these are averaged."""
         self._fitted("temperature_")
         return self._temperature
 

@@ -39,7 +39,7 @@ def member_outputs(graph: Graph, estimator: Any, x: str, order: np.ndarray) -> s
     for weight, bias in hidden:
         x = _relu(graph, x, weight, bias)
     output = graph.cast(_affine(graph, x, *last), DOUBLE)
-    return graph.add("Mul", output, np.float64(module.output_scale / estimator._temperature))
+    return graph.add("Mul", output, (module.output_scale / estimator._temperature)[:, None, None])
 
 
 def _array(values: Any) -> np.ndarray:

@@ -104,7 +104,8 @@ def test_the_temperature_is_in_the_graph():
     X, y = labelled_rows()
     flipped = np.where(np.arange(len(y)) % 3, y, 1 - y)
     fitted = small_classifier(early_stopping="out_of_fold", learning_rate=0.05).fit(X, flipped)
-    assert fitted.temperature_ > 1.5
+    assert len(set(fitted.temperature_)) == 2
+    assert fitted.temperature_.min() > 1.5
     assert_same_predictions(fitted, X)
 
 

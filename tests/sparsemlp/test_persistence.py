@@ -109,7 +109,7 @@ def test_an_estimator_that_is_not_fitted_stays_so(way):
 def test_a_network_in_another_format_is_refused():
     state = small_classifier().fit(X, Y).__getstate__()
     state["net_"].pop("format")
-    with pytest.raises(ValueError, match="saved in format 1 and this version of sparsemlp reads 5; load it with"):
+    with pytest.raises(ValueError, match="saved in format 1 and this version of sparsemlp reads 6; load it with"):
         small_classifier().__setstate__(state)
 
 
