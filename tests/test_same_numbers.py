@@ -29,10 +29,10 @@ same_draws = pytest.mark.skipif(
 def test_a_classifier():
     X, y = classification_rows()
     classifier = SparseInitMLPClassifier(random_state=0, device="cpu").fit(X, y)
-    expected = [0.013092, 0.006705, 0.232995, 0.81355, 0.014114]
+    expected = [0.015006, 0.009139, 0.229163, 0.815538, 0.017301]
     np.testing.assert_allclose(classifier.predict_proba(X[:5])[:, 1], expected, atol=ROUNDING)
     assert classifier.n_iter_ == 12
-    assert classifier.temperature_ == pytest.approx(1.5211, abs=0.01)
+    np.testing.assert_allclose(classifier.temperature_[:4], [1.6203, 1.0, 2.1032, 1.7408], atol=0.01)
 
 
 @same_draws

@@ -216,9 +216,11 @@ def fit_temperature(loss: Loss, out_of_fold: OutOfFold) -> float:
     -------
     float
     """
+    exact = summing_dtype(out_of_fold.output.device)  # around a flat minimum, float32 is right to a thousandth
+    rows = OutOfFold(*(values if values is None else values.to(exact) for values in out_of_fold))
 
     def mean_loss(log_temperature: float) -> float:
-        return out_of_fold.mean_loss(loss, math.exp(log_temperature))
+        return rows.mean_loss(loss, math.exp(log_temperature))
 
     optimum = minimize_scalar(mean_loss, bounds=(0.0, math.log(MAX_TEMPERATURE)), method="bounded")
     # the search never tries the bounds themselves
