@@ -36,7 +36,7 @@ from sparsemlp._trained_net import make_module, make_net, train
 from sparsemlp._training.batches import TabularDataset
 from sparsemlp._training.devices import resolve_device, torch_as_it_comes
 from sparsemlp._training.net import FastNet
-from sparsemlp._training.out_of_fold import fit_temperature
+from sparsemlp._training.out_of_fold import fit_temperatures
 from sparsemlp._training.schedules import Schedule
 from sparsemlp._training.threads import compute_threads, settle_threads
 from sparsemlp._training.time_limit import TimeLimit
@@ -257,12 +257,10 @@ class BaseSparseInitMLP(EstimatorParameters):
         A member that has found less than the others is less sure then, and the others decide.
         """
         loss, out_of_fold = self.net_.criterion_.loss, self.net_.out_of_fold_
-        temperature = self._no_temperature()
         if out_of_fold is None or not loss.has_probabilities or not bool(out_of_fold.output.isfinite().all()):
-            return temperature
+            return self._no_temperature()
         with compute_threads(1, 1) as compute:
-            for member, rows in enumerate(out_of_fold.by_member(len(temperature))):
-                temperature[member] = compute(fit_temperature, loss, rows)
+            temperature: np.ndarray = compute(fit_temperatures, loss, out_of_fold, self.net_.module_.n_members)
         return temperature
 
     def _out_of_fold_scores(self) -> np.ndarray | None:

@@ -29,10 +29,10 @@ same_draws = pytest.mark.skipif(
 def test_a_classifier():
     X, y = classification_rows()
     classifier = SparseInitMLPClassifier(random_state=0, device="cpu").fit(X, y)
-    expected = [0.015006, 0.009139, 0.229163, 0.815538, 0.017301]
+    expected = [0.013316, 0.007923, 0.226877, 0.818254, 0.015433]
     np.testing.assert_allclose(classifier.predict_proba(X[:5])[:, 1], expected, atol=ROUNDING)
     assert classifier.n_iter_ == 12
-    np.testing.assert_allclose(classifier.temperature_[:4], [1.6203, 1.0, 2.1032, 1.7408], atol=0.01)
+    np.testing.assert_allclose(classifier.temperature_[:4], [1.5982, 1.0, 1.9795, 1.6948], atol=0.01)
 
 
 @same_draws

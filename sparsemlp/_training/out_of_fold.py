@@ -30,6 +30,8 @@ MAX_OUT_OF_FOLD = 10_000
 # learned what there is.
 MIN_STEPS = 10
 MAX_TEMPERATURE = 20.0
+# The rows of all members count like so many more of a member's own for its temperature.
+PRIOR_ROWS = 10
 # Losses are computed for this many rows at a time: with many classes, what they take on the way is large.
 CHUNK = 2**14
 
@@ -198,12 +200,13 @@ class StopWhenLongEnough(Callback):
             raise KeyboardInterrupt
 
 
-def fit_temperature(loss: Loss, out_of_fold: OutOfFold) -> float:
-    """Return the temperature, from 1 to MAX_TEMPERATURE, at which the out-of-fold loss is smallest.
+def fit_temperatures(loss: Loss, out_of_fold: OutOfFold, n_members: int) -> np.ndarray:
+    """Return each member's temperature, from 1 to MAX_TEMPERATURE, at which the loss of its rows is smallest.
 
     Logits are divided by it, which calibrates the probabilities of an overconfident network. It is never below 1:
-    of few rows, all classified correctly, the optimum would be certainty. (Guo, Pleiss, Sun and Weinberger 2017,
-    *On Calibration of Modern Neural Networks*, arXiv:1706.04599, section 4.2.)
+    of few rows, all classified correctly, the optimum would be certainty. A member has few rows of its own, so the
+    mean loss of all members' rows at the same temperature counts like PRIOR_ROWS more of them. (Guo, Pleiss, Sun
+    and Weinberger 2017, *On Calibration of Modern Neural Networks*, arXiv:1706.04599, section 4.2.)
 
     Parameters
     ----------
@@ -211,16 +214,25 @@ def fit_temperature(loss: Loss, out_of_fold: OutOfFold) -> float:
         A loss whose outputs are logits.
     out_of_fold : OutOfFold
         Logits of the out-of-fold rows, with their targets and weights.
+    n_members : int
+        Number of members.
 
     Returns
     -------
-    float
+    ndarray of shape (n_members,)
     """
     exact = summing_dtype(out_of_fold.output.device)  # around a flat minimum, float32 is right to a thousandth
-    rows = OutOfFold(*(values if values is None else values.to(exact) for values in out_of_fold))
+    output, target, weight = out_of_fold
+    rows = OutOfFold(output.to(exact), target.to(exact), None if weight is None else weight.to(exact))
+    return np.array([_temperature(loss, own, rows) for own in rows.by_member(n_members)])
+
+
+def _temperature(loss: Loss, own: OutOfFold, rows: OutOfFold) -> float:
+    share = PRIOR_ROWS / len(own.output)
 
     def mean_loss(log_temperature: float) -> float:
-        return rows.mean_loss(loss, math.exp(log_temperature))
+        temperature = math.exp(log_temperature)
+        return own.mean_loss(loss, temperature) + share * rows.mean_loss(loss, temperature)
 
     optimum = minimize_scalar(mean_loss, bounds=(0.0, math.log(MAX_TEMPERATURE)), method="bounded")
     # the search never tries the bounds themselves

@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 from skorch.callbacks import Callback
 
 from sparsemlp._training.losses import make_loss
-from sparsemlp._training.out_of_fold import MAX_TEMPERATURE, OutOfFold, fit_temperature
+from sparsemlp._training.out_of_fold import MAX_TEMPERATURE, OutOfFold, fit_temperatures
 
 OWN = {"n_members": 4, "early_stopping": "out_of_fold", "lr_schedule": "constant", "weight_averaging": True}
 
@@ -28,7 +28,7 @@ def out_of_fold(too_sure: float, n_rows: int = 4000, weight=None) -> OutOfFold:
 
 @pytest.mark.parametrize("too_sure", [1.5, 3.0, 8.0])
 def test_the_temperature_takes_back_what_is_too_sure(too_sure):
-    found = fit_temperature(make_loss("cross_entropy", 2), out_of_fold(too_sure))
+    (found,) = fit_temperatures(make_loss("cross_entropy", 2), out_of_fold(too_sure), 1)
     output, target = (values.double().numpy().ravel() for values in out_of_fold(too_sure)[:2])
     reference = minimize(lambda t: log_loss(target, expit(output / t[0])), x0=[2.0], method="Nelder-Mead")
     assert found == pytest.approx(reference.x[0], rel=1e-3)
@@ -37,15 +37,31 @@ def test_the_temperature_takes_back_what_is_too_sure(too_sure):
 
 @pytest.mark.parametrize("too_sure", [0.1, 0.5])
 def test_probabilities_are_never_made_surer(too_sure):
-    assert fit_temperature(make_loss("cross_entropy", 2), out_of_fold(too_sure)) == 1.0
+    assert fit_temperatures(make_loss("cross_entropy", 2), out_of_fold(too_sure), 1) == 1.0
+
+
+def test_the_rows_of_all_members_count_like_ten_of_its_own():
+    parts = [out_of_fold(too_sure, 60) for too_sure in (1.5, 6.0)]
+    both = OutOfFold(*(torch.cat([part[i] for part in parts]) for i in (0, 1)), None)
+    found = fit_temperatures(make_loss("cross_entropy", 2), both, 2)
+    logits, labels = (values.double().numpy().ravel() for values in both[:2])
+    for member in range(2):
+        own = slice(60 * member, 60 * member + 60)
+
+        def loss(t, own=own):
+            prior = log_loss(labels, expit(logits / t[0]))
+            return 60 * log_loss(labels[own], expit(logits[own] / t[0])) + 10 * prior
+
+        assert found[member] == pytest.approx(minimize(loss, x0=[2.0], method="Nelder-Mead").x[0], rel=1e-3)
 
 
 def test_weights_count():
     rows = out_of_fold(3.0)
     half = torch.zeros(len(rows.output))
     half[:2000] = 1
-    weighted = fit_temperature(make_loss("cross_entropy", 2), rows._replace(weight=half))
-    alone = fit_temperature(make_loss("cross_entropy", 2), OutOfFold(rows.output[:2000], rows.target[:2000], None))
+    weighted = fit_temperatures(make_loss("cross_entropy", 2), rows._replace(weight=half), 1)
+    some = OutOfFold(rows.output[:2000], rows.target[:2000], None)
+    alone = fit_temperatures(make_loss("cross_entropy", 2), some, 1)
     assert weighted == pytest.approx(alone, rel=1e-3)
 
 
@@ -57,7 +73,7 @@ def test_the_loss_never_grows(n_classes, seed):
     loss, rows = make_loss("cross_entropy", n_classes), OutOfFold(output, target, None)
     if n_classes == 2:
         rows = OutOfFold(output[:, :1], target[:, :1], None)
-    temperature = fit_temperature(loss, rows)
+    (temperature,) = fit_temperatures(loss, rows, 1)
     assert 1 <= temperature <= MAX_TEMPERATURE
     assert rows.mean_loss(loss, temperature) <= rows.mean_loss(loss)
 
@@ -91,7 +107,7 @@ def test_a_member_that_has_found_nothing_counts_for_little():
 
     estimator.set_params(callbacks=[Spoil()]).fit(X, y)
     assert estimator.temperature_[1] == pytest.approx(MAX_TEMPERATURE, rel=0.01)
-    assert estimator.temperature_[[0, 2, 3]].max() < 3
+    assert estimator.temperature_[[0, 2, 3]].max() < MAX_TEMPERATURE / 4
 
 
 @pytest.mark.parametrize(
