@@ -167,8 +167,8 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         What each member's logits are divided by before the members are averaged. It is the number from 1 to 20
         with the smallest loss on the member's out-of-fold rows, among which those of all members count like ten
         more. It calibrates the probabilities of an overconfident network (Guo et al. 2017, arXiv:1706.04599), and
-        a member that has found little counts for little. 1 without out-of-fold rows, and for losses other than cross-entropy. ``partial_fit`` after ``fit``
-        does not change it.
+        a member that has found little counts for little. 1 without out-of-fold rows, and for losses other than
+        cross-entropy. ``partial_fit`` after ``fit`` does not change it.
     feature_importances_ : ndarray of shape (n_features,)
         Shares of the features in the first layer, see :func:`sparsemlp.inspection.feature_importances`.
     net_ : skorch.NeuralNet
