@@ -118,8 +118,12 @@ class Condition:
     @property
     def n_seeds(self) -> tuple[int, int]:
         """Fewest and most seeds of a task."""
-        counts = self.scores.groupby("task")["seed"].nunique()
-        return int(counts.min()), int(counts.max())
+        return _fewest_and_most_seeds(self.scores)
+
+    @property
+    def n_complete_seeds(self) -> tuple[int, int]:
+        """The same, of the seeds that every model has."""
+        return _fewest_and_most_seeds(self.complete())
 
     def of(self, model: str) -> pd.DataFrame:
         """Return the scores of one model."""
@@ -129,6 +133,11 @@ class Condition:
         """Return the scores of those pairs of task and seed that every model has."""
         counts = self.scores.groupby(["task", "seed"])["model"].transform("nunique")
         return self.scores[counts == len(self.models)]
+
+
+def _fewest_and_most_seeds(scores: pd.DataFrame) -> tuple[int, int]:
+    counts = scores.groupby("task")["seed"].nunique()
+    return (int(counts.min()), int(counts.max())) if len(counts) else (0, 0)
 
 
 def capitalised(text: str) -> str:
