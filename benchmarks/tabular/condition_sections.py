@@ -79,8 +79,8 @@ def model_table(condition: Condition, ranks: Ranking | None) -> Table:
     complete = condition.complete()
     caption = (
         f"Means over {complete['task'].nunique()} of {len(condition.tasks)} tasks and "
-        f"{counted(*condition.n_complete_seeds, 'seed')} (those that all models have); seconds and peak memory of the "
-        "whole process are medians. W/T/L: tasks won, tied and lost."
+        f"{counted(*condition.n_complete_seeds, 'seed')} (those that all models have); seconds and peak memory of "
+        "the whole process are medians. W/T/L: tasks won, tied and lost."
     )
     if condition.kind == REGRESSION:
         caption += " Relative RMSE: in units of the RMSE of predicting the training rows' mean."
