@@ -82,6 +82,28 @@ def test_the_comparison_has_a_row_for_each_model_and_the_leads_of_the_sparse_sta
     assert f"ahead of the dense one by {first}, {second} and {third} points" in text
 
 
+def test_what_is_said_of_tabm_follows_from_the_committed_scores():
+    scores = pd.read_csv(RESULTS / "tabm.csv").pivot_table(index="task", columns="model", values="score")
+    behind = {
+        model: interval(100 * (scores[model] - scores["tabm"])).lstrip("+") for model in ("sparse_mlp", "rf")
+    }
+    assert len(scores) == 16
+    assert f"TabM {behind['sparse_mlp']} (one seed" in one_line(ROOT / "README.md")
+    words = f"{behind['rf']} points behind the forest and {behind['sparse_mlp']} behind this package"
+    assert words in one_line(COMPARISON)
+
+
+def test_the_untuned_net_beside_the_tuned_forest_follows_from_the_committed_scores():
+    scores = pd.read_csv(RESULTS / "tables" / "scores.csv").query(
+        "size == 'rows:10000' and not tuned and model == 'sparse_mlp' and seed == 100"
+    )
+    tuned = pd.read_csv(RESULTS / "tuned-10000" / "accuracies.csv").query("tuned and model == 'rf'")
+    assert (tuned["n_seeds"] == 1).all()  # 100, as the report's commands say
+    ahead = scores.set_index("task")["score"] - tuned.set_index("task")["mean"]
+    assert len(ahead) == 16
+    assert f"({interval(100 * ahead)}; ahead on {(ahead > 0).sum()} of 16)" in one_line(ROOT / "README.md")
+
+
 SUITES = {"classification, with categories": 334, "regression, with categories": 335, "regression, numbers": 336}
 
 

@@ -62,6 +62,19 @@ def test_averages_are_over_what_every_model_has():
     assert scores.per_model(condition)["score"].to_dict() == {"rf": 0.7, "sparse_mlp": 0.8}
 
 
+def test_the_seeds_that_every_model_has_are_counted_apart():
+    rows = stored(
+        [
+            measured("alpha", 100, "rf", 0.7),
+            measured("alpha", 101, "rf", 0.7),
+            measured("alpha", 100, "sparse_mlp", 0.8),
+        ]
+    )
+    (condition,) = scores.conditions(rows)
+    assert condition.n_seeds == (2, 2)
+    assert condition.n_complete_seeds == (1, 1)
+
+
 def test_a_model_that_lacks_a_score_has_no_average_of_it():
     rows = [
         *(measured(task, 100, "rf", 0.9, test_log_loss=0.1) for task in ("easy", "hard")),
