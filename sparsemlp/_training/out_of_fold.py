@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
+from scipy.interpolate import CubicSpline
 from skorch.callbacks import Callback
 from torch import Tensor
 
@@ -32,6 +32,8 @@ MIN_STEPS = 10
 MAX_TEMPERATURE = 20.0
 # The rows of all members count like so many more of a member's own for its temperature.
 PRIOR_ROWS = 10
+# Losses of all members are computed at so many temperatures; between these they are interpolated.
+N_TEMPERATURES = 32
 # Losses are computed for this many rows at a time: with many classes, what they take on the way is large.
 CHUNK = 2**14
 
@@ -224,16 +226,15 @@ def fit_temperatures(loss: Loss, out_of_fold: OutOfFold, n_members: int) -> np.n
     exact = summing_dtype(out_of_fold.output.device)  # around a flat minimum, float32 is right to a thousandth
     output, target, weight = out_of_fold
     rows = OutOfFold(output.to(exact), target.to(exact), None if weight is None else weight.to(exact))
-    return np.array([_temperature(loss, own, rows) for own in rows.by_member(n_members)])
+    members = list(rows.by_member(n_members))
+    log_temperatures = np.linspace(0.0, math.log(MAX_TEMPERATURE), N_TEMPERATURES)
+    own = np.array([[part.mean_loss(loss, math.exp(t)) for part in members] for t in log_temperatures])
+    losses = own + PRIOR_ROWS / len(members[0].output) * own.mean(axis=1, keepdims=True)
+    return np.exp([_minimum(log_temperatures, member) for member in losses.T])
 
 
-def _temperature(loss: Loss, own: OutOfFold, rows: OutOfFold) -> float:
-    share = PRIOR_ROWS / len(own.output)
-
-    def mean_loss(log_temperature: float) -> float:
-        temperature = math.exp(log_temperature)
-        return own.mean_loss(loss, temperature) + share * rows.mean_loss(loss, temperature)
-
-    optimum = minimize_scalar(mean_loss, bounds=(0.0, math.log(MAX_TEMPERATURE)), method="bounded")
-    # the search never tries the bounds themselves
-    return math.exp(optimum.x) if optimum.fun < mean_loss(0.0) else 1.0
+def _minimum(x: np.ndarray, y: np.ndarray) -> float:
+    """Return where the cubic spline through points of a smooth function is smallest; of equal ones the first."""
+    spline = CubicSpline(x, y)
+    candidates = np.concatenate([x[:1], spline.derivative().roots(extrapolate=False), x[-1:]])
+    return float(candidates[np.nanargmin(spline(candidates))])  # NaN stands for a piece that is flat

@@ -78,6 +78,11 @@ def test_the_loss_never_grows(n_classes, seed):
     assert rows.mean_loss(loss, temperature) <= rows.mean_loss(loss)
 
 
+def test_one_temperature_is_as_good_as_another_for_equal_logits():
+    rows = OutOfFold(torch.zeros(40, 1), torch.ones(40, 1), None)
+    np.testing.assert_array_equal(fit_temperatures(make_loss("cross_entropy", 2), rows, 4), np.ones(4))
+
+
 def test_noise_is_tempered_and_predictions_agree():
     X, y = labelled_rows(200)
     noise = np.random.default_rng(0).permutation(y)  # nothing to learn, so all confidence is too much
