@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import gen_batches
 
+from sparsemlp._association import split_gains
 from sparsemlp._data import CheckedRows, EncodedRows, fitted_scaler
 from sparsemlp._parameters import EstimatorParameters
-from sparsemlp.trees import TreePaths, divisions, smallest_leaf
+from sparsemlp.trees import TreePaths
 
 # Up to so many features all are seen. Of more, each member sees those whose best single split gains most, and some
 # that are chosen at random for all members.
@@ -26,8 +26,6 @@ MAX_FEATURES = 1000
 N_BEST, N_RANDOM = 128, 64
 # A feature is strong for a member if its splits gain this share of what those of the member's best feature gain.
 STRONG = 0.1
-# Columns are ranked in blocks of about so many values.
-BLOCK_VALUES = 2**18
 
 
 def is_wide(estimator: EstimatorParameters, X: Any) -> bool:
@@ -74,48 +72,6 @@ def screen(
     estimator.scaler_ = fitted_scaler(estimator, rows, np.flatnonzero(sees.any(axis=0)))
     columns = torch.from_numpy(sees[:, estimator.scaler_.column_features_].astype(np.float32))
     return EncodedRows(rows, estimator.scaler_, estimator._encode_y, columns=columns)
-
-
-def split_gains(
-    columns: np.ndarray, target: np.ndarray, weight: np.ndarray, generator: torch.Generator
-) -> np.ndarray:
-    """Return by how much the best single split of each column lowers the squared loss of a constant prediction.
-
-    Parameters
-    ----------
-    columns : ndarray of shape (n_rows, n_columns)
-        Scaled rows.
-    target : ndarray of shape (n_rows, n_outputs)
-        Targets; many classes are divided into halves, as for trees.
-    weight : ndarray of shape (n_members, n_rows)
-        The weights of the rows for each member, 0 for those that it does not train on.
-    generator : torch.Generator
-        For the halves.
-
-    Returns
-    -------
-    ndarray of shape (n_members, n_columns)
-    """
-    rng = np.random.default_rng(int(torch.randint(2**31 - 1, (1,), generator=generator)))
-    goals = divisions(np.asarray(target, dtype=np.float64), rng)
-    fewest = smallest_leaf(int((weight > 0).sum(axis=1).min()))
-    gains = np.zeros((len(weight), columns.shape[1]))
-    for block in gen_batches(columns.shape[1], max(1, BLOCK_VALUES // len(columns))):
-        order = np.argsort(columns[:, block], axis=0, kind="stable")
-        in_order = np.take_along_axis(columns[:, block], order, axis=0)
-        is_tied = in_order[1:] == in_order[:-1]
-        for own, gain in zip(weight, gains, strict=True):
-            below, n_below = own[order].cumsum(axis=0), (own > 0)[order].cumsum(axis=0)[:-1]
-            total, below = own.sum(), below[:-1]
-            is_split = ~is_tied & (n_below >= fewest) & ((own > 0).sum() - n_below >= fewest)
-            lowered = np.zeros(below.shape)
-            for goal in goals:
-                deviation = own * (goal - np.average(goal, weights=own))
-                lowered += deviation[order].cumsum(axis=0)[:-1] ** 2
-            with np.errstate(divide="ignore", invalid="ignore"):  # of what is no split
-                lowered *= total / (below * (total - below))
-            gain[block] = np.where(is_split, lowered, 0).max(axis=0, initial=0)
-    return gains
 
 
 def strong_columns(paths: Sequence[TreePaths | None], column_features: np.ndarray) -> torch.Tensor | None:

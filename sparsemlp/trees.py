@@ -9,33 +9,18 @@ neural networks*, arXiv:2209.15283; Biau, Scornet and Welbl 2019, *Neural Random
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import torch
-from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from sparsemlp.init import s_hot_
 
 FeatureSampling = Literal["trees", "uniform"]
 FEATURE_SAMPLINGS: tuple[str, ...] = get_args(FeatureSampling)
-#: trees of a member; fewer for many columns, so that growing them takes about as long as for MANY_COLUMNS
-N_TREES, FEWEST_TREES = 60, 10
-MANY_COLUMNS = 1000
-#: of few rows fewer trees, of a larger learning rate: starts are as good, and take a third of the time
-ROWS_A_TREE, TREES_OF_FEW_ROWS = 5, 20
-#: learning rate times number of trees, before many columns make them fewer
-RATE_TIMES_TREES = 6.0
 #: no more rows than these grow trees
 MAX_ROWS = 10_000
-#: a full tree has this many rows a leaf, but is at least SMALLEST_DEPTH deep
-ROWS_A_LEAF, SMALLEST_DEPTH = 256, 3
-MIN_LEAF = 5
-MAX_BINS = 255
-#: so many classes are predicted one by one; more are divided into two halves, at random, so many times
-MAX_DIVISIONS = 4
 #: share of the probability that is the same for all features, for those that matter only together
 EVEN_SHARE = 0.3
 
@@ -90,6 +75,9 @@ class TreePaths(NamedTuple):
         rows and 5 from 8192 rows on. Up to four classes have trees of their own; more are divided into two halves
         at random, four times, for the trees to tell these apart.
 
+        Of up to 1000 columns, pairs whose product says much of the targets, and single columns little, have trees
+        of their own before: as many of each pair, of up to three. The others predict what these leave.
+
         Parameters
         ----------
         columns : ndarray of shape (n_rows, n_columns), float
@@ -120,6 +108,8 @@ class TreePaths(NamedTuple):
         >>> int(paths.column_gain.argmax()), float(np.median(paths.threshold[paths.column == 3]).round(1))
         (3, 1.0)
         """
+        from sparsemlp._boosting import grow_trees  # most of the time that sparsemlp takes to import
+
         rng = np.random.default_rng(int(torch.randint(2**31 - 1, (1,), generator=generator)))
         if weight is not None and (used := weight > 0).sum() < len(weight):
             columns, target, weight = columns[used], target[used], weight[used]
@@ -135,7 +125,7 @@ class TreePaths(NamedTuple):
             for place in np.flatnonzero(seen == start):
                 values[:, place] = columns[:, start:stop].argmax(axis=1)
                 n_categories[place] = stop - start
-        nodes, sets = _grow(values, n_categories, np.asarray(target, dtype=np.float64), weight, rng)
+        nodes, sets = grow_trees(values, n_categories, np.asarray(target, dtype=np.float64), weight, rng)
         is_split = ~nodes["is_leaf"].astype(bool)
         if not is_split.any():
             return None
@@ -283,88 +273,3 @@ def _one_scaling(
     if column_groups is None:
         return np.arange(n_columns)
     return np.concatenate([[group[int(rng.integers(min(2, len(group))))], *group[2:]] for group in column_groups])
-
-
-def _grow(
-    columns: np.ndarray,
-    n_categories: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray | None,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nodes of all trees in one array, in which children and sets are numbered, and the sets."""
-    from sparsemlp._binned_trees import BinnedTrees, binned  # most of the time that sparsemlp takes to import
-
-    is_categorical = n_categories > 0
-    n_rows, n_columns = columns.shape
-    by_rows = int(np.clip(n_rows // ROWS_A_TREE, TREES_OF_FEW_ROWS, N_TREES))
-    n_trees = min(n_rows, by_rows, int(np.clip(N_TREES * MANY_COLUMNS // n_columns, FEWEST_TREES, N_TREES)))
-    n_bins = max(2, min(MAX_BINS, n_rows))
-    columns, edges = binned(columns, np.flatnonzero(~is_categorical), n_bins)
-    goals = divisions(target, rng)
-    parts: list[np.ndarray] = []
-    sets: list[np.ndarray] = []
-    offset = 0
-    for goal in goals:
-        trees = BinnedTrees(
-            learning_rate=RATE_TIMES_TREES / by_rows,
-            max_iter=max(1, n_trees // len(goals)),
-            max_leaf_nodes=None,
-            max_depth=max(SMALLEST_DEPTH, int(np.log2(max(1.0, n_rows / ROWS_A_LEAF)))),
-            min_samples_leaf=smallest_leaf(n_rows),
-            max_bins=max(n_bins, int(n_categories.max(initial=0))),
-            categorical_features=is_categorical if is_categorical.any() else None,
-            early_stopping=False,
-            random_state=0,  # nothing is random here; None would read numpy's global generator
-        )
-        # Of several threads, each waits for the slowest at every node: 100 times as long beside a busy process.
-        with _libraries().limit(limits=1, user_api="openmp"):
-            trees.fit(columns, goal, sample_weight=weight)
-        for (tree,) in trees._predictors:
-            nodes = tree.nodes.copy()
-            for side in ("left", "right"):
-                nodes[side] += np.uint32(offset)
-            if is_categorical.any():
-                sets.extend(_sets(trees, tree, nodes, n_categories))
-                nodes["bitset_idx"] += np.uint32(len(sets) - len(tree.raw_left_cat_bitsets))
-            for i in np.flatnonzero((nodes["is_leaf"] == 0) & (nodes["is_categorical"] == 0)):
-                nodes["num_threshold"][i] = edges[nodes["feature_idx"][i]][int(nodes["num_threshold"][i])]
-            parts.append(nodes)
-            offset += len(nodes)
-    return np.concatenate(parts), np.array(sets) if sets else np.zeros((0, 0), dtype=bool)
-
-
-@cache
-def _libraries() -> ThreadpoolController:
-    """Return the loaded libraries that have threads: finding them takes as long as growing several trees."""
-    return ThreadpoolController()
-
-
-def _sets(trees: Any, tree: Any, nodes: np.ndarray, n_categories: np.ndarray) -> np.ndarray:
-    """Return a tree's sets of categories; give nodes back the order of columns that scikit-learn has changed."""
-    is_categorical = n_categories > 0
-    order = np.concatenate([np.flatnonzero(is_categorical), np.flatnonzero(~is_categorical)])
-    splits = np.flatnonzero(nodes["is_leaf"] == 0)
-    known = trees._preprocessor.named_transformers_["encoder"].categories_
-    # bit i of a set is the i-th of the categories that the rows have
-    bits = np.unpackbits(tree.raw_left_cat_bitsets.astype("<u4").view(np.uint8), axis=1, bitorder="little")
-    sets = np.zeros((len(bits), n_categories.max()), dtype=bool)
-    for split in splits[nodes["is_categorical"][splits] == 1]:
-        categories = known[nodes["feature_idx"][split]].astype(int)
-        index = nodes["bitset_idx"][split]
-        sets[index, categories] = bits[index, : len(categories)]
-    nodes["feature_idx"][splits] = order[nodes["feature_idx"][splits]]
-    return sets
-
-
-def smallest_leaf(n_rows: int) -> int:
-    """Return how many rows a leaf has at least."""
-    return max(1, min(MIN_LEAF, n_rows // 10))
-
-
-def divisions(target: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    """Return what trees are to predict: each of a few outputs, or which random half a class is in."""
-    n_outputs = target.shape[1]
-    if n_outputs <= MAX_DIVISIONS:
-        return list(target.T)
-    return [target[:, rng.permutation(n_outputs)[: n_outputs // 2]].sum(axis=1) for _ in range(MAX_DIVISIONS)]

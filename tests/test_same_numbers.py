@@ -29,10 +29,10 @@ same_draws = pytest.mark.skipif(
 def test_a_classifier():
     X, y = classification_rows()
     classifier = SparseInitMLPClassifier(random_state=0, device="cpu").fit(X, y)
-    expected = [0.013316, 0.007923, 0.226877, 0.818254, 0.015433]
+    expected = [0.009456, 0.005735, 0.184836, 0.792995, 0.010565]
     np.testing.assert_allclose(classifier.predict_proba(X[:5])[:, 1], expected, atol=ROUNDING)
     assert classifier.n_iter_ == 12
-    np.testing.assert_allclose(classifier.temperature_[:4], [1.5982, 1.0, 1.9795, 1.6948], atol=0.01)
+    np.testing.assert_allclose(classifier.temperature_[:4], [1.5791, 1.1175, 2.2406, 2.0162], atol=0.01)
 
 
 @same_draws

@@ -11,7 +11,8 @@ from scipy import sparse
 from sklearn.tree import DecisionTreeRegressor
 
 from sparsemlp import SparseInitMLPClassifier, _screening
-from sparsemlp._screening import split_gains, strong_columns
+from sparsemlp._association import split_gains
+from sparsemlp._screening import strong_columns
 from sparsemlp.inspection import feature_importances
 from sparsemlp.preprocessing import InputScaler
 from sparsemlp.trees import TreePaths

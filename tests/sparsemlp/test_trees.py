@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from sparsemlp import SparseInitMLP
-from sparsemlp._binned_trees import BinnedTrees, binned
+from sparsemlp._boosting import BinnedTrees, binned
 from sparsemlp._data import SampledRows
 from sparsemlp._training.out_of_fold import assign_members
 from sparsemlp.lottery import KeepInitialisation
@@ -39,13 +39,14 @@ def paths_by_recursion(nodes, i=0, above=()):
 def test_paths_are_those_of_the_trees_from_leaf_to_root(monkeypatch):
     X, Y = rows_of_a_box(250)  # each value has a bin of its own; quantiles differ between versions of scikit-learn
     grown = []
+    monkeypatch.setattr("sparsemlp._boosting.MAX_PAIRS", 0)
 
     class Recorded(BinnedTrees):
         def fit(self, bins, goal, sample_weight):
             grown.append(HistGradientBoostingRegressor(**self.get_params()).fit(X, goal, sample_weight))
             return super().fit(bins, goal, sample_weight)
 
-    monkeypatch.setattr("sparsemlp._binned_trees.BinnedTrees", Recorded)
+    monkeypatch.setattr("sparsemlp._boosting.BinnedTrees", Recorded)
     paths = grow(X, Y)
     expected = [path for (tree,) in grown[0]._predictors for path in paths_by_recursion(tree.nodes) if path]
     total = sum(gain for path in expected for _, _, gain in path)
@@ -74,9 +75,52 @@ def test_few_rows_grow_fewer_trees_of_a_larger_rate(n_rows, n_columns, n_trees, 
             grown.append((self.max_iter, self.learning_rate))
             return super().fit(*args, **kwargs)
 
-    monkeypatch.setattr("sparsemlp._binned_trees.BinnedTrees", Recorded)
+    monkeypatch.setattr("sparsemlp._boosting.BinnedTrees", Recorded)
     grow(*rows_of_a_box(n_rows, n_columns))
     assert grown == [(n_trees, pytest.approx(rate))]
+
+
+def signed_product(n_rows=300, n_columns=20, seed=0):
+    X = np.random.default_rng(seed).normal(size=(n_rows, n_columns)).astype(np.float32)
+    return X, (X[:, [7]] * X[:, [12]] > 0).astype(np.float64)
+
+
+def test_two_columns_that_matter_together_have_trees_of_their_own_before(monkeypatch):
+    X, Y = signed_product()
+    grown = []
+
+    class Recorded(BinnedTrees):
+        def fit(self, bins, goal, sample_weight):
+            grown.append((bins.shape[1], self.max_iter, goal))
+            return super().fit(bins, goal, sample_weight)
+
+    monkeypatch.setattr("sparsemlp._boosting.BinnedTrees", Recorded)
+    grow(X, Y)
+    (n_first, n_trees, _), (n_columns, n_rest, left) = grown
+    assert (n_first, n_trees, n_columns, n_rest) == (2, 20, 20, 60)
+    assert left.var() < 0.3 * Y.var()
+    grown.clear()
+    monkeypatch.setattr("sparsemlp._boosting.MANY_COLUMNS", 19)
+    grow(X, Y)
+    assert len(grown) == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_trees_find_a_product_of_two_columns(seed):
+    X, Y = signed_product(seed=seed)
+    gain = grow(X, Y).column_gain
+    assert set(gain.argsort()[-2:]) == {7, 12}
+    assert gain[[7, 12]].sum() > 0.5
+
+
+def test_pairs_are_of_columns_that_have_no_categories():
+    X, Y = signed_product()
+    one_hot = np.eye(3, dtype=np.float32)[np.random.default_rng(0).integers(3, size=len(X))]
+    paths = grow(
+        np.hstack([one_hot, X]), Y, column_groups=[[0, 1, 2], *([i] for i in range(3, 23))], one_hot=[(0, 3)]
+    )
+    assert set(paths.column_gain.argsort()[-2:]) == {10, 15}
+    assert (paths.category_set[np.isin(paths.column, [10, 15])] == -1).all()
 
 
 def test_the_gain_of_columns_is_that_of_the_splits_and_adds_up_to_one():
