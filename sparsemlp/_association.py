@@ -16,8 +16,8 @@ BLOCK_VALUES = 2**18
 #: products of two columns are computed of rows so few that they take about so many multiplications
 PAIR_PRODUCTS = 10**9
 #: a product stands out if its correlation is so many standard errors above what the largest of as many random ones
-#: is about, and this share of the largest of a single column
-ABOVE_CHANCE, OF_SINGLE = 2.0, 2 / 3
+#: is about, at least this large, and this share of the largest of a single column
+ABOVE_CHANCE, CORRELATION, OF_SINGLE = 2.0, 0.3, 2 / 3
 #: a column with values farther from its mean, in standard deviations, has too few of these for products: ranks
 #: reach 1.7, the rarer of two values is in at least a fifth of the rows
 RARE = 2.0
@@ -115,7 +115,8 @@ def strongest_pair(columns: np.ndarray, target: np.ndarray, weight: np.ndarray) 
     by_chance = math.sqrt(2 * math.log(n_columns * (n_columns - 1) / 2 + 1))
     strongest = int(product.argmax())
     found = float(product.view(-1)[strongest])
-    if found < by_chance + ABOVE_CHANCE or found < OF_SINGLE * float(single.max()):
+    needed = (by_chance + ABOVE_CHANCE, CORRELATION * math.sqrt(len(z)), OF_SINGLE * float(single.max()))
+    if found < max(needed):
         return None
     return np.array(divmod(strongest, n_columns))
 

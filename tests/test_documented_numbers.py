@@ -82,6 +82,35 @@ def test_the_comparison_has_a_row_for_each_model_and_the_leads_of_the_sparse_sta
     assert f"ahead of the dense one by {first}, {second} and {third} points" in text
 
 
+def means(file, column, size):
+    """Return the mean over seeds of every task (rows) and model (columns) that README ranks."""
+    rows = pd.read_csv(RESULTS / "tables" / file)
+    rows = rows[(rows["size"] == size) & (rows["trial"] == -1 if "trial" in rows else ~rows["tuned"].astype(bool))]
+    ranked = ["sparse_mlp", "dense_mlp", "rf", "catboost", "lightgbm", "xgboost", "hgb"]
+    return rows.pivot_table(index="task", columns="model", values=column)[ranked]
+
+
+def test_readmes_ranks_leads_and_log_losses_follow_from_the_committed_scores():
+    scores = {size: 100 * means("scores.csv", "score", size) for size in README_ROWS.values()}
+    losses = {size: means("evaluations.csv", "test_log_loss", size).mean() for size in README_ROWS.values()}
+    ranks = {size: by_task.rank(axis=1, ascending=False).mean() for size, by_task in scores.items()}
+    of = {model: [f"{rank[model]:.1f}" for rank in ranks.values()] for model in ("sparse_mlp", "catboost")}
+    text = one_line(ROOT / "README.md")
+    ours, theirs = (" and ".join(of[model][:2]) for model in of)
+    assert f"the second best mean rank at 100 and 1000 rows ({ours}; CatBoost {theirs})" in text
+    assert [rank.rank()["sparse_mlp"] for rank in list(ranks.values())[:2]] == [2, 2]
+    RANKS_AT_10000
+    for model, end in (("lightgbm", "points at the three sizes"), ("xgboost", None)):
+        ahead = [f"{(by_task['sparse_mlp'] - by_task[model]).mean():.1f}" for by_task in scores.values()]
+        assert f"{ahead[0]}, {ahead[1]} and {ahead[2]}{f' {end}' if end else '.'}" in text
+    for words, size in (
+        ("smallest at 100 rows ({}; CatBoost {})", "rows:100"),
+        ("level with CatBoost's at 1000 ({} and {})", "rows:1000"),
+        ("second to it at 10,000 ({} and {})", "rows:10000"),
+    ):
+        assert words.format(*(f"{losses[size][model]:.3f}" for model in ("sparse_mlp", "catboost"))) in text
+
+
 def test_what_is_said_of_tabm_follows_from_the_committed_scores():
     scores = pd.read_csv(RESULTS / "tabm.csv").pivot_table(index="task", columns="model", values="score")
     behind = {
