@@ -80,6 +80,15 @@ class BinnedTrees(HistGradientBoostingRegressor):
 class Growth:
     """Boosted trees of some rows, collected for their splits.
 
+    Parameters
+    ----------
+    columns : ndarray of shape (n_rows, n_columns)
+        Scaled columns; categorical ones hold codes.
+    n_categories : ndarray of shape (n_columns,)
+        Of each categorical column; 0 for others.
+    weight : ndarray of shape (n_rows,) or None
+        Weights of the rows.
+
     Attributes
     ----------
     nodes : list of ndarray
@@ -87,14 +96,6 @@ class Growth:
         and with thresholds in place of numbers of bins.
     sets : list of ndarray of shape (n_categories,), bool
         Sets of categories.
-
-    Parameters
-    ----------
-    columns : ndarray of shape (n_rows, n_columns)
-    n_categories : ndarray of shape (n_columns,)
-        Of categorical columns, which hold codes; 0 for others.
-    weight : ndarray of shape (n_rows,) or None
-        Weights of the rows.
     """
 
     def __init__(self, columns: np.ndarray, n_categories: np.ndarray, weight: np.ndarray | None) -> None:
@@ -150,12 +151,13 @@ class Growth:
         if len(self.numeric) > MANY_COLUMNS:
             return goal
         weight = np.ones(len(goal)) if self.weight is None else self.weight / self.weight.mean()
-        known: list[list[int]] = []
+        numeric = self.columns[:, self.numeric]
+        known: list[set[int]] = []
         while len(known) < MAX_PAIRS:
-            pair = strongest_pair(self.columns[:, self.numeric], goal, weight)
-            if pair is None or pair.tolist() in known:
+            pair = strongest_pair(numeric, goal, weight)
+            if pair is None or set(pair.tolist()) in known:
                 break
-            known.append(pair.tolist())
+            known.append(set(pair.tolist()))
             only = self.numeric[pair]
             columns = self.columns[:, only]
             # what each of the two says alone, the other trees find
