@@ -7,7 +7,7 @@ from helpers.small import labelled_rows, numbered_rows, small_classifier
 from scipy import sparse
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from sparsemlp import SparseInitMLP
+from sparsemlp import SparseInitMLP, SparseInitMLPClassifier
 from sparsemlp._boosting import BinnedTrees, binned
 from sparsemlp._data import SampledRows
 from sparsemlp._training.out_of_fold import assign_members
@@ -111,6 +111,13 @@ def test_trees_find_a_product_of_two_columns(seed):
     gain = grow(X, Y).column_gain
     assert set(gain.argsort()[-2:]) == {7, 12}
     assert gain[[7, 12]].sum() > 0.5
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_default_learns_a_product_of_two_columns(seed):
+    X, Y = signed_product(1300, seed=seed)
+    y = Y[:, 0].astype(int)
+    assert SparseInitMLPClassifier(random_state=0).fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.94
 
 
 def test_pairs_are_of_columns_that_have_no_categories():
