@@ -25,9 +25,9 @@ RATE_TIMES_TREES = 6.0
 #: a full tree has this many rows a leaf, but is at least SMALLEST_DEPTH deep
 ROWS_A_LEAF, SMALLEST_DEPTH = 256, 3
 MAX_BINS = 255
-#: so many pairs of columns, and of no more than MANY_COLUMNS, have trees of their own: a third as many as all
-#: columns have, as more would find noise
-MAX_PAIRS, SHARE_OF_PAIR = 3, 3
+#: so many pairs of columns, and of no more than MANY_COLUMNS, have trees of their own, by this factor fewer than
+#: all columns have, as more would find noise
+MAX_PAIRS, FEWER_FOR_PAIRS = 3, 3
 
 
 def binned(columns: np.ndarray, numeric: np.ndarray, n_bins: int) -> tuple[np.ndarray, dict[int, np.ndarray]]:
@@ -162,7 +162,7 @@ class Growth:
             columns = self.columns[:, only]
             # what each of the two says alone, the other trees find
             alone = without_linear_effects(columns, goal, weight)
-            trees = self.boost(alone, max(1, n_trees // SHARE_OF_PAIR), only)
+            trees = self.boost(alone, max(1, n_trees // FEWER_FOR_PAIRS), only)
             with _libraries().limit(limits=1, user_api="openmp"):
                 goal = goal - trees.predict(columns)
         return goal
