@@ -4,7 +4,7 @@
 
 Reads ``tables/scores.csv`` of the first folder, which `python -m benchmarks tabular` wrote, and writes
 ``standing.png`` into the second. A point is a model: its mean accuracy minus that of a random forest of 250 trees,
-with the standard error over tables, and its mean seconds of a fit on one core.
+with the standard error over tables, and its median seconds of a fit on one core.
 """
 
 import sys
@@ -30,7 +30,7 @@ def plot(scores: pd.DataFrame) -> Figure:
     """Return a figure with a panel for each number of rows."""
     by_split = scores.pivot_table(index=["size", "task", "seed"], columns="model", values="score")
     points = 100 * by_split.sub(by_split["rf"], axis=0).groupby(["size", "task"]).mean()
-    seconds: Any = scores.groupby(["size", "model"])["fit_seconds"].mean()
+    seconds: Any = scores.groupby(["size", "model"])["fit_seconds"].median()
     figure = Figure(figsize=(7, 3.7), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for ax, (size, title) in zip(panels, SIZES.items(), strict=True):
