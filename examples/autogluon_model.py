@@ -1,6 +1,6 @@
 """The estimators as a model of AutoGluon 1.6, beside its own, bagged, tuned and stacked like these.
 
-    pip install autogluon.tabular sparsemlp
+    pip install autogluon.tabular, and sparsemlp from its clone
 
     from autogluon.tabular import TabularDataset, TabularPredictor
     from autogluon_model import SparseMLPModel

@@ -1,6 +1,6 @@
 """Compare the first layer's importances with permutation importance, on tables.
 
-    OMP_NUM_THREADS=1 python examples/importances.py
+    OMP_NUM_THREADS=1 python -m examples.importances
 
 For each task and seed: Spearman's rank correlation with the permutation importance of the same fitted net (log
 loss of test rows, five permutations a feature) of

@@ -1,6 +1,6 @@
 """The estimators on TabArena's tables, beside its leaderboard: the default and some random configurations.
 
-    pip install tabarena sparsemlp
+    pip install tabarena, and sparsemlp from its clone
     python examples/tabarena_run.py
 
 It downloads tables and the results of the other models. Three small tables are run; without `dataset_names` all.

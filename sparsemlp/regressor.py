@@ -42,8 +42,8 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
     width : int or tuple of int, default=(512, 128)
         Hidden neurons; of a tuple the first is the sparse layer.
     sparsity : int, "auto" or None, default="auto"
-        Number of raw features that every first-layer neuron starts with. "auto" is min(2, n_features), the
-        paper's best. None: dense ``torch.nn.Linear`` initialisation; the weights of box, tanh and sin neurons are
+        Number of raw features that every first-layer neuron starts with. "auto" is min(2, n_features), as
+        in the paper. None: dense ``torch.nn.Linear`` initialisation; the weights of box, tanh and sin neurons are
         still scaled by their gain.
     init : {"sign", "ones", "normal", "uniform"}, default="normal"
         Distribution of the nonzero weights, see :func:`sparsemlp.init.s_hot_`. Ignored if ``sparsity=None``.
@@ -139,8 +139,8 @@ class SparseInitMLPRegressor(RegressorMixin, BaseSparseInitMLP):
         `scaling` and `loss` must not have changed; the parameters of the initialisation are ignored.
     precision : {"float32", "bf16"}, default="float32"
         Of the matrix products in training. "bf16" computes hidden layers on bfloat16 copies of the weights. This
-        takes about two thirds of the time if the hardware has such products (CPUs with AVX512-BF16 or AMX, GPUs)
-        and layers are large, and longer otherwise. Weights, updates, losses and predictions stay in float32.
+        takes less time if the hardware has such products (CPUs with AVX512-BF16 or AMX, GPUs) and layers are
+        large, and longer otherwise. Weights, updates, losses and predictions stay in float32.
         Sin neurons then take the sine of a rounded number, and their gradients are a few percent off. skorch's
         autograd path trains in float32 in any case. For TF32 on CUDA, call
         ``torch.set_float32_matmul_precision("high")``.

@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rows",
         help="training-set sizes in rows (besides --fractions); the whole pool where a table is smaller",
     )
-    add("--models", nargs="+", default=hidden, metavar="NAME", help="competitors, or all")
+    add("--models", nargs="+", default=hidden, metavar="NAME", help="those that docs/benchmark.md lists, or all")
     add_variant(parser)
     add(
         "--trials",
