@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, Self
 
+import joblib
 import numpy as np
 import torch
 from sklearn.base import is_classifier, is_regressor
@@ -47,6 +49,11 @@ from sparsemlp._warning import warn_user
 class BaseSparseInitMLP(EstimatorParameters):
     """Base of both estimators; see :class:`SparseInitMLPClassifier` for the parameters."""
 
+    #: a hash of the rows that members have had out-of-fold rows of ever since training began
+    _left_out_of: str | None = None
+    #: what each member's logits are divided by
+    _temperature: np.ndarray
+
     # -- fitting ----------------------------------------------------------------------------------------------
 
     def fit(
@@ -63,7 +70,7 @@ class BaseSparseInitMLP(EstimatorParameters):
         Parameters
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
-            Raw numeric columns; NaN is allowed.
+            Raw columns of numbers and categories, see `categorical_features`; missing values are allowed.
         y : array-like of shape (n_samples,), (n_samples, n_targets) or (n_samples, n_labels)
             Class labels, or numbers for regression. Several targets are learned by one network, each scaled on its
             own; so are several labels a row, a matrix of 0 and 1.
@@ -95,6 +102,7 @@ class BaseSparseInitMLP(EstimatorParameters):
         with explained_memory_errors(self, X):
             dataset, validation, second = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
             self.net_.time_limit = limit
+            before = self._temperature
             self._temperature = self._no_temperature()  # callbacks predict with it, also after a warm start
             try:
                 train(self, dataset, validation, self._resolved["max_epochs"])
@@ -102,7 +110,7 @@ class BaseSparseInitMLP(EstimatorParameters):
                     try_strong_columns(self, second, dataset, validation)
                 search_if_little_was_found(self, dataset, validation)
                 warn_if_cut_off(self, dataset)
-                self._temperature = self._fit_temperature()
+                self._temperature = before if dataset.fold is None else self._fit_temperature()
                 self._out_of_fold = self._out_of_fold_scores()
             finally:
                 self.net_.release()
@@ -134,12 +142,27 @@ class BaseSparseInitMLP(EstimatorParameters):
             self.net_.module_.to(resolve_device(self.device))
         else:
             self._fit_scales(rows, may_change=self.warm_start)
-        fold = folds(self, rows) if self.early_stopping == "out_of_fold" else None
+        fold = folds(self, rows) if self._may_leave_out(rows, goes_on) else None
         dataset, second = self._start(rows, self.net_ if goes_on else None, fold)
         if validation is None:
             return dataset, None, second
         encoded = EncodedRows(validation, self.scaler_, self._encode_y, is_new=True)
         return dataset, encoded.to_dataset(self._device, validation.weight.mean()), second
+
+    def _may_leave_out(self, rows: CheckedRows, goes_on: bool) -> bool:
+        """Say whether members may have rows that they do not train on.
+
+        Where training goes on, only if it has always been on these rows in this order: of others, a member may
+        have been trained on what it would leave out.
+        """
+        before, self._left_out_of = self._left_out_of, None
+        if self.early_stopping != "out_of_fold":
+            return False
+        seen = joblib.hash((rows.X, rows.y))
+        if goes_on and seen != before:
+            return False
+        self._left_out_of = seen
+        return True
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
         with explained_memory_errors(self, X):
@@ -179,7 +202,7 @@ class BaseSparseInitMLP(EstimatorParameters):
         # The number of chunks to come is not known.
         self.net_.lr_schedule, self.net_.weight_averaging = "constant", False
         train(self, dataset, None, 1)
-        self._out_of_fold = None  # all members have seen these rows
+        self._out_of_fold = self._left_out_of = None  # all members have seen these rows
         self.net_.release(keep_optimizer=True)
         return self
 
@@ -293,13 +316,14 @@ class BaseSparseInitMLP(EstimatorParameters):
     def _calibrated(self, coverage: float, method: str) -> np.ndarray:
         """Return the scores of the out-of-fold rows, after checks."""
         check_is_fitted(self)
-        if isinstance(coverage, str) or not 0 < coverage < 1:
+        if not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage={coverage!r} must be a number between 0 and 1")
         if self._out_of_fold is None:
             raise ValueError(
-                f"{method} compares with rows that a member has not trained on. There are none after partial_fit "
-                f"or a fit with early_stopping={self.early_stopping!r} and n_members={self.n_members!r}; call "
-                "fit, and pass early_stopping='out_of_fold' and n_members of at least 2"
+                f"{method} compares with rows that a member has not trained on. There are none with fewer rows "
+                "than members, or one row of each class, after partial_fit or a warm start on other rows, or if "
+                f"the loss diverged. They also need early_stopping='out_of_fold' (it is {self.early_stopping!r}) "
+                f"and at least 2 members (n_members={self.n_members!r})"
             )
         return self._out_of_fold
 

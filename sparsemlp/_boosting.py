@@ -87,7 +87,7 @@ class Growth:
     n_categories : ndarray of shape (n_columns,)
         Of each categorical column; 0 for others.
     weight : ndarray of shape (n_rows,) or None
-        Weights of the rows.
+        Weights of the rows, not all 0.
 
     Attributes
     ----------
@@ -102,7 +102,9 @@ class Growth:
         n_rows, n_columns = columns.shape
         self.nodes: list[np.ndarray] = []
         self.sets: list[np.ndarray] = []
-        self.n_categories, self.weight = n_categories, weight
+        self.n_categories = n_categories
+        # scikit-learn splits no node whose weights sum to less than a thousandth; only ratios are to count
+        self.weight = None if weight is None else weight / weight.mean()
         self.numeric = np.flatnonzero(n_categories == 0)
         n_bins = max(2, min(MAX_BINS, n_rows))
         self.columns, self.edges = binned(columns, self.numeric, n_bins)
@@ -150,7 +152,7 @@ class Growth:
         """Grow trees of pairs of columns that matter together; return what these leave of the goal."""
         if len(self.numeric) > MANY_COLUMNS:
             return goal
-        weight = np.ones(len(goal)) if self.weight is None else self.weight / self.weight.mean()
+        weight = np.ones(len(goal)) if self.weight is None else self.weight
         numeric = self.columns[:, self.numeric]
         known: list[set[int]] = []
         while len(known) < MAX_PAIRS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
     _check_n_features,
     _check_sample_weight,
     _get_feature_names,
+    check_array,
     check_X_y,
     validate_data,
 )
@@ -68,13 +69,16 @@ class SampledRows(NamedTuple):
         self,
         fold: np.ndarray | None,
         n_members: int,
-        column_groups: Sequence[Sequence[int]] | None,
-        one_hot: Sequence[tuple[int, int]],
+        scaler: InputScaler,
         generator: torch.Generator,
     ) -> list[TreePaths | None]:
         """Grow the trees of every member, on the rows that it trains on."""
         inputs, weight = self.inputs.numpy(), None if (self.weight == self.weight[0]).all() else self.weight
         seeds = torch.randint(2**31 - 1, (n_members,), generator=generator).tolist()
+        groups = scaler.column_groups()
+        options: dict[str, Any] = {"column_groups": groups, "one_hot": list(scaler.one_hot_columns())}
+        if groups is not None:
+            options["n_views"] = scaler.n_views()
 
         def grow(member: int) -> TreePaths | None:
             own = slice(None) if fold is None else fold[self.rows] != member
@@ -83,12 +87,11 @@ class SampledRows(NamedTuple):
                 seen[own],
                 self.target[own],
                 None if weight is None else weight[own],
-                column_groups=column_groups,
-                one_hot=one_hot,
                 generator=torch.Generator().manual_seed(seeds[member]),
+                **options,
             )
 
-        n_columns = inputs.shape[1] if column_groups is None else len(column_groups)
+        n_columns = inputs.shape[1] if groups is None else len(groups)
         threads_pay = n_columns * math.sqrt(len(inputs)) >= THREADS_PAY
         n_threads = min(n_members, torch.get_num_threads()) if threads_pay else 1
         with compute_threads(n_threads, 1) as compute:
@@ -107,13 +110,15 @@ def check_table(estimator: EstimatorParameters, X: Any, *y: Any, reset: bool = F
     if estimator._categories is None:
         with reading(X):
             return validate_data(estimator, X, *y, reset=reset, **X_OPTIONS, **options)
+    if len(np.shape(X)) != 2:
+        check_array(X, dtype=None, ensure_all_finite=False)  # says what is wrong
     _check_feature_names(estimator, X, reset=reset)
     _check_n_features(estimator, X, reset=reset)
     if reset:
         estimator._categories.fit(X)
     X = estimator._categories.transform(X)
     with reading(X):
-        return check_X_y(X, *y, **X_OPTIONS, **options) if y else X
+        return check_X_y(X, *y, **X_OPTIONS, **options) if y else check_array(X, **X_OPTIONS)
 
 
 def check_rows(
@@ -143,6 +148,8 @@ def check_rows(
 def _without_zero_weights(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     """Drop rows of zero weight before anything looks at them, even at whether they are finite."""
     weight = np.asarray(sample_weight)
+    if sample_weight is not None and weight.dtype.kind in "US":
+        raise ValueError(f"sample_weight holds text, such as {weight.ravel()[0].item()!r}; pass numbers")
     if sample_weight is None or y is None or weight.ndim != 1 or weight.dtype.kind not in "biuf" or weight.all():
         return X, y, sample_weight
     check_consistent_length(X, y, weight)

@@ -16,6 +16,8 @@ from sparsemlp._tables import reading
 
 #: what objects of a column are, in the words of pandas, where all of them are numbers or missing
 NUMBERS = ("empty", "integer", "integer-na", "floating", "mixed-integer-float", "boolean", "decimal")
+#: what they are, in the same words, where they are neither numbers nor categories
+TIMES = ("date", "datetime", "datetime64", "time", "timedelta", "timedelta64", "period", "complex")
 #: code of a category that was not in the training rows; a missing value is NaN
 UNKNOWN = -1.0
 
@@ -49,7 +51,7 @@ class CategoryEncoder:
                 raise ValueError(
                     f"column {_name(X, int(index))!r} of X holds values that are no categories ({error}); {RECIPE}"
                 ) from None
-            self.categories.append(sorted(found, key=lambda value: (type(value).__name__, value)))
+            self.categories.append(_in_order(found))
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -59,7 +61,7 @@ class CategoryEncoder:
         categorical, numeric = np.flatnonzero(self.is_categorical), np.flatnonzero(~self.is_categorical)
         if len(numeric):
             block = _safe_indexing(X, numeric.tolist(), axis=1)
-            with reading(block):
+            with reading(block, numeric.tolist()):
                 numbers[:, numeric] = check_array(block, dtype=np.float64, ensure_all_finite="allow-nan")
         for index, categories in zip(categorical, self.categories, strict=True):
             codes = {value: float(code) for code, value in enumerate(categories)}
@@ -102,12 +104,15 @@ def find_categorical(X: Any, categorical_features: Any, names: np.ndarray | None
         )
     for i, dtype in enumerate(X.dtypes if is_frame else ()):
         kind = kind_of(dtype)
-        if str(dtype) == "object" and pd.api.types.infer_dtype(_safe_indexing(X, i, axis=1)) in NUMBERS:
+        objects = pd.api.types.infer_dtype(_safe_indexing(X, i, axis=1)) if str(dtype) == "object" else ""
+        if objects in NUMBERS or is_categorical[i]:
             continue
-        if by_dtype and kind == "category":
-            is_categorical[i] = True
-        elif kind in ("time", "other") and not is_categorical[i]:
-            raise refused(f"column {_name(X, i)!r} of X", dtype)
+        if kind in ("time", "other") or objects in TIMES:
+            raise refused(
+                f"column {_name(X, i)!r} of X",
+                f"{dtype}, and holds objects of type {objects}" if objects else dtype,
+            )
+        is_categorical[i] = by_dtype and kind == "category"
     return is_categorical if is_categorical.any() else None
 
 
@@ -156,8 +161,15 @@ def _values(X: Any, index: int) -> tuple[np.ndarray, np.ndarray]:
     values = column.to_list() if hasattr(column, "to_list") else np.asarray(column).tolist()
     objects = np.empty(len(values), dtype=object)
     objects[:] = values
-    missing = np.array([value is None or (isinstance(value, float) and value != value) for value in values], bool)
-    return objects, missing
+    return objects, pd.isna(objects)
+
+
+def _in_order(values: set[Hashable]) -> list[Hashable]:
+    """Sort values of any types; those that have no order, such as members of an Enum, by how they are written."""
+    try:
+        return sorted(values, key=lambda value: (type(value).__name__, value))
+    except TypeError:
+        return sorted(values, key=lambda value: (type(value).__name__, repr(value)))
 
 
 def _name(X: Any, index: int) -> Any:

@@ -101,6 +101,7 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         y : object
             Ignored.
         """
+        X = _floats(X)
         self.n_features_in_ = X.shape[1]
         if len(X) <= N_QUANTILES:  # all of them, not rounded by interpolation, so that ties stay ties
             self.quantiles_, self.ranks_ = np.sort(X, axis=0), np.linspace(0, 1, len(X))
@@ -120,6 +121,7 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Return the ranks of `X`, of shape (n_samples, n_features)."""
         check_is_fitted(self)
         check_columns(self, X)
+        X = _floats(X)
         out = np.empty(X.shape)
         negative_ranks = -self.ranks_[::-1]
         for values, quantiles, ranks in zip(X.T, self.quantiles_.T, out.T, strict=True):
@@ -144,6 +146,12 @@ class MidRankScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             place = np.minimum(np.searchsorted(rounded, values), len(tied) - 1)
             np.copyto(values, tied[place], where=rounded[place] == values)
         return X
+
+
+def _floats(X: np.ndarray) -> np.ndarray:
+    """Return numbers of which the negative exists, as it does not of unsigned integers."""
+    X = np.asarray(X)
+    return X if X.dtype.kind == "f" else X.astype(np.float64)
 
 
 def _quantiles(rows: np.ndarray, ranks: np.ndarray) -> np.ndarray:

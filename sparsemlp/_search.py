@@ -53,12 +53,15 @@ def search_if_little_was_found(
     if first.interrupts.happened or first.time_limit.is_over():
         return
     constant = constant_loss(dataset, first.criterion_.loss)
+    if not constant:  # a target of one value: there is nothing to find
+        return
     smallest = smallest_loss(first)
     has_found_something = smallest < FOUND * constant
     has_found_much = smallest <= LITTLE * constant or _best_members_loss(first) >= ONE_MEMBERS * constant
     if has_found_something and has_found_much:
         return
-    if estimator.richness is not None or not estimator.search_steps:
+    is_constant = estimator.scaler_.ignored_columns().all()
+    if estimator.richness is not None or not estimator.search_steps or is_constant:
         if not has_found_something:
             _warn_that_nothing_was_found("")
         return

@@ -23,7 +23,11 @@ def split(
     if X_val is None and sample_weight_val is not None:
         raise ValueError("sample_weight_val weights the rows of X_val, which is not given")
     if X_val is not None:
-        validation = check_rows(estimator, X_val, y_val, sample_weight_val, y_name="y_val")
+        try:
+            validation = check_rows(estimator, X_val, y_val, sample_weight_val, y_name="y_val")
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"in X_val, y_val and sample_weight_val: {error}") from error
         estimator._check_y(validation.y, "y_val")
         validation = with_class_weights(estimator, validation, rows.y)
         if not validation.weight.any():

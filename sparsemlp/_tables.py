@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ NO_NUMBERS = ("could not convert", "setting an array element", "argument must be
 
 
 @contextlib.contextmanager
-def reading(X: Any) -> Iterator[None]:
-    """Let scikit-learn read a table; where it cannot, name the column.
+def reading(X: Any, names: Sequence[int] | None = None) -> Iterator[None]:
+    """Let scikit-learn read a table; where it cannot, name the column. Those of an array have numbers, or `names`.
 
     Sums of large values, which it looks at first, may overflow. Tensors are read as arrays also where scikit-learn
     is set to compute with those of other libraries.
@@ -29,7 +29,7 @@ def reading(X: Any) -> Iterator[None]:
         with config_context(array_api_dispatch=False), np.errstate(all="ignore"):
             yield
     except (TypeError, ValueError) as error:
-        found = _what_is_wrong(X, str(error))
+        found = _what_is_wrong(X, str(error), names)
         if found is None:
             raise
         raise (TypeError if isinstance(error, TypeError) else ValueError)(found) from error
@@ -112,12 +112,12 @@ def _dtypes(X: Any) -> list[tuple[str, Any]]:
     return [("X", X.dtype)] if isinstance(X, np.ndarray) else []
 
 
-def _what_is_wrong(X: Any, error: str) -> str | None:
+def _what_is_wrong(X: Any, error: str, names: Sequence[int] | None) -> str | None:
     """Return an error's text with the column and row that it is about; None where it is about none."""
     infinite = "contains infinity" in error
     if not infinite and not any(text in error for text in NO_NUMBERS):
         return None
-    for name, column in _columns(X):
+    for name, column in _columns(X, names):
         place = _first_infinite(column) if infinite else _first_that_is_no_number(column)
         if place is not None and infinite:
             return f"{error.rstrip('.')}: {name} has it in row {place}"
@@ -127,14 +127,14 @@ def _what_is_wrong(X: Any, error: str) -> str | None:
     return None
 
 
-def _columns(X: Any) -> Iterator[tuple[str, np.ndarray]]:
+def _columns(X: Any, names: Sequence[int] | None) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the columns of a dense table, each with what to call it."""
     if hasattr(X, "columns"):
         for name in X.columns:
             yield f"column {name!r} of X", np.asarray(X[name])
     elif not sparse.issparse(X) and (values := np.asarray(X)).ndim == 2:
-        for i, column in enumerate(values.T):
-            yield f"column {i} of X", column
+        for name, column in zip(names or range(values.shape[1]), values.T, strict=True):
+            yield f"column {name} of X", column
 
 
 def _first_that_is_no_number(column: np.ndarray) -> int | None:

@@ -45,7 +45,7 @@ def make_module(
         sample = rows.sample(generator)
         inputs = sample.inputs
         if by_trees:
-            paths = sample.grow_trees(fold, estimator._resolved["n_members"], groups, one_hot, generator)
+            paths = sample.grow_trees(fold, estimator._resolved["n_members"], estimator.scaler_, generator)
     module = SparseInitMLP(
         len(estimator.scaler_.column_features_),
         rows.target.shape[1],

@@ -26,6 +26,9 @@ from sparsemlp.init import BiasInit, WeightInit
 from sparsemlp.preprocessing import Scaling
 from sparsemlp.trees import FeatureSampling
 
+# So many labels are named in an error.
+MAX_SHOWN = 10
+
 
 class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
     """A wide neural network with a sparsely initialised first layer, for classification.
@@ -290,10 +293,10 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
             A chunk of rows.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Their labels; any chunk may lack some of the classes.
         classes : array-like of shape (n_classes,), optional
-            All classes; required at the first call.
+            All classes; required at the first call. Of several labels a row their numbers, 0 to n_labels - 1.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative weights.
 
@@ -453,14 +456,14 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         scores = self._calibrated(coverage, "predict_set")
         if self._is_multilabel:
             raise ValueError(f"predict_set is for one label a row; y had {len(self.classes_)}")
-        shape = (-1, len(scores), len(self.classes_))
-        return cv_plus_sets(self._predict(X, self._improbabilities).reshape(shape), scores, coverage)
 
-    def _improbabilities(self, output: torch.Tensor) -> torch.Tensor:
-        """Return one minus the probability of every class, of all members for a row side by side."""
-        n_members, n_rows, _ = output.shape
-        probability = self._probabilities(output.cpu().double().flatten(0, 1))
-        return 1 - probability.view(n_members, n_rows, -1).transpose(0, 1).flatten(1)
+        def sets(output: torch.Tensor) -> torch.Tensor:
+            n_members, n_rows, _ = output.shape
+            probability = self._probabilities(output.cpu().double().flatten(0, 1))
+            improbable = 1 - probability.view(n_members, n_rows, -1).transpose(0, 1)
+            return torch.from_numpy(cv_plus_sets(improbable.numpy(), scores, coverage))
+
+        return self._predict(X, sets)
 
     def _probabilities(self, output: torch.Tensor) -> torch.Tensor:
         """Return one column a class for the outputs of single members."""
@@ -496,7 +499,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             raise ValueError(f"{name} has one label a row, but the network has learned {len(self.classes_)}")
         elif len(unknown := np.setdiff1d(y, self.classes_)):
             raise ValueError(
-                f"{name} has labels {unknown.tolist()} that are not in classes_={self.classes_.tolist()}"
+                f"{name} has labels that are not in classes_={_some(self.classes_)}: {_some(unknown)}"
             )
 
     def _check_labels(self, y: np.ndarray, name: str, learn: bool) -> None:
@@ -558,6 +561,12 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         classes = np.arange(len(self.classes_))
         net = MultilabelNet if self._is_multilabel else ClassifierNet
         return net(criterion=Criterion(loss), predict_nonlinearity=nonlinearity, classes=classes, **options)
+
+
+def _some(values: np.ndarray) -> str:
+    """Return the first of some values as text, and how many there are."""
+    shown = str(values[:MAX_SHOWN].tolist())
+    return shown if len(values) <= MAX_SHOWN else f"{shown[:-1]}, ...], {len(values)} in all"
 
 
 def _class_columns(loss: Loss, output: torch.Tensor) -> torch.Tensor:

@@ -205,6 +205,22 @@ class InputScaler(TransformerMixin, BaseEstimator):
             del groups[np.searchsorted(features, feature)][1 : columns.n_one_hot]
         return groups
 
+    def n_views(self) -> list[int]:
+        """Count the views of its values that every raw feature begins with in ``column_groups``.
+
+        Returns
+        -------
+        list of int
+            The scalings of a number, one or two. Of a category its one-hot columns and its first mean target,
+            where it has both; further mean targets are no views.
+        """
+        counts = np.ones(self.n_features_in_, dtype=int)
+        for block in self.blocks_:
+            counts[self.numeric_[block.start : block.stop]] = max(1, len(block.scalers_))
+        for feature, columns in self.categories_.items():
+            counts[feature] = 2 if columns.n_one_hot and columns.n_columns > columns.n_one_hot else 1
+        return counts[np.unique(self.column_features_)].tolist()
+
     def one_hot_columns(self) -> dict[tuple[int, int], np.ndarray]:
         """Return where the one-hot columns of every categorical feature start and stop.
 

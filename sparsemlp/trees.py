@@ -65,6 +65,7 @@ class TreePaths(NamedTuple):
         weight: np.ndarray | None = None,
         *,
         column_groups: Sequence[Sequence[int]] | None = None,
+        n_views: Sequence[int] | None = None,
         one_hot: Sequence[tuple[int, int]] = (),
         generator: torch.Generator | None = None,
     ) -> Self | None:
@@ -87,8 +88,10 @@ class TreePaths(NamedTuple):
         weight : ndarray of shape (n_rows,), optional
             Non-negative weights of the rows.
         column_groups : sequence of sequences of int, optional
-            Columns that stem from the same raw feature. Of the first two, which are scalings of the same values,
-            the trees see one, chosen at random. Default: every column is a feature of its own.
+            Columns that stem from the same raw feature. Default: every column is a feature of its own.
+        n_views : sequence of int, optional
+            How many of the first columns of each group are views of the same values, such as two scalings: of
+            these the trees see one, chosen at random. Default: the first two of each group are.
         one_hot : sequence of (int, int), optional
             Where the one-hot columns of each categorical feature start and stop. In `column_groups`, which is
             needed then, the first column stands for them.
@@ -119,7 +122,7 @@ class TreePaths(NamedTuple):
             weight = None if weight is None else weight[some]
         if len(columns) < 2:
             return None
-        seen = _one_scaling(columns.shape[1], column_groups, rng)
+        seen = _one_view(columns.shape[1], column_groups, n_views, rng)
         values, n_categories = np.ascontiguousarray(columns[:, seen]), np.zeros(len(seen), dtype=int)
         for start, stop in one_hot:
             for place in np.flatnonzero(seen == start):
@@ -266,10 +269,16 @@ def splits_(
     return thresholds.to(weight)
 
 
-def _one_scaling(
-    n_columns: int, column_groups: Sequence[Sequence[int]] | None, rng: np.random.Generator
+def _one_view(
+    n_columns: int,
+    column_groups: Sequence[Sequence[int]] | None,
+    n_views: Sequence[int] | None,
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    """Choose the columns that trees see: one scaling of every feature, and the indicators of missing values."""
+    """Choose the columns that trees see: of every feature one view, and all columns that are no views."""
     if column_groups is None:
         return np.arange(n_columns)
-    return np.concatenate([[group[int(rng.integers(min(2, len(group))))], *group[2:]] for group in column_groups])
+    if n_views is None:
+        n_views = [min(2, len(group)) for group in column_groups]
+    seen = [[group[int(rng.integers(n))], *group[n:]] for group, n in zip(column_groups, n_views, strict=True)]
+    return np.concatenate(seen)

@@ -1,11 +1,13 @@
 """Small tables, and estimators that fit them in a fraction of a second."""
 
 import numpy as np
+import pandas as pd
 from sklearn.datasets import make_classification, make_regression
 from skorch.callbacks import Callback
 
 from sparsemlp import SparseInitMLPClassifier, SparseInitMLPRegressor
 
+TOWNS = ["Bonn", "Lima", "Oslo", "Rome", "Suva"]
 SMALL = {
     "width": (32,),
     "n_members": 2,
@@ -72,3 +74,19 @@ class LooksAtBatches(Callback):
 
     def on_batch_end(self, net, batch, training, **kwargs):
         self.n_batches += training
+
+
+def mixed_table(n_rows=300, seed=0):
+    """A frame with a column of towns, one of shapes with missing values, and two of numbers."""
+    rng = np.random.default_rng(seed)
+    town, shape = rng.integers(5, size=n_rows), rng.integers(3, size=n_rows)
+    X = pd.DataFrame(
+        {
+            "length": rng.normal(size=n_rows),
+            "town": pd.Categorical(np.array(TOWNS)[town]),
+            "shape": pd.Series(np.array(["round", "flat", None], dtype=object)[shape]),
+            "age": rng.normal(size=n_rows),
+        }
+    )
+    y = np.isin(town, [1, 3]) ^ (shape == 2)
+    return X, y.astype(int)

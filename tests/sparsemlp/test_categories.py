@@ -4,13 +4,11 @@ import pickle
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import torch
-from helpers.small import small_classifier, small_regressor
+from helpers.small import mixed_table, small_classifier, small_regressor
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.model_selection import GridSearchCV
@@ -23,152 +21,9 @@ from sparsemlp.init import random_sets_, s_hot_
 from sparsemlp.preprocessing import InputScaler
 from sparsemlp.trees import TreePaths, splits_
 
-TOWNS = ["Bonn", "Lima", "Oslo", "Rome", "Suva"]
-
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-def mixed_table(n_rows=300, seed=0):
-    """A frame with a column of towns, one of shapes with missing values, and two of numbers."""
-    rng = np.random.default_rng(seed)
-    town, shape = rng.integers(5, size=n_rows), rng.integers(3, size=n_rows)
-    X = pd.DataFrame(
-        {
-            "length": rng.normal(size=n_rows),
-            "town": pd.Categorical(np.array(TOWNS)[town]),
-            "shape": pd.Series(np.array(["round", "flat", None], dtype=object)[shape]),
-            "age": rng.normal(size=n_rows),
-        }
-    )
-    y = np.isin(town, [1, 3]) ^ (shape == 2)
-    return X, y.astype(int)
-
-
-# -- which columns hold categories, and their codes --------------------------------------------------------------
-
-
-def test_the_dtypes_of_pandas_and_polars_say_which_columns_hold_categories():
-    X = pd.DataFrame(
-        {
-            "category": pd.Categorical(["a", "b"] * 40),
-            "string": pd.array(["a", "b"] * 40, dtype="string"),
-            "object": pd.Series(["a", "b"] * 40, dtype=object),
-            "bool": [True, False] * 40,
-            "numbers": pd.Series([1, 2.5, None, 3] * 20, dtype=object),
-            "nullable": pd.array([1, None] * 40, dtype="Int64"),
-            "float": np.arange(80.0),
-        }
-    )
-    y = np.tile([0, 1, 1, 0], 20)
-    clf = small_classifier(max_epochs=1).fit(X, y)
-    assert clf._categories.is_categorical.tolist() == [True, True, True, False, False, False, False]
-    P = pl.DataFrame(
-        {
-            "categorical": pl.Series(["a", "b"] * 40, dtype=pl.Categorical),
-            "enum": pl.Series(["a", "b"] * 40, dtype=pl.Enum(["b", "a"])),
-            "string": ["a", "b"] * 40,
-            "bool": [True, False] * 40,
-            "int": list(range(80)),
-        }
-    )
-    clf = small_classifier(max_epochs=1).fit(P, y)
-    assert clf._categories.is_categorical.tolist() == [True, True, True, False, False]
-
-
-def test_frames_of_pandas_and_polars_and_named_integer_codes_give_the_same_predictions():
-    X, y = mixed_table()
-    expected = small_classifier().fit(X, y).predict_proba(X)
-    np.testing.assert_array_equal(
-        small_classifier().fit(pl.from_pandas(X), y).predict_proba(pl.from_pandas(X)), expected
-    )
-    codes = X.assign(
-        town=X["town"].map({town: i for i, town in enumerate(sorted(TOWNS))}).astype(int),
-        shape=X["shape"].map({"flat": 0.0, "round": 1.0}),
-    )
-    for asked, table in (
-        (["town", "shape"], codes),
-        ([1, 2], codes.to_numpy(float)),
-        ([-3, -2], codes.to_numpy(float).tolist()),
-        ([False, True, True, False], codes.to_numpy(float)),
-    ):
-        clf = small_classifier(categorical_features=asked).fit(table, y)
-        np.testing.assert_array_equal(clf.predict_proba(table), expected)
-
-
-def test_the_order_of_a_dtypes_categories_and_unused_ones_play_no_part():
-    X, y = mixed_table()
-    other = X.assign(town=X["town"].cat.set_categories(["Zug", *TOWNS[::-1]], ordered=True))
-    np.testing.assert_array_equal(
-        small_classifier().fit(X, y).predict_proba(X), small_classifier().fit(other, y).predict_proba(other)
-    )
-
-
-def test_numbers_and_texts_may_be_categories_of_one_column():
-    X, y = mixed_table()
-    X["town"] = X["town"].astype(object)
-    X.loc[::3, "town"] = 7
-    X.loc[1::7, "town"] = 2.5
-    clf = small_classifier().fit(X, y)
-    assert clf._categories.categories[0] == [2.5, 7, *TOWNS]
-
-
-@pytest.mark.parametrize("dtype", ["datetime64[ns]", "timedelta64[ns]", "period[D]", "complex128"])
-def test_a_column_of_another_dtype_is_named_with_what_to_do(dtype):
-    X, y = mixed_table(60)
-    values = np.arange(60)
-    X["when"] = values.astype(dtype) if dtype[0] == "c" else pd.Series(pd.to_datetime(values, unit="D"))
-    if dtype == "period[D]":
-        X["when"] = X["when"].dt.to_period("D")
-    if dtype.startswith("timedelta"):
-        X["when"] = X["when"] - X["when"][0]
-    with pytest.raises(ValueError, match=r"column 'when' of X has the dtype .*skrub.TableVectorizer"):
-        small_classifier().fit(X, y)
-
-
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        (["city"], "categorical_features names 'city', which is no column of X"),
-        ([4], "categorical_features has 4; it must hold column names, or indices below 4"),
-        ([1.5], "categorical_features has 1.5; it must hold column names"),
-        ([True], "categorical_features is a mask of 1 columns, but X has 4 features"),
-        ([[1], [2]], r"categorical_features has shape \(2, 1\)"),
-    ],
-)
-def test_columns_that_x_does_not_have_are_named(asked, message):
-    X, y = mixed_table(60)
-    with pytest.raises(ValueError, match=message):
-        small_classifier(categorical_features=asked).fit(X, y)
-
-
-def test_names_need_a_frame_and_sparse_matrices_have_no_categories():
-    X = np.random.default_rng(0).integers(3, size=(60, 2)).astype(float)
-    y = np.tile([0, 1], 30)
-    with pytest.raises(ValueError, match="names the column 'town', but X has no column names; pass indices"):
-        small_classifier(categorical_features=["town"]).fit(X, y)
-    with pytest.raises(ValueError, match="categorical_features names columns of a sparse matrix"):
-        small_classifier(categorical_features=[0]).fit(sparse.csr_array(X), y)
-
-
-def test_a_column_of_lists_is_named():
-    X, y = mixed_table(60)
-    X["tags"] = [["a"]] * 60
-    with pytest.raises(ValueError, match="column 'tags' of X holds values that are no categories"):
-        small_classifier().fit(X, y)
-
-
-def test_a_table_of_numbers_gives_the_same_bits_with_and_without_the_parameter():
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(200, 4)), np.tile([0, 1], 100)
-    expected = small_classifier().fit(X, y).predict_proba(X)
-    for asked in (None, []):
-        np.testing.assert_array_equal(
-            small_classifier(categorical_features=asked).fit(X, y).predict_proba(X), expected
-        )
-    frame = pd.DataFrame(X, columns=list("abcd"))
-    np.testing.assert_array_equal(small_classifier().fit(frame, y).predict_proba(frame), expected)
 
 
 # -- the columns that a feature becomes --------------------------------------------------------------------------
@@ -398,16 +253,6 @@ def test_a_category_that_says_all_leaves_missing_ones_with_the_mean():
     assert means[0] < means[2] == means[3] == 0 < means[1]
 
 
-def test_missing_and_unknown_categories_are_neither_an_error_nor_a_crash():
-    X, y = mixed_table()
-    clf = small_classifier().fit(X, y)
-    odd = X[:4].assign(town=["Bonn", "Utopia", None, 3], shape=[None, "square", np.nan, ("a", 1)])
-    assert np.isfinite(clf.predict_proba(odd)).all()
-    unknown = X[:2].assign(town=["Utopia", "Erewhon"])
-    one, other = clf.predict_proba(unknown.assign(length=0.0, age=0.0, shape="flat"))
-    np.testing.assert_array_equal(one, other)
-
-
 def test_fitted_estimators_survive_pickle_and_clone_and_train_in_chunks():
     X, y = mixed_table()
     clf = small_classifier().fit(X, y)
@@ -443,22 +288,6 @@ def test_a_grid_search_over_a_column_transformer_that_makes_frames():
     fitted = search.best_estimator_[-1]
     assert fitted.feature_names_in_.tolist() == ["length", "age", "town", "shape"]
     assert fitted._categories.is_categorical.tolist() == [False, False, True, True]
-
-
-def test_other_columns_than_in_training_are_refused_in_scikit_learns_words():
-    X, y = mixed_table()
-    clf = small_classifier().fit(X, y)
-    with pytest.raises(ValueError, match="feature names should match"):
-        clf.predict(X[["town", "length", "shape", "age"]])
-    with pytest.raises(ValueError, match="feature names should match"):
-        clf.predict(X[["town", "length", "shape"]])
-
-
-def test_a_text_in_a_column_of_numbers_is_refused():
-    X, y = mixed_table()
-    clf = small_classifier().fit(X, y)
-    with pytest.raises(ValueError, match="column 'age' of X is not numeric: 'old' in row 0"):
-        clf.predict(X.assign(age="old"))
 
 
 def test_a_random_column_of_many_categories_costs_little():

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers.small import small_classifier, small_regressor
+from helpers.small import labelled_rows, numbered_rows, small_classifier, small_regressor
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import make_multilabel_classification
@@ -98,13 +98,13 @@ def test_two_classes_have_sets_too():
 
 @pytest.mark.parametrize(
     ("parameters", "words"),
-    [({"early_stopping": False}, "early_stopping=False"), ({"n_members": 1}, "n_members=1")],
+    [({"early_stopping": False}, "it is False"), ({"n_members": 1}, "n_members=1")],
 )
 def test_without_out_of_fold_rows_the_message_says_what_to_set(parameters, words):
     X, y = noisy_targets(100)
     options = {"early_stopping": "out_of_fold"} | parameters
     reg = small_regressor(**options).fit(X, y)
-    message = f"a fit with .*{words}.* pass early_stopping='out_of_fold' and n_members of at least 2"
+    message = f"They also need early_stopping='out_of_fold' .*{words}"
     with pytest.raises(ValueError, match=message):
         reg.predict_interval(X)
     clf = small_classifier(**options).fit(X, y > 0)
@@ -120,7 +120,7 @@ def test_chunks_after_fit_leave_no_out_of_fold_rows():
         reg.partial_fit(X, y).predict_interval(X)
 
 
-@pytest.mark.parametrize("coverage", [0.0, 1.0, 90, "high"])
+@pytest.mark.parametrize("coverage", [0.0, 1.0, 90, "high", None, [0.9]])
 def test_a_coverage_is_a_share(coverage):
     X, y = noisy_targets(100)
     reg = small_regressor(early_stopping="out_of_fold").fit(X, y)
@@ -149,3 +149,38 @@ def test_intervals_and_sets_survive_pickle():
     X, y = noisy_targets(200)
     reg = small_regressor(early_stopping="out_of_fold").fit(X, y)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(reg)).predict_interval(X), reg.predict_interval(X))
+
+
+@pytest.mark.parametrize("way", ["other order", "more rows", "chunk between"])
+def test_a_warm_start_on_other_rows_leaves_no_out_of_fold_rows(way):
+    X, y = numbered_rows(120)
+    reg = small_regressor(early_stopping="out_of_fold", n_members=4, max_epochs=2, warm_start=True).fit(
+        X[:100], y[:100]
+    )
+    reg.predict_interval(X)
+    reg.fit(X[:100], y[:100]).predict_interval(X)  # of the same rows, the same ones are out-of-fold
+    if way == "chunk between":
+        reg.partial_fit(X[:100], y[:100])
+    rows = {"other order": np.arange(100)[::-1], "more rows": np.arange(120)}.get(way, np.arange(100))
+    for _ in range(2):  # the second time on rows that all members have been trained on
+        reg.fit(X[rows], y[rows])
+        with pytest.raises(ValueError, match="a warm start on other rows"):
+            reg.predict_interval(X)
+
+
+def test_a_warm_start_on_other_rows_keeps_the_temperature():
+    X, y = labelled_rows(200)
+    flipped = y ^ (np.random.default_rng(0).random(200) < 0.4)
+    clf = small_classifier(
+        early_stopping="out_of_fold", n_members=4, learning_rate=0.05, max_epochs=20, warm_start=True
+    ).fit(X, flipped)
+    before = clf.temperature_
+    assert (before > 1).all()
+    np.testing.assert_array_equal(clf.fit(X[::-1], flipped[::-1]).temperature_, before)
+
+
+def test_sets_of_many_rows_are_those_of_single_chunks():
+    X, y = labelled_rows(3000)
+    clf = small_classifier(early_stopping="out_of_fold", n_members=4, max_epochs=2).fit(X[:200], y[:200])
+    parts = [clf.predict_set(X[start : start + 100]) for start in range(0, 3000, 100)]
+    np.testing.assert_array_equal(clf.predict_set(X), np.concatenate(parts))

@@ -272,6 +272,7 @@ WEIGHTS = {
     "NaN": (np.where(Y == 0, np.nan, 1.0), "Input sample_weight contains NaN"),
     "inf": (np.where(Y == 0, np.inf, 1.0), "Input sample_weight contains infinity"),
     "a sum beyond float64": (np.full(120, 1e308), "sample_weight .*is so large that its sum overflows"),
+    "text": (np.full(120, "a"), "sample_weight holds text, such as 'a'"),
     "wrong length": (np.ones(100), r"sample_weight\.shape == \(100,\), expected \(120,\)"),
     "all zero": (
         np.zeros(120),
@@ -290,10 +291,14 @@ def test_bad_weights_are_an_error_that_says_what_is_wrong(make, weight, message)
 VALIDATION = {
     "X_val alone": ({"X_val": X}, "X_val and y_val must be given together"),
     "y_val alone": ({"y_val": Y}, "X_val and y_val must be given together"),
-    "other features": ({"X_val": X[:, :4], "y_val": Y}, "X has 4 features, but .* is expecting 6 features"),
-    "inf": ({"X_val": with_value(np.inf), "y_val": Y}, "Input X contains infinity"),
-    "other lengths": ({"X_val": X, "y_val": Y[:50]}, "inconsistent numbers of samples"),
-    "no rows": ({"X_val": X[:0], "y_val": Y[:0]}, r"0 sample\(s\)"),
+    "other features": ({"X_val": X[:, :4], "y_val": Y}, "in X_val.*: X has 4 features, but .* is expecting 6"),
+    "inf": ({"X_val": with_value(np.inf), "y_val": Y}, "in X_val.*: Input X contains infinity"),
+    "other lengths": ({"X_val": X, "y_val": Y[:50]}, "in X_val, y_val.*inconsistent numbers of samples"),
+    "no rows": ({"X_val": X[:0], "y_val": Y[:0]}, r"in X_val.*0 sample\(s\)"),
+    "no weight": (
+        {"X_val": X, "y_val": Y, "sample_weight_val": np.zeros(120)},
+        "in X_val, y_val and sample_weight_val: sample_weight is zero in every row",
+    ),
 }
 
 
@@ -305,8 +310,14 @@ def test_bad_validation_rows_are_an_error(make, validation, message):
 
 
 def test_an_unknown_class_in_the_validation_rows_is_an_error():
-    with pytest.raises(ValueError, match=r"y_val has labels \[9\] that are not in classes_"):
+    with pytest.raises(ValueError, match=r"y_val has labels that are not in classes_=\[0, 1\]: \[9\]"):
         small_classifier().fit(X, Y, X_val=X, y_val=np.full(120, 9))
+
+
+def test_of_many_unknown_classes_the_first_are_named():
+    with pytest.raises(ValueError, match=r": \[100, 101, .*109, ...\], 120 in all$") as caught:
+        small_classifier().fit(X, Y, X_val=X, y_val=np.arange(100, 220))
+    assert len(str(caught.value)) < 200
 
 
 def test_an_unscaled_table_beyond_float32_is_an_error():

@@ -257,3 +257,23 @@ def test_a_scaler_by_itself_refuses_another_number_of_columns(kind, n_columns):
 def test_an_unknown_scaling_is_an_error_that_lists_the_choices():
     with pytest.raises(ValueError, match=r"scaling='minmax' is unknown; choose one of .*'squash'.*None"):
         InputScaler("minmax").fit(random_table())
+
+
+@pytest.mark.parametrize(("scaling", "n_scalings"), [("both", 2), ("squash", 1), (None, 1)])
+def test_views_of_a_feature_are_its_scalings_or_its_set_and_its_mean_target(scaling, n_scalings):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=400), rng.integers(0, 4, 400), np.arange(400) // 4])
+    X[::7, 0] = np.nan
+    for n_targets in (1, 2):
+        target = rng.normal(size=(400, n_targets))
+        scaler = InputScaler(scaling, categorical_features=[1, 2]).fit(X, target)
+        groups = scaler.column_groups()
+        assert len(groups[0]) == n_scalings + 1  # and the indicator
+        assert scaler.n_views() == [n_scalings, 2, 1]  # hundred categories are rare ones: they have no set
+        assert [len(group) for group in groups[1:]] == [1 + n_targets, n_targets]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool])
+def test_ranks_of_integers_are_those_of_floats(dtype):
+    X = np.array([[0], [0], [3], [7]], dtype=dtype)
+    np.testing.assert_array_equal(MidRankScaler().fit_transform(X), MidRankScaler().fit_transform(X.astype(float)))

@@ -17,6 +17,8 @@ from sparsemlp._training.out_of_fold import OutOfFold, constant_loss
 from sparsemlp._training.time_limit import TimeLimit
 from sparsemlp.datasets import make_sparse_parity
 
+#: of a table whose only column is not constant
+SCALER = SimpleNamespace(ignored_columns=lambda: np.zeros(1, dtype=bool))
 OWN = {"n_members": 4, "early_stopping": "out_of_fold", "feature_sampling": "trees", "activation": "mixed"}
 
 
@@ -147,7 +149,7 @@ def test_a_second_training_follows_where_one_member_alone_has_found_something(
         time_limit=TimeLimit(),
     )
     dataset = TabularDataset(DeviceRows(torch.zeros(400, 1)), target[:, 0], target, fold=torch.arange(400) % 4)
-    estimator = SimpleNamespace(net_=net, richness=None, search_steps=1, warm_start=False)
+    estimator = SimpleNamespace(net_=net, scaler_=SCALER, richness=None, search_steps=1, warm_start=False)
     _search.search_if_little_was_found(estimator, dataset, None)
     assert bool(searched) == is_searched
     if searched:
@@ -171,10 +173,29 @@ def test_a_second_net_is_kept_only_if_it_has_surely_found_something(share, is_ke
     target = (torch.arange(400) % 2).float().unsqueeze(1)
     dataset = TabularDataset(DeviceRows(torch.zeros(400, 1)), target[:, 0], target, fold=torch.arange(400) % 4)
     first, second = net(np.log(2), 2), net(share * np.log(2), 3)
-    estimator = SimpleNamespace(net_=first, richness=None, search_steps=1, warm_start=False, best_epoch_=2)
+    estimator = SimpleNamespace(
+        net_=first, scaler_=SCALER, richness=None, search_steps=1, warm_start=False, best_epoch_=2
+    )
     monkeypatch.setattr(_search, "_best_members_loss", lambda net: np.log(2))
     monkeypatch.setattr(_search, "_search", lambda *args: second)
     with contextlib.nullcontext() if is_kept else pytest.warns(ConvergenceWarning, match="nothing was found"):
         _search.search_if_little_was_found(estimator, dataset, None)
     assert (estimator.net_ is second) == is_kept
     assert estimator.best_epoch_ == (3 if is_kept else 2)
+
+
+def test_a_target_of_one_value_is_not_searched_and_warns_of_nothing(monkeypatch):
+    monkeypatch.setattr(_search, "_search", lambda *args: pytest.fail("searched"))
+    X = np.random.default_rng(0).normal(size=(300, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small_regressor(early_stopping="out_of_fold", n_members=4, max_epochs=3).fit(X, np.ones(300))
+        labels = np.zeros((300, 2), dtype=int)
+        small_classifier(early_stopping="out_of_fold", n_members=4, max_epochs=3).fit(X, labels)
+
+
+def test_constant_columns_are_not_searched_and_a_warning_says_that_nothing_was_found(monkeypatch):
+    monkeypatch.setattr(_search, "_search", lambda *args: pytest.fail("searched"))
+    net = small_classifier(early_stopping="out_of_fold", n_members=4, max_epochs=3)
+    with pytest.warns(ConvergenceWarning, match="nothing was found"):
+        net.fit(np.ones((300, 3)), np.arange(300) % 2)

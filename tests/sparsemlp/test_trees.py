@@ -12,6 +12,7 @@ from sparsemlp._boosting import BinnedTrees, binned
 from sparsemlp._data import SampledRows
 from sparsemlp._training.out_of_fold import assign_members
 from sparsemlp.lottery import KeepInitialisation
+from sparsemlp.preprocessing import InputScaler
 from sparsemlp.trees import TreePaths, splits_
 
 
@@ -192,6 +193,27 @@ def test_of_two_scalings_trees_see_one_and_indicators_they_always_see():
     assert {2, 5, 10, 13} <= seen
 
 
+def test_of_a_single_scaling_trees_see_values_and_indicators_of_missing_ones():
+    X, Y = rows_of_a_box(1000)
+    missing = X.copy()
+    missing[np.random.default_rng(1).random(X.shape) < 0.3] = np.nan
+    scaler = InputScaler("squash").fit(missing)
+    columns = scaler.transform(missing)
+    options = {"column_groups": scaler.column_groups(), "n_views": scaler.n_views()}
+    for seed in range(5):
+        gain = grow(columns, Y, seed=seed, **options).column_gain
+        assert min(gain[[2, 5]]) > 0.1
+        assert min(gain[[10, 13]]) > 0  # a box is rarer where one of its columns is missing
+
+
+def test_of_the_weights_of_rows_only_ratios_count():
+    X, Y = rows_of_a_box()
+    weight = np.random.default_rng(0).uniform(0.5, 1.5, 500)
+    usual = grow(X, Y, weight)
+    for factor in (2.0**-60, 2.0**40):
+        np.testing.assert_array_equal(grow(X, Y, weight * factor).threshold, usual.threshold)
+
+
 @pytest.mark.parametrize("n_rows", [3, 255, 256, 1020, 5000])
 def test_bins_are_between_quantiles_or_between_all_values_where_these_are_few(n_rows):
     rng = np.random.default_rng(0)
@@ -307,7 +329,7 @@ def test_the_trees_of_a_member_have_not_seen_its_out_of_fold_rows(rows):
 
     def trees(X):
         sample = SampledRows(torch.from_numpy(X), y[:, None].astype(float), np.ones(200), np.arange(200))
-        return sample.grow_trees(fold, 4, None, (), generator())
+        return sample.grow_trees(fold, 4, InputScaler(None).fit(X), generator())
 
     moved = X.copy()
     moved[fold == 1] = moved[fold == 1][:, ::-1]  # other rows, of the same targets
