@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
+from numbers import Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -539,9 +541,13 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
             balanced = compute_class_weight("balanced", classes=present, y=y_train)
             weights[np.searchsorted(self.classes_, present)] = balanced
         else:
+            if not all(
+                isinstance(value, Real) and 0 <= float(value) < math.inf for value in self.class_weight.values()
+            ):
+                raise ValueError(
+                    f"class_weight={self.class_weight} must hold finite numbers, none of them negative"
+                )
             weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y_train)
-        if not (np.isfinite(weights) & (weights >= 0)).all():
-            raise ValueError(f"class_weight={self.class_weight} must be finite and not negative")
         by_row: np.ndarray = weights[np.searchsorted(self.classes_, y)]
         return by_row
 

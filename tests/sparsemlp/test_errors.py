@@ -86,9 +86,10 @@ def test_a_bad_parameter_is_named_with_its_value_and_the_choices(make, parameter
 CLASSIFIER_PARAMETERS = [
     ({"loss": "x"}, "'loss' .*(?=.*'cross_entropy')(?=.*'hinge')(?=.*'squared').* Got 'x'"),
     ({"class_weight": "x"}, "'class_weight' .*'balanced'.* Got 'x'"),
-    ({"class_weight": {0: 1, 1: -2}}, r"class_weight=\{0: 1, 1: -2\} must be finite and not negative"),
-    ({"class_weight": {0: 1, 1: np.nan}}, r"class_weight=\{0: 1, 1: nan\} must be finite and not negative"),
-    ({"class_weight": {0: np.inf, 1: 1}}, r"class_weight=\{0: inf, 1: 1\} must be finite and not negative"),
+    ({"class_weight": {0: 1, 1: -2}}, r"class_weight=\{0: 1, 1: -2\} must hold finite numbers"),
+    ({"class_weight": {0: 1, 1: np.nan}}, r"class_weight=\{0: 1, 1: nan\} must hold finite numbers"),
+    ({"class_weight": {0: np.inf, 1: 1}}, r"class_weight=\{0: inf, 1: 1\} must hold finite numbers"),
+    ({"class_weight": {0: 1, 1: "a"}}, r"class_weight=\{0: 1, 1: 'a'\} must hold finite numbers"),
     ({"class_weight": {0: 1e308, 1: 1}}, "sample_weight or class_weight is so large that its sum overflows"),
     ({"class_weight": {0: 0, 1: 0}}, "class_weight is zero for every class"),
 ]
