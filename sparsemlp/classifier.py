@@ -500,9 +500,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
         elif self._is_multilabel:
             raise ValueError(f"{name} has one label a row, but the network has learned {len(self.classes_)}")
         elif len(unknown := np.setdiff1d(y, self.classes_)):
-            raise ValueError(
-                f"{name} has labels that are not in classes_={_some(self.classes_)}: {_some(unknown)}"
-            )
+            raise ValueError(f"{name} has labels {_some(unknown)} that are not in classes_={_some(self.classes_)}")
 
     def _check_labels(self, y: np.ndarray, name: str, learn: bool) -> None:
         """Check several labels a row."""
@@ -572,7 +570,7 @@ class SparseInitMLPClassifier(ClassifierMixin, BaseSparseInitMLP):
 def _some(values: np.ndarray) -> str:
     """Return the first of some values as text, and how many there are."""
     shown = str(values[:MAX_SHOWN].tolist())
-    return shown if len(values) <= MAX_SHOWN else f"{shown[:-1]}, ...], {len(values)} in all"
+    return shown if len(values) <= MAX_SHOWN else f"{shown[:-1]}, ... ({len(values)} in all)]"
 
 
 def _class_columns(loss: Loss, output: torch.Tensor) -> torch.Tensor:

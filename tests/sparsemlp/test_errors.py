@@ -311,12 +311,12 @@ def test_bad_validation_rows_are_an_error(make, validation, message):
 
 
 def test_an_unknown_class_in_the_validation_rows_is_an_error():
-    with pytest.raises(ValueError, match=r"y_val has labels that are not in classes_=\[0, 1\]: \[9\]"):
+    with pytest.raises(ValueError, match=r"y_val has labels \[9\] that are not in classes_=\[0, 1\]"):
         small_classifier().fit(X, Y, X_val=X, y_val=np.full(120, 9))
 
 
 def test_of_many_unknown_classes_the_first_are_named():
-    with pytest.raises(ValueError, match=r": \[100, 101, .*109, ...\], 120 in all$") as caught:
+    with pytest.raises(ValueError, match=r"labels \[100, 101, .*109, ... \(120 in all\)\] that are") as caught:
         small_classifier().fit(X, Y, X_val=X, y_val=np.arange(100, 220))
     assert len(str(caught.value)) < 200
 
