@@ -235,7 +235,7 @@ def test_starts_name_the_categories_that_their_columns_stand_for(scaling):
     X.loc[:3, "town"], X.loc[4:6, "town"] = None, "Zug"  # too few for columns of their own
     X.loc[:30, "length"] = np.nan
     X.loc[50:90, "stars"] = np.nan
-    net = SparseInitMLPClassifier(200, n_members=4, max_epochs=1, scaling=scaling, search_steps=0, random_state=0)
+    net = SparseInitMLPClassifier(200, n_members=8, max_epochs=1, scaling=scaling, search_steps=0, random_state=0)
     starts = neuron_starts(net.fit(X, y))
     named = starts.groupby("feature").category.unique().map(set)
     assert named["length"] == {None, "(missing)"}
