@@ -42,11 +42,11 @@ def to_onnx(estimator: BaseSparseInitMLP, path: str | PathLike | IO[bytes]) -> N
     Raises
     ------
     ImportError
-        If onnx is not installed: ``pip install sparsemlp[onnx]``.
+        If onnx is not installed.
     TypeError
         If the estimator is another one, such as a pipeline.
     ValueError
-        If categories are of a type that ONNX does not have, or a column has the name of an output.
+        If categories or labels are of a type that ONNX does not have, or a column has the name of an output.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def to_onnx(estimator: BaseSparseInitMLP, path: str | PathLike | IO[bytes]) -> N
     try:
         import onnx
     except ImportError as error:
-        raise ImportError("to_onnx needs the package onnx: pip install 'sparsemlp[onnx]'") from error
+        raise ImportError("to_onnx needs the package onnx: pip install onnx") from error
     from sparsemlp._onnx.graph import Graph
     from sparsemlp._onnx.inputs import scaled_inputs
     from sparsemlp._onnx.network import add_classification, add_regression, member_outputs

@@ -27,7 +27,7 @@ def chosen(names: Sequence[str], kinds: Collection[str] = ("classification",)) -
     for model in (MODELS[name] for name in wanted):
         if not model.is_installed:
             raise UsageError(
-                f"model {model.name!r} needs the package {model.package}: pip install 'sparsemlp[{model.extra}]'"
+                f"model {model.name!r} needs the package {model.package}: pip install '.[{model.extra}]'"
             )
         for kind in kinds:
             model.recipe(kind)

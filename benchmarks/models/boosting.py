@@ -1,4 +1,4 @@
-"""Gradient boosting libraries; installed with ``pip install 'sparsemlp[boosting]'``.
+"""Gradient boosting libraries; installed with ``pip install '.[boosting]'``.
 
 The spaces are those of Grinsztajn et al. 2022 (XGBoost) as far as the others have the same parameters.
 """

@@ -1,4 +1,4 @@
-"""Neural networks for tables by others, as pytabkit has them; ``pip install 'sparsemlp[peers]'``.
+"""Neural networks for tables by others, as pytabkit has them; ``pip install '.[peers]'``.
 
 RealMLP: Holzmüller, Grinsztajn and Steinwart, "Better by default" (NeurIPS 2024), with the search space of its
 appendix. TabM: Gorishniy, Kotelnikov and Babenko (ICLR 2025), with the space of pytabkit. Both hold out a part

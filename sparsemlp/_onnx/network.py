@@ -105,5 +105,7 @@ def add_classification(graph: Graph, estimator: Any, output: str) -> None:
 def _classes(classes: np.ndarray) -> tuple[np.ndarray, int]:
     """Return classes as an ONNX tensor holds them, and its type."""
     kinds = {"i": (np.int64, INT64), "u": (np.int64, INT64), "b": (np.bool_, BOOL), "f": (np.float64, DOUBLE)}
+    if classes.dtype.kind not in kinds and not all(isinstance(label, str) for label in classes):
+        raise ValueError(f"labels of the dtype {classes.dtype} have no type in ONNX; fit on numbers or text")
     dtype, kind = kinds.get(classes.dtype.kind, (object, STRING))
     return classes.astype(dtype), kind
