@@ -101,7 +101,10 @@ class Condition:
     @property
     def slug(self) -> str:
         """The condition as a part of a file name."""
-        size = re.sub("[:/]", "-", self.size).replace(".", "p")
+        return self.slug_of(re.sub("[:/]", "-", self.size).replace(".", "p"))
+
+    def slug_of(self, size: str) -> str:
+        """Return a part of a file name for the group and configurations, and `size`."""
         group = self.group.replace(" ", "-")
         return "-".join(filter(None, [group, size, "tuned" if self.tuned else "default"]))
 

@@ -254,7 +254,7 @@ def rows_sections(tables: Sequence[Condition]) -> list[Section]:
 
 def _rows_section(alike: Sequence[Condition], size_kind: str) -> Section:
     metric = alike[0].metric
-    slug = "-".join(filter(None, [alike[0].group, size_kind, "tuned" if alike[0].tuned else "default"]))
+    slug = alike[0].slug_of(size_kind)
     averaged = curves.averaged(curves.by_size(alike))
     title = f"{_of_group(alike)}{capitalised(metric.name)} against training rows, {_configurations(alike)}"
     section = Section(title, figures=[rows_picture(alike, f"{slug}-score-by-rows")])

@@ -347,6 +347,17 @@ def test_every_suite_is_a_condition_with_a_headline_of_its_own():
     assert [row[4] for row in rows] == ["1/1/0"] * 4
 
 
+def test_names_of_figures_of_suites_have_no_spaces():
+    rows = rows_of_suites()
+    larger = rows.assign(size="rows:1000", n_train=1000)
+    found = scores.conditions(pd.concat([rows, larger], ignore_index=True))
+    by_rows = sections.rows_sections(found)
+    assert len(by_rows) == 4
+    names = [figure.name for section in by_rows for figure in section.figures]
+    assert "suite-334-rows-default-score-by-rows" in names
+    assert not any(" " in name for name in names)
+
+
 def test_regression_is_won_by_r2_and_shown_with_rmse_and_without_probabilities():
     *_, condition = scores.conditions(rows_of_suites())
     assert compare(condition.of("sparse_mlp"), condition.of("rf")).record == (1, 1, 0)
