@@ -48,7 +48,7 @@ def compose(store: "Store", results: Path, command: str) -> "Document":
 
     summary = tabular.summary(store)
     summary.text += parity.headlines(store)
-    if not (summary.text or summary.tables):
-        summary.text.append("There are no results yet.")
     found = [section for study in (tabular, parity, speed) for section in study.sections(store, results)]
+    if not (found or summary.text or summary.tables):
+        summary.text.append("There are no results yet.")
     return Document(summary, [*found, *provenance.sections(store, command)])

@@ -130,7 +130,7 @@ def _twins(n_units: int, blocks: Sequence[slice] = ()) -> Tensor:
 
 @torch.no_grad()
 def antisymmetric_(layers: Sequence[tuple[Tensor, Tensor]], blocks: Sequence[slice] = ()) -> None:
-    """Make the output exactly 0: every neuron gets a twin, and whatever twins do cancels in the readout.
+    """Make the output 0 up to rounding: every neuron gets a twin, and what twins do cancels in the readout.
 
     An odd one out, of a layer or of the first layer's neurons of one activation, gets the readout 0.
 

@@ -276,6 +276,7 @@ class InputScaler(TransformerMixin, BaseEstimator):
         X = X[:, self.numeric_]
         two = np.isin(self.numeric_, self.categorical_features)
         if two.any():
+            X = X.astype(np.float64)  # codes may be integers, which have no NaN
             X[:, two] = np.where(X[:, two] < 0, np.nan, X[:, two])
         return X
 

@@ -173,6 +173,8 @@ def _start(trial: _Trial, default: dict[str, Any], n_features: int) -> dict[str,
 def default_suggestions(*, dense: bool = False, regression: bool = False) -> dict[str, Any]:
     """Return the estimator's defaults in terms of the suggestions, for ``study.enqueue_trial``.
 
+    The learning rate is that of up to 20,000 rows; with more, "auto" takes a larger one.
+
     Parameters
     ----------
     dense, regression : bool, default=False
@@ -194,7 +196,7 @@ def default_suggestions(*, dense: bool = False, regression: bool = False) -> dic
     if not dense:
         names += ["sparsity", "feature_sampling"]
     suggestions = {"width": _text(default["width"])} | {name: default[name] for name in names}
-    return suggestions | {"learning_rate": LEARNING_RATE}  # "auto" for all but large tables
+    return suggestions | {"learning_rate": LEARNING_RATE}
 
 
 def _default(regression: bool) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class TreePaths(NamedTuple):
         ----------
         columns : ndarray of shape (n_rows, n_columns), float
             Scaled rows; at most 10000 of them, chosen at random, are used.
-        target : ndarray of shape (n_rows, n_outputs), float
+        target : ndarray of shape (n_rows,) or (n_rows, n_outputs)
             Targets of the network's outputs.
         weight : ndarray of shape (n_rows,), optional
             Non-negative weights of the rows.
@@ -114,6 +114,8 @@ class TreePaths(NamedTuple):
         from sparsemlp._boosting import grow_trees  # most of the time that sparsemlp takes to import
 
         rng = np.random.default_rng(int(torch.randint(2**31 - 1, (1,), generator=generator)))
+        target = np.asarray(target, dtype=np.float64)
+        target = target[:, np.newaxis] if target.ndim == 1 else target
         if weight is not None and (used := weight > 0).sum() < len(weight):
             columns, target, weight = columns[used], target[used], weight[used]
         if len(columns) > MAX_ROWS:
@@ -128,7 +130,7 @@ class TreePaths(NamedTuple):
             for place in np.flatnonzero(seen == start):
                 values[:, place] = columns[:, start:stop].argmax(axis=1)
                 n_categories[place] = stop - start
-        nodes, sets = grow_trees(values, n_categories, np.asarray(target, dtype=np.float64), weight, rng)
+        nodes, sets = grow_trees(values, n_categories, target, weight, rng)
         is_split = ~nodes["is_leaf"].astype(bool)
         if not is_split.any():
             return None

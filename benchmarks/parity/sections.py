@@ -193,7 +193,7 @@ def _curves(runs: pd.DataFrame, name: str, title: str) -> Picture:
     chosen = chosen.drop_duplicates(["n_samples", "width", "start"]).head(N_CURVES)
     single = [
         (
-            f"{row['start']}\n{row['width']} neurons, {row['n_samples']} rows",
+            f"{row['start']}\n{row['width']} neurons, {figures.rows_name(row['n_samples'])} rows",
             np.array(json.loads(row["curve"])),
         )
         for row in chosen.to_dict("records")
@@ -215,7 +215,7 @@ def _experiment(name: str, runs: pd.DataFrame, cost: dict[str, Any] | None) -> S
     else:
         caption = (
             f"{experiment.title}: success with 95 % Wilson intervals and median steps with exact ones, "
-            f"{experiment.runs} runs of each setting."
+            f"{_range(found['runs'])} runs of each setting."
         )
         figure = figures.lines(found, experiment.x, experiment.line, experiment.panel, experiment.title)
         pictures = [Picture(f"parity-{name}", caption, figure)]
@@ -228,6 +228,12 @@ def _experiment(name: str, runs: pd.DataFrame, cost: dict[str, Any] | None) -> S
         "Every setting.", [*(figures.NAMES.get(field, field) for field in by), *OUTCOME], rows, long=True
     )
     return Section(f"Experiment: {experiment.title}", [experiment.question], [table], pictures)
+
+
+def _range(counts: pd.Series) -> str:
+    """Return the smallest and the largest of some counts, or the one that all are."""
+    least, most = counts.min(), counts.max()
+    return str(most) if least == most else f"{least} to {most}"
 
 
 def _field(name: str, value: Any) -> str:

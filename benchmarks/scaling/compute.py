@@ -120,7 +120,9 @@ def _means(losses: np.ndarray) -> np.ndarray:
 
 
 def fit(compute: np.ndarray, curves: np.ndarray, **limits: float) -> PowerLaw:
-    """Fit the first curve; the interval is a jackknife over the others.
+    """Return the jackknife estimate of the exponent, corrected for its bias, and the jackknife's interval.
+
+    The first curve is of all networks, the others of all but one.
 
     Exponents are linear in logarithms, so that those of the jackknife's pseudo-values n log(all) - (n - 1)
     log(without one) are its pseudo-values of the exponent, and Student's interval over these is the jackknife's.
@@ -167,10 +169,11 @@ def section(rows: pd.DataFrame) -> Section:
     head += ["range of C"]
     text = (
         "Compute C = N t: the best loss L*, width N* and time t* for each C, as powers of C. Losses are means "
-        "over networks, intervals a jackknife over networks; fitted are the last two decades of those C at which "
-        "the best width is neither the narrowest nor the widest. Theory is the asymptotic law; `sum of "
-        "bottlenecks` is the exponent, over the same range, of a frontier made from the loss by time of infinite "
-        "width plus the loss by width of infinite time: it shows what of a deviation is finite size."
+        "over networks; exponents, corrected for bias, and intervals are a jackknife over networks, of the last "
+        "two decades of those C at which the best width is neither the narrowest nor the widest. Theory is the "
+        "asymptotic law; `sum of bottlenecks` is the exponent, over the same range, of a frontier made from the "
+        "loss by time of infinite width plus the loss by width of infinite time: it shows what of a deviation is "
+        "finite size."
     )
     picture = Picture("scaling-compute", "The best loss and width by compute.", figures.compute(rows, found))
     return Section(EXPERIMENT.title, [text], [Table("Exponents of C.", head, lines)], [picture])

@@ -63,9 +63,10 @@ class Comparison:
         """The p-value of Wilcoxon's signed-rank test over tasks; NaN for fewer than two tasks."""
         if len(self) < 2:
             return float("nan")
-        # With zsplit, tasks without a difference count half for either side (Demšar, section 3.1.3).
+        # With zsplit, tasks without a difference count half for either side (Demšar, section 3.1.3). Of up to 50
+        # tasks that all differ, and by different amounts, p is exact.
         values = self.tasks["difference"].to_numpy()
-        return float(stats.wilcoxon(values, zero_method="zsplit", method="asymptotic").pvalue)
+        return float(stats.wilcoxon(values, zero_method="zsplit", method="auto").pvalue)
 
 
 def compare(scores: pd.DataFrame, against: pd.DataFrame) -> Comparison:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.cli import add_common, add_shared, known_names
+from benchmarks.cli import UsageError, add_common, add_shared, known_names
 from benchmarks.data import suites
 from benchmarks.data.splits import REPORT_SEED, Size
 from benchmarks.data.tasks import PANEL, chosen_tasks
@@ -48,6 +48,8 @@ class Ablation:
         """Do the evaluations that are not there, and print the differences."""
         args.tasks = chosen_tasks(args.tasks, suites.names(*getattr(args, "suite", [suites.NUMERIC])))
         models = [*MODELS, *(name for name, _ in args.variant)]
+        if args.against == "all":
+            raise UsageError("--against takes one competitor, not all")
         known_names("competitor", [args.against], models)
         status, rows = _evaluated(args, models, args.rows, {"models": MODELS})
         if len(rows):
@@ -129,11 +131,14 @@ def tables(rows: "pd.DataFrame", against: str) -> str:
         compared = {name: compare(condition.of(name), baseline) for name in condition.models if name != against}
 
         def cell(difference: float, error: float, metric: "Metric" = metric) -> str:
+            if difference != difference:  # the task is not there for this model
+                return "-"
             return f"{metric.factor * difference:+.{metric.digits + 1}f} ({metric.text(error, metric.digits + 1)})"
 
         lines = []
         for task, scores in baseline.groupby("task", sort=False):
-            by_model = [one.tasks.loc[task, ["difference", "standard_error"]] for one in compared.values()]
+            columns = ["difference", "standard_error"]
+            by_model = [one.tasks[columns].reindex([task]).iloc[0] for one in compared.values()]
             lines.append([str(task), metric.text(scores["score"].mean()), *(cell(*values) for values in by_model)])
         lines.append(["mean", "", *(cell(one.difference, one.standard_error) for one in compared.values())])
         lines.append(["won/tied/lost", "", *("/".join(map(str, one.record)) for one in compared.values())])

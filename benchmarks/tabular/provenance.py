@@ -139,10 +139,13 @@ def method_section(evaluations: pd.DataFrame, environments: pd.DataFrame, comman
 
 
 def _protocol(evaluations: pd.DataFrame) -> str:
-    return (
+    split = (
         "Every task and seed has one stratified split, the same for every model: a training pool of 70 % of the "
         "rows and at most 10000 test rows of the rest. Smaller training sets are the first rows of the pool, so "
-        "they are nested; fractions are of the pool's first 10000 rows unless said otherwise. Tuning scores "
+        "they are nested; fractions are of the pool's first 10000 rows unless said otherwise. "
+    )
+    return (
+        f"{split if (evaluations['fraction'] > 0).any() else ''}Tuning scores "
         "trials by cross-validation on the training rows (repeated where there are few, a holdout where there "
         "are many), the default configuration first; it never sees the test rows, and gives up a trial that is "
         f"surely worse on the same folds. {_splits(evaluations)}{_samples(evaluations)}{_validation(evaluations)}"
@@ -156,7 +159,7 @@ def _statistics(evaluations: pd.DataFrame) -> str:
     overlaps = scores.with_scores(evaluations).groupby(["task", "size"])["overlap"].mean()
     factors = [correction(n, overlap) for n, overlap in zip(n_seeds, overlaps, strict=True) if n > 1]
     overlap = ""
-    if factors:
+    if max(factors, default=1.0) > 1:
         overlap = (
             " The splits of a task overlap, so errors over seeds are too small: with the corrected variance of "
             f"Nadeau and Bengio (2003) they are up to {max(factors):.1f} times as large. Paired t-tests on "
@@ -180,7 +183,7 @@ def _splits(evaluations: pd.DataFrame) -> str:
 def _samples(evaluations: pd.DataFrame) -> str:
     """Say which tasks have no fixed rows."""
     sampled = evaluations.loc[evaluations["fraction"] == 0, "task"].unique()
-    return f"Without a split, as every seed samples new rows: {', '.join(sampled)}. " if len(sampled) else ""
+    return f"Without a split, sampled for every seed: {', '.join(sampled)}. " if len(sampled) else ""
 
 
 def _validation(evaluations: pd.DataFrame) -> str:

@@ -77,7 +77,7 @@ def subnetwork(module: SparseInitMLP, neurons: ArrayLike | Tensor) -> SparseInit
     ------
     ValueError
         If `neurons` has another shape, or holds an index that is no neuron or is there twice, or if the activation
-        is a mixture, where the position of a neuron says what it is.
+        is "box" or a mixture, where the position of a neuron says what it is and with which other it works.
 
     Examples
     --------
@@ -89,9 +89,9 @@ def subnetwork(module: SparseInitMLP, neurons: ArrayLike | Tensor) -> SparseInit
     >>> torch.equal(narrow.input_layer.weight[0, 0], module.input_layer.weight[0, 17])
     True
     """
-    if len(blocks(module.activation, module.input_layer.bias.shape[1])) > 1:
+    if module.activation == "box" or len(blocks(module.activation, module.input_layer.bias.shape[1])) > 1:
         raise ValueError(
-            f"activation={module.activation!r} does not survive the choice of neurons; use 'relu' or 'tanh'"
+            f"activation={module.activation!r} does not survive the choice of neurons; use 'relu', 'tanh' or 'sin'"
         )
     first, second, *others = module.layers
     index = _checked_neurons(neurons, *first.bias.shape).to(first.bias.device)

@@ -188,7 +188,11 @@ class _Neuron:
             bits = ((codes >> np.arange(len(self.held))) & 1).astype(np.int8)
         x = 2 * bits - 1
         weight = self.weight[self.held]
-        active = np.concatenate([x[rows] @ weight + self.bias > 0 for rows in gen_batches(len(x), _CHUNK_ROWS)])
+        # sums that are 0 but for rounding are ties, at which the derivative is 0
+        rounding = np.finfo(np.float64).eps * len(weight) * (np.abs(weight).sum() + abs(self.bias))
+        active = np.concatenate(
+            [x[rows] @ weight + self.bias > rounding for rows in gen_batches(len(x), _CHUNK_ROWS)]
+        )
         return x, active.astype(np.int8)
 
     def parity(self, x: NDArray[np.int8]) -> NDArray[np.int8]:

@@ -68,6 +68,12 @@ def test_wilcoxon_p_value_is_that_of_demsars_example():
     assert np.isnan(Comparison(table[:1]).p_value)
 
 
+@pytest.mark.parametrize("n_tasks", [2, 3, 5])
+def test_wilcoxon_p_value_of_few_tasks_is_exact(n_tasks):
+    table = pd.DataFrame({"difference": 0.01 * np.arange(1, n_tasks + 1)})
+    assert Comparison(table).p_value == pytest.approx(2 / 2**n_tasks)
+
+
 @pytest.mark.parametrize(
     ("ranks", "difference", "cliques"),
     [

@@ -223,6 +223,13 @@ def test_every_run_is_counted_whichever_experiments_are_there(tmp_path):
     assert len(glance) <= sum(map(len, grids)) <= len(glance) + 1  # an experiment takes none from a whole grid
 
 
+def test_an_experiment_alone_is_a_report_with_results_that_counts_its_runs(tmp_path):
+    cells = EXPERIMENTS["noise"].settings
+    text = report_of(tmp_path, *(outcomes(1, 2, **asdict(setting)) for setting in cells))
+    assert "There are no results yet" not in text
+    assert ", 2 runs of each setting." in text
+
+
 def report_of(folder, *cells):
     store = Store.open(folder)
     stored_runs.add_runs(store, [outcome for cell in cells for outcome in cell])

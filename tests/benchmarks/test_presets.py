@@ -89,6 +89,7 @@ def test_a_run_goes_on_from_what_it_holds(tmp_path, capsys):
     ("variants", "said"),
     [
         ([SMALL, "--against", "best"], "unknown competitor 'best'; choose from: rf, sparse_mlp, small"),
+        ([SMALL, "--against", "all"], "--against takes one competitor, not all"),
         (["small={width}"], "must be NAME={JSON}"),
         (["small=5"], "must be NAME={JSON}"),
         (["rf={}"], "there is a competitor of this name"),
@@ -221,3 +222,11 @@ def test_a_regressor_is_tuned_by_r2(tmp_path):
 def test_an_unknown_data_set_is_one_line(capsys):
     assert main(["ablation", "--tasks", "mauna"]) == 2
     assert "unknown task 'mauna'; choose from: " in capsys.readouterr().err
+
+
+def test_a_task_that_one_model_lacks_is_a_dash():
+    names = "test_roc_auc test_log_loss test_brier calibration failure"
+    common = dict.fromkeys(words(names)) | {"kind": "classification"}
+    rows = [evaluation(task=t, model=m) | common for t in "ab" for m in ("rf", "sparse_mlp")]
+    lines = presets.tables(pd.DataFrame(rows[:-1]).assign(id=range(3)), "rf").splitlines()
+    assert [line.split("|")[-2].strip() for line in lines if line.startswith("| b")] == ["-"]

@@ -25,7 +25,8 @@ def one_line(page: Path) -> str:
 
 def interval(differences: pd.Series, digits: int = 2) -> str:
     """Return the mean and its standard error, as the pages write them."""
-    text = f"{differences.mean():+.{digits}f} ± {differences.std() / np.sqrt(len(differences)):.{digits}f}"
+    mean = round(differences.mean(), digits) + 0.0  # what rounds to zero has no minus
+    text = f"{mean:+.{digits}f} ± {differences.std() / np.sqrt(len(differences)):.{digits}f}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 

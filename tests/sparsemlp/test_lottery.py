@@ -328,10 +328,11 @@ def test_a_subnetwork_of_all_neurons_computes_the_same(activation):
     module = SparseInitMLP(6, 2, (8, 4), 2, n_members=2, activation=activation)
     x = torch.randn(5, 6)
     torch.testing.assert_close(subnetwork(module, range(8))(x), module(x))
+    torch.testing.assert_close(subnetwork(module, [3, 1, 0, 2, 7, 5, 4, 6])(x), module(x))
 
 
-@pytest.mark.parametrize("activation", ["mixed", "relu-tanh"])
-def test_a_subnetwork_of_mixed_neurons_is_refused(activation):
+@pytest.mark.parametrize("activation", ["mixed", "relu-tanh", "box"])
+def test_a_subnetwork_of_neurons_whose_place_matters_is_refused(activation):
     module = SparseInitMLP(6, 1, 8, 2, activation=activation)
     with pytest.raises(ValueError, match=f"activation='{activation}' does not survive"):
         subnetwork(module, [0, 1])

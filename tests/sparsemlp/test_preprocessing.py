@@ -273,6 +273,12 @@ def test_views_of_a_feature_are_its_scalings_or_its_set_and_its_mean_target(scal
         assert [len(group) for group in groups[1:]] == [1 + n_targets, n_targets]
 
 
+def test_an_unknown_one_of_two_integer_codes_is_the_median():
+    scaler = InputScaler("squash", categorical_features=[0]).fit(np.array([[0], [1], [0], [1], [0]]))
+    for unknown in (np.array([[-1]]), np.array([[-1.0]])):
+        np.testing.assert_array_equal(scaler.transform(unknown), scaler.transform(np.array([[0.0]])))
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool])
 def test_ranks_of_integers_are_those_of_floats(dtype):
     X = np.array([[0], [0], [3], [7]], dtype=dtype)

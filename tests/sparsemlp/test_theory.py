@@ -375,3 +375,10 @@ def test_a_wide_neuron_is_sampled_and_the_seed_fixes_the_draws():
 def test_a_neuron_that_is_none_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(("weight", "support"), [([1, 2, 3], [0]), ([1, 1, 1, 3], [0, 1]), ([2, -3, 1], [1])])
+def test_sums_that_are_ties_but_for_rounding_are_ties(weight, support):
+    exact = population_gradient(weight, 0, support).values
+    for factor in (0.1, 0.3, 1e-7, 7e5):
+        np.testing.assert_array_equal(population_gradient(factor * np.array(weight), 0, support).values, exact)

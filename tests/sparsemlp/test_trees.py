@@ -402,3 +402,8 @@ def test_a_few_rows_of_several_classes_grow_what_they_can(n_rows):
     X, _ = rows_of_a_box(n_rows)
     paths = grow(X, np.eye(5)[:n_rows, :4])
     assert paths is None or paths.column_gain.sum() == pytest.approx(1)
+
+
+def test_a_single_target_may_be_a_column_or_none():
+    X, Y = rows_of_a_box()
+    np.testing.assert_array_equal(grow(X, Y[:, 0]).threshold, grow(X, Y).threshold)
