@@ -47,7 +47,7 @@ def median_steps(runs):
 
 def test_success_and_steps_at_the_papers_size_follow_from_the_committed_runs(paper_runs):
     written = [row for row in cells(PARITY) if len(row) == 8 and row[0].isdigit()]
-    assert len(written) == 8
+    assert len(written) == 10
     for width, start, *found in written:
         runs = paper_study(paper_runs, width=int(width), start=start)
         few, some, many, fresh = (runs[runs["n_samples"] == n] for n in (1000, 2000, 6000, 0))
@@ -195,7 +195,7 @@ def test_errors_on_parities_of_all_inputs_follow_from_the_committed_runs(paper_r
         assert f"{words} {errors[init, 16]} and {errors[init, 20]}" in page
 
 
-@pytest.mark.parametrize("width", [30, 300])
+@pytest.mark.parametrize("width", [30, 300, 1000])
 def test_steps_of_both_starts_on_fresh_rows_follow_from_the_committed_runs(paper_runs, width):
     sparse, dense = (paper_study(paper_runs, width=width, n_samples=0, start=start) for start in (SPARSE, TORCH))
     p = p_of_steps(sparse, dense)
@@ -230,19 +230,49 @@ def test_steps_with_few_and_with_many_rows_follow_from_the_committed_runs(paper_
 
 
 def test_more_inputs_and_a_higher_degree_are_those_of_the_committed_runs(paper_runs):
-    hundred = paper_study(paper_runs, n_features=100)
-    assert (hundred["succeeded"] == 1).all()
+    page = one_line(PARITY)
     for start, words in (
-        (TORCH, "dense takes {} steps with 10 000 rows and {} on fresh ones"),
-        (SPARSE, "{} and {}"),
+        (TORCH, "Dense takes {} steps with 10 000 rows and {} on fresh ones"),
+        (SPARSE, "sparse {} and {}"),
     ):
         runs = [paper_study(paper_runs, n_features=100, width=300, start=start, n_samples=n) for n in (10_000, 0)]
-        p = p_of_steps(*runs)
-        assert f"{words.format(*map(median_steps, runs))} (p = {p:.1g})" in one_line(PARITY)
+        assert [succeeded(one) for one in runs] == ["50 of 50"] * 2
+        assert f"{words.format(*map(median_steps, runs))} (p = {p_of_steps(*runs):.1g})" in page
+    found = []
+    for start, name in ((SPARSE, "sparse"), (TORCH, "dense")):
+        many, fresh = (
+            paper_study(paper_runs, n_features=150, width=300, start=start, n_samples=n) for n in (10_000, 0)
+        )
+        assert succeeded(many) == "20 of 20"
+        found.append(f"{succeeded(fresh)} {name} (p = {p_of_counts(many['succeeded'], fresh['succeeded']):.1g})")
+    assert f"learn; on fresh rows {' and '.join(found)}" in page
     runs = [paper_study(paper_runs, n_informative=4, width=300, start=s, n_samples=0) for s in (SPARSE, TORCH)]
-    p = p_of_steps(*runs)
     words = "sparse {}, dense {}".format(*map(median_steps, runs))
-    assert f"{words} (p = {p:.1g})" in one_line(PARITY)
+    assert f"{words} (p = {p_of_steps(*runs):.1g})" in page
+
+
+def test_steps_with_more_inputs_follow_from_the_committed_runs(paper_runs):
+    written = [row for row in cells(PARITY) if len(row) == 9 and row[0].isdigit()]
+    assert len(written) == 8
+    for n_features, width, start, *found in written:
+        runs = paper_study(paper_runs, n_features=int(n_features), width=int(width), start=start)
+        some, many, fresh = (runs[runs["n_samples"] == n] for n in (10_000, 30_000, 0))
+        assert (some["succeeded"] == 1).all()
+        assert found[:4] == [median_steps(some), succeeded(many), median_steps(many), succeeded(fresh)]
+        assert median_steps(fresh).removesuffix(" (nan to nan)") == found[4]
+        assert found[5] == f"p = {p_of_steps(some, fresh):.1g}"
+
+
+def test_steps_of_wide_nets_follow_from_the_committed_runs(paper_runs):
+    written = [row for row in cells(PARITY) if len(row) == 5 and row[0].isdigit()]
+    assert len(written) == 6
+    for width, start, *found in written:
+        runs = paper_study(paper_runs, width=int(width), start=start)
+        some, many = (runs[runs["n_samples"] == n] for n in (2000, 6000))
+        assert (some["succeeded"] == 1).all()
+        assert (many["succeeded"] == 1).all()
+        assert found == [median_steps(some), median_steps(many), str(len(some))]
+        assert len(some) == len(many)
 
 
 def test_errors_on_parities_of_relus_follow_from_the_committed_runs(paper_runs):
