@@ -180,6 +180,24 @@ def test_readmes_rows_on_other_suites_follow_from_the_committed_scores(row):
     assert row[8] == str(scores["seed"].nunique())
 
 
+@pytest.mark.parametrize(("label", "size", "of"), [("1000", "rows:1000", ""), ("10,000", "rows:10000", "the ")])
+def test_readmes_words_on_regression_follow_from_the_committed_scores(label, size, of):
+    scores = pd.read_csv(RESULTS / "suites" / "scores.csv").query(f"size == '{size}'")
+    scores = scores[~scores["task"].str.startswith("334/")]
+    by_split = scores.pivot_table(index=["task", "seed"], columns="model", values="score")
+    ahead, by = [], []
+    for against in ("rf", "catboost"):
+        differences = (by_split["sparse_mlp"] - by_split[against]).groupby("task")
+        ahead.append((differences.mean() > differences.sem()).sum())
+        by.append(differences.mean().mean())
+    (row,) = (row for row in cells(ROOT / "README.md") if row[0] == f"regression, {label} rows")
+    assert f"ahead of a forest on {ahead[0]} of {of}31" in row[2]
+    assert f"of CatBoost on {ahead[1]}, R² on average {by[0]:.3f} and {by[1]:.3f} higher" in row[2]
+    seconds = scores.groupby("model")["fit_seconds"].median()
+    if size == "rows:10000":
+        assert f"a fit takes the net {seconds['sparse_mlp']:.0f} s, CatBoost {seconds['catboost']:.0f}" in row[2]
+
+
 def test_the_committed_differences_of_the_tables_follow_from_the_scores():
     scores = pd.read_csv(RESULTS / "tables" / "scores.csv")
     differences = pd.read_csv(RESULTS / "tables" / "comparisons.csv").set_index(["size", "task", "against"])
