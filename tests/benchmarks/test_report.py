@@ -197,7 +197,7 @@ def test_the_first_screen_says_at_how_many_rows_parities_are_learned(tmp_path, t
     assert "on 1 task: 1 won" in first, "parities do not count as tables"
     assert re.search(r"Untuned forest \| +1 \| ", first)
     assert "parity-50-3 |  1000 |     2 |" in text
-    assert "every seed samples new rows: parity-50-3." in text
+    assert "sampled for every seed: parity-50-3." in text
 
 
 def test_development_seeds_are_called_out(results):
