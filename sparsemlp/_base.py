@@ -142,27 +142,24 @@ class BaseSparseInitMLP(EstimatorParameters):
             self.net_.module_.to(resolve_device(self.device))
         else:
             self._fit_scales(rows, may_change=self.warm_start)
-        fold = folds(self, rows) if self._may_leave_out(rows, goes_on) else None
+        self._left_out_of = self._rows_to_leave_out_of(rows, goes_on)
+        fold = None if self._left_out_of is None else folds(self, rows)
         dataset, second = self._start(rows, self.net_ if goes_on else None, fold)
         if validation is None:
             return dataset, None, second
         encoded = EncodedRows(validation, self.scaler_, self._encode_y, is_new=True)
         return dataset, encoded.to_dataset(self._device, validation.weight.mean()), second
 
-    def _may_leave_out(self, rows: CheckedRows, goes_on: bool) -> bool:
-        """Say whether members may have rows that they do not train on.
+    def _rows_to_leave_out_of(self, rows: CheckedRows, goes_on: bool) -> str | None:
+        """Return a hash of the rows if members may leave some of them out, else None.
 
-        Where training goes on, only if it has always been on these rows in this order: of others, a member may
+        Where training goes on, they may if it has always been on these rows in this order: of others, a member may
         have been trained on what it would leave out.
         """
-        before, self._left_out_of = self._left_out_of, None
         if self.early_stopping != "out_of_fold":
-            return False
-        seen = joblib.hash((rows.X, rows.y))
-        if goes_on and seen != before:
-            return False
-        self._left_out_of = seen
-        return True
+            return None
+        these: str = joblib.hash((rows.X, rows.y))
+        return these if not goes_on or these == self._left_out_of else None
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, first: bool) -> Self:
         with explained_memory_errors(self, X):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
@@ -26,8 +27,7 @@ def warn_if_cut_off(estimator: EstimatorParameters, dataset: TabularDataset) -> 
     losses = net.history[:, "out_of_fold_loss"]
     before = min(losses[: -(-3 * len(losses) // 4)])
     fall = before - min(losses)
-    constant = constant_loss(dataset, net.criterion_.loss)
-    if constant and fall > STILL_FALLS * before and fall > WORTH_IT * constant:
+    if fall > STILL_FALLS * before and fall > WORTH_IT * (constant_loss(dataset, net.criterion_.loss) or math.inf):
         warn_user(
             f"max_epochs={max_epochs} ended training while the out-of-fold loss was falling: by "
             f"{fall / before:.0%} in the last quarter of the epochs, to {min(losses):.3g}. Raise max_epochs: "

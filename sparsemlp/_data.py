@@ -76,9 +76,7 @@ class SampledRows(NamedTuple):
         inputs, weight = self.inputs.numpy(), None if (self.weight == self.weight[0]).all() else self.weight
         seeds = torch.randint(2**31 - 1, (n_members,), generator=generator).tolist()
         groups = scaler.column_groups()
-        options: dict[str, Any] = {"column_groups": groups, "one_hot": list(scaler.one_hot_columns())}
-        if groups is not None:
-            options["n_views"] = scaler.n_views()
+        n_views, one_hot = scaler.n_views(), list(scaler.one_hot_columns())
 
         def grow(member: int) -> TreePaths | None:
             own = slice(None) if fold is None else fold[self.rows] != member
@@ -87,8 +85,10 @@ class SampledRows(NamedTuple):
                 seen[own],
                 self.target[own],
                 None if weight is None else weight[own],
+                column_groups=groups,
+                n_views=n_views,
+                one_hot=one_hot,
                 generator=torch.Generator().manual_seed(seeds[member]),
-                **options,
             )
 
         n_columns = inputs.shape[1] if groups is None else len(groups)

@@ -11,6 +11,7 @@ from sklearn.model_selection import train_test_split
 from sparsemlp._data import CheckedRows, check_rows, with_class_weights
 from sparsemlp._equal_rows import equal_rows
 from sparsemlp._parameters import EstimatorParameters
+from sparsemlp._tables import retold
 from sparsemlp._training.out_of_fold import assign_members
 
 
@@ -26,8 +27,7 @@ def split(
         try:
             validation = check_rows(estimator, X_val, y_val, sample_weight_val, y_name="y_val")
         except (TypeError, ValueError) as error:
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"in X_val, y_val and sample_weight_val: {error}") from error
+            raise retold(error, f"in X_val, y_val and sample_weight_val: {error}") from error
         estimator._check_y(validation.y, "y_val")
         validation = with_class_weights(estimator, validation, rows.y)
         if not validation.weight.any():

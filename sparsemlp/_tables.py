@@ -32,7 +32,12 @@ def reading(X: Any, names: Sequence[int] | None = None) -> Iterator[None]:
         found = _what_is_wrong(X, str(error), names)
         if found is None:
             raise
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(found) from error
+        raise retold(error, found) from error
+
+
+def retold(error: TypeError | ValueError, text: str) -> TypeError | ValueError:
+    """Return an error of the same kind with another text."""
+    return TypeError(text) if isinstance(error, TypeError) else ValueError(text)
 
 
 def read_targets(y: Any, *, numeric: bool, name: str = "y") -> Any:

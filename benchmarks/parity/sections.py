@@ -14,7 +14,7 @@ from benchmarks.parity.cost import LONG
 from benchmarks.parity.grids import EXPERIMENTS, PROFILES, Experiment, settings_of
 from benchmarks.parity.stored_runs import RUNS, SETTING_FIELDS, TICKETS, rows_of, setting_key
 from benchmarks.parity.success import rates, with_rows, with_starts
-from benchmarks.report.document import CsvFile, Picture, Section, Table, number
+from benchmarks.report.document import CsvFile, Picture, Section, Table, number, span
 from benchmarks.results import jsonl
 from benchmarks.results.store import Store
 from sparsemlp.frontier import Setting
@@ -215,7 +215,7 @@ def _experiment(name: str, runs: pd.DataFrame, cost: dict[str, Any] | None) -> S
     else:
         caption = (
             f"{experiment.title}: success with 95 % Wilson intervals and median steps with exact ones, "
-            f"{_range(found['runs'])} runs of each setting."
+            f"{span(found['runs'].min(), found['runs'].max())} runs of each setting."
         )
         figure = figures.lines(found, experiment.x, experiment.line, experiment.panel, experiment.title)
         pictures = [Picture(f"parity-{name}", caption, figure)]
@@ -228,12 +228,6 @@ def _experiment(name: str, runs: pd.DataFrame, cost: dict[str, Any] | None) -> S
         "Every setting.", [*(figures.NAMES.get(field, field) for field in by), *OUTCOME], rows, long=True
     )
     return Section(f"Experiment: {experiment.title}", [experiment.question], [table], pictures)
-
-
-def _range(counts: pd.Series) -> str:
-    """Return the smallest and the largest of some counts, or the one that all are."""
-    least, most = counts.min(), counts.max()
-    return str(most) if least == most else f"{least} to {most}"
 
 
 def _field(name: str, value: Any) -> str:

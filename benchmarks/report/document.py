@@ -25,6 +25,11 @@ def number(value: Any, form: str) -> str:
     return form.format(0.0) if isinstance(value, float) and float(text) == 0 else text
 
 
+def span(fewest: int, most: int) -> str:
+    """Return a count, or its range where that is not the same everywhere."""
+    return str(fewest) if fewest == most else f"{fewest} to {most}"
+
+
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], words: Collection[int] = ()) -> str:
     """Return a Markdown table with aligned columns: the first and those in ``words`` to the left, others right."""
     marked = [[f"**{cell}**" if isinstance(cell, Best) else cell for cell in row] for row in rows]

@@ -1,6 +1,7 @@
 """Presets of ``tabular`` that print a table: ``ablation`` (differences) and ``sparse-targets`` (accuracies)."""
 
 import argparse
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +132,7 @@ def tables(rows: "pd.DataFrame", against: str) -> str:
         compared = {name: compare(condition.of(name), baseline) for name in condition.models if name != against}
 
         def cell(difference: float, error: float, metric: "Metric" = metric) -> str:
-            if difference != difference:  # the task is not there for this model
+            if math.isnan(difference):  # the task is not there for this model
                 return "-"
             return f"{metric.factor * difference:+.{metric.digits + 1}f} ({metric.text(error, metric.digits + 1)})"
 

@@ -13,6 +13,7 @@ from benchmarks.data.splits import Size
 from benchmarks.data.suites import NUMERIC, SUITES, suite_of
 from benchmarks.data.table import REGRESSION
 from benchmarks.data.tasks import family
+from benchmarks.report.document import span
 from benchmarks.results.schema import DEFAULT_TRIAL
 
 _SUITES = {suite: f"suite {suite}" for suite in SUITES if suite != NUMERIC}
@@ -146,11 +147,6 @@ def _fewest_and_most_seeds(scores: pd.DataFrame) -> tuple[int, int]:
 def capitalised(text: str) -> str:
     """Return the text with its first letter in upper case and all others as they are."""
     return text[:1].upper() + text[1:]
-
-
-def span(fewest: int, most: int) -> str:
-    """Return a count, or its range where that is not the same everywhere."""
-    return str(fewest) if fewest == most else f"{fewest} to {most}"
 
 
 def counted(fewest: int, most: int, what: str) -> str:

@@ -8,11 +8,11 @@ import pandas as pd
 
 from benchmarks.data.splits import Size
 from benchmarks.models import label
-from benchmarks.report.document import Picture, Section, Table, mark, number
+from benchmarks.report.document import Picture, Section, Table, mark, number, span
 from benchmarks.results.store import Store
 from benchmarks.tabular import comparisons, condition_sections, curves, figures, scores, target_sections
 from benchmarks.tabular.comparisons import FOREST, SUBJECT, Comparison, compare
-from benchmarks.tabular.scores import Condition, Metric, capitalised, counted, span
+from benchmarks.tabular.scores import Condition, Metric, capitalised, counted
 
 TITLE = "Sparse-initialised networks: benchmark results"
 GOAL = 0.9  # of the accuracy on parities: the rows that reach it are told

@@ -6,11 +6,11 @@ import pandas as pd
 from benchmarks.data.splits import Size
 from benchmarks.data.tasks import PANEL, family
 from benchmarks.models import label
-from benchmarks.report.document import Picture, Section, Table, mark
+from benchmarks.report.document import Picture, Section, Table, mark, span
 from benchmarks.results.schema import DEFAULT_TRIAL
 from benchmarks.tabular import curves, figures
 from benchmarks.tabular.comparisons import SUBJECT, Comparison, compare
-from benchmarks.tabular.scores import ACCURACY, capitalised, conditions, span, with_scores
+from benchmarks.tabular.scores import ACCURACY, capitalised, conditions, with_scores
 
 TITLE = "Sparse targets"
 
